@@ -1,0 +1,294 @@
+"""The one place that works around gaps of the toolbox (PyTorch, MMEngine, MMCV, MMAction2).
+
+Importing this module closes them; it must be imported before MMAction2's models. Each workaround is
+one function that names its cause, looks whether the cause is present, and does nothing where the
+toolbox is sound. What was worked around in this process is in :data:`ACTIVE`.
+"""
+
+import functools
+import importlib.abc
+import importlib.machinery
+import importlib.metadata
+import importlib.util
+import os.path as osp
+import pickle
+import sys
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+ACTIVE: Dict[str, str] = {}
+"""Name of each workaround in force -> one sentence that says what was wrong and what is done."""
+
+MISSING_PACKAGE = 'mmaction.models.localizers.drn'
+HISTORY_STATISTICS = ('min', 'max', 'current', 'mean')
+
+
+def require_mmcv() -> None:
+    """Say how to get MMCV where it is missing.
+
+    Cause: MMAction2 imports ``mmcv`` without declaring it, since two packages provide it.
+
+    Raises:
+        ModuleNotFoundError: If no package provides ``mmcv``.
+    """
+    if importlib.util.find_spec('mmcv') is None:
+        raise ModuleNotFoundError(
+            "MMAction2 needs mmcv, and neither 'mmcv' nor 'mmcv-lite' is installed: "
+            'pip install "mmcv-lite>=2.0.0,<2.2" (or the full mmcv of the same range).'
+        )
+
+
+class _MissingLocalizerFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finder and loader of a stand-in for the package that MMAction2's wheel forgot."""
+
+    def find_spec(self, fullname, path=None, target=None):
+        if fullname in (MISSING_PACKAGE, f'{MISSING_PACKAGE}.drn'):
+            is_package = fullname == MISSING_PACKAGE
+            return importlib.machinery.ModuleSpec(fullname, self, is_package=is_package)
+        return None
+
+    def exec_module(self, module) -> None:
+        if module.__name__ == f'{MISSING_PACKAGE}.drn':
+            module.DRN = _MissingLocalizer
+
+
+class _MissingLocalizer:
+    """Stands in for MMAction2's ``DRN``; it is not registered and cannot be used."""
+
+    def __init__(self, *args, **kwargs) -> None:
+        raise NotImplementedError(
+            "The localizer 'DRN' is missing from the installed mmaction2 package (its wheel was "
+            'built without mmaction/models/localizers/drn): install MMAction2 from its source '
+            'repository to use it.'
+        )
+
+
+def provide_missing_localizer() -> Optional[str]:
+    """Let ``mmaction.models`` be imported although a package of it is missing.
+
+    Cause: ``mmaction/models/localizers/drn`` has no ``__init__.py``, so that the wheel and the
+    source package of mmaction2 1.2.0 lack it, while ``mmaction.models.localizers`` imports it.
+    Condition: the folder is not there. The finder is appended to the end of ``sys.meta_path``, so
+    that a real package is always found first.
+    """
+    spec = importlib.util.find_spec('mmaction')
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    relative_path = MISSING_PACKAGE.split('.')[1:]
+    if any(osp.isdir(osp.join(root, *relative_path)) for root in spec.submodule_search_locations):
+        return None
+    sys.meta_path.append(_MissingLocalizerFinder())
+    return (
+        f'mmaction2 was packaged without {MISSING_PACKAGE}: a stand-in lets mmaction.models be '
+        "imported; the localizer 'DRN' cannot be used."
+    )
+
+
+def restricted_getattr(instance: Any, name: str) -> Callable:
+    """Stand in for ``builtins.getattr`` in a checkpoint: hand out four methods, nothing else.
+
+    Args:
+        instance: The object that the checkpoint asks an attribute of.
+        name (str): The attribute.
+
+    Returns:
+        Callable: ``HistoryBuffer.min``, ``.max``, ``.current`` or ``.mean``.
+
+    Raises:
+        pickle.UnpicklingError: For every other request.
+    """
+    from mmengine.logging import HistoryBuffer
+
+    if instance is HistoryBuffer and name in HISTORY_STATISTICS:
+        return getattr(HistoryBuffer, name)
+    raise pickle.UnpicklingError(
+        f'The checkpoint asks for attribute {name!r} of {instance!r}; only the statistics '
+        f'{HISTORY_STATISTICS} of HistoryBuffer are handed out. It was not written by MMEngine '
+        'or has been tampered with: do not use it.'
+    )
+
+
+def _numpy_checkpoint_globals() -> List[Any]:
+    """List what pickled NumPy arrays and scalars ask for, under the names of NumPy 1 and 2."""
+    import numpy
+
+    multiarray = numpy.zeros(0).__reduce__()[0].__module__.rsplit('.', 1)[0]
+    multiarray = importlib.import_module(f'{multiarray}.multiarray')
+    entries = [numpy.ndarray, numpy.dtype]
+    for module_name in ('numpy.core.multiarray', 'numpy._core.multiarray'):
+        for name in ('_reconstruct', 'scalar'):
+            entries.append((getattr(multiarray, name), f'{module_name}.{name}'))
+    codes = '?' + numpy.typecodes['AllInteger'] + numpy.typecodes['Float'] + 'SU'
+    entries.extend({type(numpy.dtype(code)) for code in codes})
+    return entries
+
+
+def allow_mmengine_checkpoints() -> Optional[str]:
+    """Let MMEngine's own checkpoints through ``torch.load(weights_only=True)``.
+
+    Cause: MMEngine 0.10 stores its message hub (``HistoryBuffer``, NumPy arrays and scalars) in
+    checkpoints and opens them with ``torch.load``'s default, which is ``weights_only=True`` since
+    PyTorch 2.6. Condition: PyTorch 2.6 or newer. The named classes are allowed, and the restricted
+    loading stays in force: no checkpoint runs code.
+    """
+    import torch
+    from mmengine.logging import HistoryBuffer
+
+    if _major_minor(torch.__version__) < (2, 6):
+        return None
+    entries = [HistoryBuffer, (restricted_getattr, 'builtins.getattr')]
+    torch.serialization.add_safe_globals(entries + _numpy_checkpoint_globals())
+    return (
+        'torch.load refuses what MMEngine writes into its checkpoints: HistoryBuffer and NumPy '
+        'arrays are allowed, weights_only stays in force.'
+    )
+
+
+def _major_minor(version: str) -> Tuple[int, ...]:
+    return tuple(int(part) for part in version.split('.')[:2])
+
+
+def _has_accelerator() -> bool:
+    """Whether MMEngine's distributed set-up finds a device of its own to bind a process to."""
+    from mmengine import device
+
+    names = ('is_cuda_available', 'is_mlu_available', 'is_npu_available', 'is_musa_available')
+    return any(getattr(device, name)() for name in names)
+
+
+def init_gloo_without_accelerator() -> Optional[str]:
+    """Let ``--launcher pytorch`` start on machines without an accelerator.
+
+    Cause: ``mmengine.dist.utils._init_dist_pytorch`` binds each process to a CUDA device whatever
+    the backend is. Condition: no accelerator; and per call, backend 'gloo'.
+    """
+    if _has_accelerator():
+        return None
+    import torch
+    from mmengine.dist import utils
+
+    init_with_device = utils._init_dist_pytorch
+
+    @functools.wraps(init_with_device)
+    def init_dist_pytorch(backend, init_backend='torch', **kwargs) -> None:
+        if backend == 'gloo' and init_backend == 'torch':
+            torch.distributed.init_process_group(backend='gloo', **kwargs)
+        else:
+            init_with_device(backend, init_backend=init_backend, **kwargs)
+
+    utils._init_dist_pytorch = init_dist_pytorch
+    return (
+        "MMEngine's --launcher pytorch asks for CUDA devices even with backend 'gloo': "
+        'on this machine without an accelerator it no longer does.'
+    )
+
+
+def cast_half_scores() -> Optional[str]:
+    """Let MMAction2's heads train and predict under bf16 autocast.
+
+    Cause: ``BaseHead.loss_by_feat`` (for its accuracy) and the accuracy metric call ``.numpy()``
+    on the scores, and NumPy knows no bfloat16. Condition: a bfloat16 tensor has no ``.numpy()``.
+    Half-precision scores enter ``loss_by_feat`` and ``predict_by_feat`` as float32.
+    """
+    import torch
+
+    try:
+        torch.zeros(1, dtype=torch.bfloat16).numpy()
+    except TypeError:
+        pass
+    else:
+        return None
+    from mmaction.models.heads.base import BaseHead
+
+    def with_float_scores(method: Callable) -> Callable:
+        @functools.wraps(method)
+        def call(self, cls_scores, *args, **kwargs):
+            if cls_scores.dtype in (torch.float16, torch.bfloat16):
+                cls_scores = cls_scores.float()
+            return method(self, cls_scores, *args, **kwargs)
+
+        return call
+
+    BaseHead.loss_by_feat = with_float_scores(BaseHead.loss_by_feat)
+    BaseHead.predict_by_feat = with_float_scores(BaseHead.predict_by_feat)
+    return (
+        'NumPy knows no bfloat16, which the heads of MMAction2 hand it under mixed precision: '
+        'their scores are cast to float32 first.'
+    )
+
+
+def is_installed(package: str) -> bool:
+    """Whether a distribution or an importable module has this name."""
+    try:
+        importlib.metadata.distribution(package)
+        return True
+    except importlib.metadata.PackageNotFoundError:
+        spec = importlib.util.find_spec(package)
+        return spec is not None and spec.origin is not None
+
+
+def get_installed_path(package: str) -> str:
+    """Find the folder of an installed package.
+
+    Args:
+        package (str): Name of a module ('mmaction') or of a distribution ('mmaction2').
+
+    Returns:
+        str: The folder.
+
+    Raises:
+        ModuleNotFoundError: If nothing of that name is installed.
+    """
+    module = package
+    if importlib.util.find_spec(package) is None:
+        top_level = importlib.metadata.distribution(package).read_text('top_level.txt')
+        module = (top_level or package).split('\n')[0]
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(
+            f'Package {package!r} (module {module!r}) has no folder with an __init__.py: '
+            'install it, or name a regular package.'
+        )
+    return osp.dirname(spec.origin)
+
+
+def find_packages_without_pkg_resources() -> Optional[str]:
+    """Let ``_base_ = 'mmaction::...'`` work whichever setuptools is installed.
+
+    Cause: MMEngine 0.10 finds packages by ``pkg_resources``, which setuptools 82 dropped and
+    earlier ones announce in a warning on every import. Condition: MMEngine's functions name
+    ``pkg_resources``. Two functions take their place that ask ``importlib.metadata``. A tool that
+    reads such a config before this package is imported is out of reach: there, install
+    setuptools < 82.
+    """
+    import mmengine.config.config
+    import mmengine.hub.hub
+    from mmengine.utils import package_utils
+
+    if 'pkg_resources' not in package_utils.get_installed_path.__code__.co_names:
+        return None
+    for module in (package_utils, mmengine.utils, mmengine.config.config, mmengine.hub.hub):
+        for function in (is_installed, get_installed_path):
+            if hasattr(module, function.__name__):
+                setattr(module, function.__name__, function)
+    return (
+        'MMEngine finds packages by pkg_resources, which setuptools 82 dropped: '
+        'importlib.metadata does it.'
+    )
+
+
+def _apply() -> None:
+    """Run every workaround in order and record those that were needed."""
+    require_mmcv()
+    for workaround in (
+        provide_missing_localizer,
+        allow_mmengine_checkpoints,
+        init_gloo_without_accelerator,
+        find_packages_without_pkg_resources,
+        cast_half_scores,
+    ):
+        sentence = workaround()
+        if sentence is not None:
+            ACTIVE[workaround.__name__] = sentence
+
+
+_apply()

@@ -10,9 +10,11 @@ import importlib.abc
 import importlib.machinery
 import importlib.metadata
 import importlib.util
+import logging
 import os.path as osp
 import pickle
 import sys
+import warnings
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 ACTIVE: Dict[str, str] = {}
@@ -147,7 +149,7 @@ def _major_minor(version: str) -> Tuple[int, ...]:
     return tuple(int(part) for part in version.split('.')[:2])
 
 
-def _has_accelerator() -> bool:
+def has_accelerator() -> bool:
     """Whether MMEngine's distributed set-up finds a device of its own to bind a process to."""
     from mmengine import device
 
@@ -161,7 +163,7 @@ def init_gloo_without_accelerator() -> Optional[str]:
     Cause: ``mmengine.dist.utils._init_dist_pytorch`` binds each process to a CUDA device whatever
     the backend is. Condition: no accelerator; and per call, backend 'gloo'.
     """
-    if _has_accelerator():
+    if has_accelerator():
         return None
     import torch
     from mmengine.dist import utils
@@ -179,6 +181,30 @@ def init_gloo_without_accelerator() -> Optional[str]:
     return (
         "MMEngine's --launcher pytorch asks for CUDA devices even with backend 'gloo': "
         'on this machine without an accelerator it no longer does.'
+    )
+
+
+def wrap_cpu_models_without_device_ids() -> Optional[str]:
+    """Let MMEngine wrap a model that lives on the CPU for distributed training.
+
+    Cause: the runner passes ``device_ids=[LOCAL_RANK]`` to ``MMDistributedDataParallel`` whatever
+    the device is, which PyTorch refuses for CPU modules. Condition: no accelerator.
+    """
+    if has_accelerator():
+        return None
+    from mmengine.model import MMDistributedDataParallel
+
+    init_with_devices = MMDistributedDataParallel.__init__
+
+    @functools.wraps(init_with_devices)
+    def init(self, module, *args, **kwargs) -> None:
+        kwargs['device_ids'] = None
+        init_with_devices(self, module, *args, **kwargs)
+
+    MMDistributedDataParallel.__init__ = init
+    return (
+        "MMEngine's runner hands CUDA device numbers to DistributedDataParallel: on this machine "
+        'without an accelerator they are left out.'
     )
 
 
@@ -276,13 +302,49 @@ def find_packages_without_pkg_resources() -> Optional[str]:
     )
 
 
+def quiet_known_notices() -> Optional[str]:
+    """Drop the notices that come with every run and that a user can do nothing about.
+
+    Causes: MMCV's lite build announces an operator that it lacks; MMEngine sets the thread counts
+    of distributed processes and warns that it does, uses an argument of DistributedDataParallel
+    that PyTorch has renamed, and its checkpoint hook calls its own deprecated ``FileClient``,
+    whose notices are logged for debugging only. Each filter names the message and the module that
+    it comes from.
+    """
+    from mmengine.fileio import file_client
+
+    for category, message, module in (
+        (
+            UserWarning,
+            r'Fail to import ``MultiScaleDeformableAttention``',
+            r'mmcv\.cnn\.bricks\.transformer',
+        ),
+        (UserWarning, r'Setting (OMP|MKL)_NUM_THREADS', r'mmengine\.utils\.dl_utils\.setup_env'),
+        (
+            FutureWarning,
+            r'`broadcast_buffers` is deprecated',
+            r'mmengine\.model\.wrappers\.distributed',
+        ),
+    ):
+        warnings.filterwarnings('ignore', message=message, category=category, module=module)
+    print_log = file_client.print_log
+
+    def log_for_debugging(message, logger=None, level=None) -> None:
+        print_log(message, logger=logger, level=logging.DEBUG)
+
+    file_client.print_log = log_for_debugging
+    return 'Notices of MMCV and MMEngine that come with every run and ask for nothing are dropped.'
+
+
 def _apply() -> None:
     """Run every workaround in order and record those that were needed."""
     require_mmcv()
     for workaround in (
+        quiet_known_notices,
         provide_missing_localizer,
         allow_mmengine_checkpoints,
         init_gloo_without_accelerator,
+        wrap_cpu_models_without_device_ids,
         find_packages_without_pkg_resources,
         cast_half_scores,
     ):

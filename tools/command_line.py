@@ -1,0 +1,124 @@
+"""What the command lines of ``train.py`` and ``test.py`` share: options, checks, refusals."""
+
+import argparse
+import os
+import os.path as osp
+import sys
+import tempfile
+from typing import NoReturn
+
+from mmaction.registry import RUNNERS
+from mmengine.config import Config, DictAction
+from mmengine.runner import Runner
+
+from deeprank_plugin import compat
+
+
+def refuse(sentence: str) -> NoReturn:
+    """End the program with one sentence on stderr and exit code 2."""
+    print(f'error: {sentence}', file=sys.stderr)
+    sys.exit(2)
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that training and testing have in common."""
+    parser.add_argument(
+        '--work-dir', help='folder for logs and checkpoints; default: ./work_dirs/<config name>'
+    )
+    parser.add_argument('--seed', type=int, help='random seed; wins over the config')
+    parser.add_argument(
+        '--diff-rank-seed', action='store_true', help='give every process its own seed'
+    )
+    parser.add_argument(
+        '--deterministic', action='store_true', help='choose deterministic cuDNN algorithms'
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='override entries of the config, e.g. train_cfg.max_epochs=10 key="[a,b]"',
+    )
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def read_config(args: argparse.Namespace) -> Config:
+    """Read the config and merge ``--cfg-options``, ``--work-dir`` and the launcher into it."""
+    if not osp.isfile(args.config):
+        refuse(f'config file {args.config!r} does not exist.')
+    try:
+        cfg = Config.fromfile(args.config)
+    except FileNotFoundError as error:
+        refuse(f'config {args.config!r} names a base config that does not exist: {error}')
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = osp.join('./work_dirs', osp.splitext(osp.basename(args.config))[0])
+    require_writable(cfg.work_dir, 'work dir', '--work-dir')
+    set_launcher(cfg, args)
+    set_randomness(cfg, args)
+    return cfg
+
+
+def require_writable(folder: str, name: str, option: str) -> None:
+    """Make a folder and write a file into it, or refuse."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b'0')
+            file.flush()
+    except OSError as error:
+        refuse(
+            f'{name} {folder!r} cannot be written to ({error.strerror}): '
+            f'name another with {option}, or change its permissions.'
+        )
+
+
+def require_checkpoint(path: str) -> None:
+    """Refuse a local checkpoint that does not exist; addresses are left to MMEngine."""
+    if '://' not in path and not osp.isfile(osp.expanduser(path)):
+        refuse(f'checkpoint {path!r} does not exist.')
+
+
+def set_launcher(cfg: Config, args: argparse.Namespace) -> None:
+    """Put the launcher into the config, and a backend that this machine has."""
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg.launcher = args.launcher
+    if args.launcher == 'none':
+        return
+    # MMEngine would set the same, and warn about it in every process.
+    os.environ.setdefault('OMP_NUM_THREADS', '1')
+    os.environ.setdefault('MKL_NUM_THREADS', '1')
+    if compat.has_accelerator():
+        return
+    if args.launcher != 'pytorch':
+        refuse(
+            f'--launcher {args.launcher} binds every process to an accelerator, and this machine '
+            'has none: use --launcher pytorch (tools/dist_train.sh), which runs on CPUs by gloo.'
+        )
+    dist_cfg = cfg.setdefault('env_cfg', {}).setdefault('dist_cfg', {})
+    backend = dist_cfg.get('backend', 'nccl')
+    if backend == 'nccl':
+        dist_cfg['backend'] = 'gloo'
+        if os.environ.get('RANK', '0') == '0':
+            print("No accelerator here: the processes talk by backend 'gloo' instead of 'nccl'.")
+
+
+def set_randomness(cfg: Config, args: argparse.Namespace) -> None:
+    """Let the command line's seed and switches win over those of the config."""
+    randomness = dict(cfg.get('randomness') or dict(seed=None))
+    if args.seed is not None:
+        randomness['seed'] = args.seed
+    if args.diff_rank_seed:
+        randomness['diff_rank_seed'] = True
+    if args.deterministic:
+        randomness['deterministic'] = True
+    cfg.randomness = randomness
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Build MMEngine's runner, or the one that ``runner_type`` of the config names."""
+    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)

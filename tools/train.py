@@ -1,0 +1,120 @@
+"""Train from a config: pretraining, finetuning, linear probe.
+
+Example:
+    python tools/train.py configs/deeprank/<config>.py --seed 0
+    bash tools/dist_train.sh configs/deeprank/<config>.py 4 --seed 0
+"""
+
+import argparse
+import os.path as osp
+import sys
+from typing import Optional
+
+sys.path.insert(0, osp.dirname(osp.dirname(osp.abspath(__file__))))
+
+from command_line import (
+    add_common_arguments,
+    build_runner,
+    read_config,
+    refuse,
+    require_checkpoint,
+)
+from mmengine.config import Config
+
+from deeprank_plugin import compat
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='go on from this checkpoint; without a name, from the latest one in the work dir',
+    )
+    parser.add_argument('--amp', action='store_true', help='mixed precision (needs an accelerator)')
+    parser.add_argument('--no-validate', action='store_true', help='train without validation')
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate by the actual over the base batch size',
+    )
+    add_common_arguments(parser)
+    return parser.parse_args()
+
+
+def set_amp(cfg: Config, args: argparse.Namespace) -> None:
+    """Switch mixed precision on where asked for, or refuse."""
+    wrapper = cfg.get('optim_wrapper') or {}
+    wrapper_type = wrapper.get('type', 'OptimWrapper')
+    if args.amp:
+        if wrapper_type not in ('OptimWrapper', 'AmpOptimWrapper'):
+            refuse(
+                f'--amp cannot change optim_wrapper.type {wrapper_type!r}; expected '
+                "'OptimWrapper' or 'AmpOptimWrapper': set mixed precision in the config."
+            )
+        wrapper_type = wrapper['type'] = 'AmpOptimWrapper'
+        wrapper.setdefault('loss_scale', 'dynamic')
+    if wrapper_type == 'AmpOptimWrapper' and not compat.has_accelerator():
+        refuse(
+            'mixed precision (--amp, or AmpOptimWrapper in the config) needs an accelerator, and '
+            'none was found: train without it here.'
+        )
+
+
+def set_resume(cfg: Config, resume: Optional[str]) -> Optional[str]:
+    """Put ``--resume`` into the config.
+
+    MMEngine resumes from nothing in silence when the work dir has no checkpoint yet.
+
+    Returns:
+        str, optional: What to log where there is nothing to resume from.
+    """
+    if resume == 'auto':
+        cfg.resume, cfg.load_from = True, None
+    elif resume is not None:
+        cfg.resume, cfg.load_from = True, resume
+    if cfg.get('load_from'):
+        require_checkpoint(cfg.load_from)
+    if not cfg.get('resume') or cfg.get('load_from'):
+        return None
+    record = osp.join(cfg.work_dir, 'last_checkpoint')
+    if not osp.isfile(record):
+        cfg.resume = False
+        return f'Nothing to resume from in {cfg.work_dir}: training starts from the beginning.'
+    with open(record) as file:
+        latest = file.read().strip()
+    if not osp.isfile(latest):
+        refuse(
+            f'{record!r} names {latest!r} as the latest checkpoint, which does not exist: '
+            'name one by --resume CHECKPOINT, or remove that file to start from the beginning.'
+        )
+    return None
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = read_config(args)
+    if args.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    set_amp(cfg, args)
+    if args.auto_scale_lr:
+        if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
+            refuse(
+                f'--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=...) in '
+                f'{args.config!r}, which has none.'
+            )
+        cfg.auto_scale_lr.enable = True
+    notice = set_resume(cfg, args.resume)
+    runner = build_runner(cfg)
+    if notice is not None:
+        runner.logger.info(notice)
+    runner.train()
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,10 @@
+# NTU RGB+D 120, X-Sub.
+_base_ = './skeleton3d.py'
+
+ann_file = 'data/ntu120_3d.pkl'
+train_dataloader = dict(dataset=dict(ann_file=ann_file, split='xsub_train'))
+val_dataloader = dict(dataset=dict(ann_file=ann_file, split='xsub_val'))
+test_dataloader = val_dataloader
+
+val_evaluator = dict(type='AccMetric')
+test_evaluator = val_evaluator

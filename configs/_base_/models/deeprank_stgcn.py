@@ -1,0 +1,8 @@
+# DeepRank with ST-GCN as in the paper: width 64, 256 features.
+# RankHead ranks with a ReLU after FC0; act_cfg=None is the paper's letter (docs/results.md compares).
+model = dict(
+    type='DeepRank',
+    data_preprocessor=dict(type='SkeletonPreprocessor', modality='joint', layout='nturgb+d'),
+    backbone=dict(type='STGCN', graph_cfg=dict(layout='nturgb+d', mode='stgcn_spatial')),
+    head=dict(type='RankHead', in_channels=256, hidden_channels=256, act_cfg=dict(type='ReLU')),
+    normalize='l2')

@@ -1,0 +1,251 @@
+"""Read annotation pickles without running code from them, and check what they hold."""
+
+import pickle
+from collections import Counter
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence, Union
+
+import numpy as np
+
+# What NumPy arrays, scalars and dtypes ask for when they are unpickled, by NumPy 1 and 2.
+_ALLOWED = {
+    (f'{module}.multiarray', name)
+    for module in ('numpy.core', 'numpy._core')
+    for name in ('_reconstruct', 'scalar')
+} | {
+    ('numpy', 'ndarray'),
+    ('numpy', 'dtype'),
+    ('numpy.core.numeric', '_frombuffer'),
+    ('numpy._core.numeric', '_frombuffer'),
+    ('_codecs', 'encode'),
+    ('collections', 'OrderedDict'),
+}
+LAYOUT_JOINTS = {'nturgb+d': 25, 'openpose': 18, 'coco': 17}
+
+
+class _SafeUnpickler(pickle.Unpickler):
+    """Admits NumPy arrays and plain containers only."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _ALLOWED and module != 'numpy.dtypes':
+            raise pickle.UnpicklingError(f'it asks for {module}.{name}')
+        return super().find_class(module, name)
+
+
+def load_annotations(path: Union[str, Path]) -> Any:
+    """Unpickle an annotation file; everything but NumPy arrays and plain containers is refused.
+
+    Args:
+        path (str): Path of the pickle.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no whole pickle, or asks for something else.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f'annotation file {path} does not exist; expected an annotation pickle there: set '
+            'ann_file, or make one (tools/data/make_toy.py makes a toy)'
+        )
+    try:
+        with path.open('rb') as file:
+            return _SafeUnpickler(file).load()
+    except (EOFError, IndexError) as error:
+        raise ValueError(
+            f'annotation file {path} ends too early ({error}); expected a whole pickle: copy or '
+            'make it again'
+        ) from error
+    except (pickle.UnpicklingError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = 'ends too early' if 'truncated' in str(error) else f'is refused: {error}'
+        raise ValueError(
+            f'annotation file {path} {reason}; expected a pickle of dicts, lists, strings, numbers '
+            "and NumPy arrays (MMAction2's PoseDataset format): save it as such"
+        ) from error
+
+
+def split_annotations(
+    content: Any, path: str, split: Optional[Union[str, Sequence[str]]]
+) -> List[Dict]:
+    """Annotations of a split, each with the key ``split``, in the order of the file.
+
+    Args:
+        content (dict or list): What :func:`load_annotations` returned.
+        path (str): For messages.
+        split (str or list[str], optional): Name or names; None takes all annotations.
+
+    Raises:
+        ValueError: If the content, the split's name or its samples are wrong.
+    """
+    if split is None and isinstance(content, list):
+        annotations, wanted = content, None
+    elif not isinstance(content, dict) or not {'split', 'annotations'} <= set(content):
+        found = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__
+        raise ValueError(
+            f'annotation file {path} holds {found}; expected dict(split={{name: [sample names]}}, '
+            'annotations=[dict(frame_dir, label, total_frames, keypoint), ...])'
+        )
+    else:
+        annotations, wanted = content['annotations'], None
+    if not isinstance(annotations, list) or not all(isinstance(a, dict) for a in annotations):
+        raise ValueError(f'annotations of {path} are no list of dicts; expected one dict a sample')
+    names = [sample_name(annotation, path, row) for row, annotation in enumerate(annotations)]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise ValueError(
+            f'annotation file {path}: sample {twice[0]!r} occurs {names.count(twice[0])} times '
+            f'({len(twice)} such names); expected unique names: remove or rename the copies'
+        )
+    if split is None:
+        return annotations
+    wanted = {}
+    for name in [split] if isinstance(split, str) else split:
+        if name not in content['split']:
+            raise ValueError(
+                f'split {name!r} is not in {path}; expected one of {sorted(content["split"])}: '
+                'set split to one of these'
+            )
+        members = content['split'][name]
+        if not len(members):
+            raise ValueError(f'split {name!r} of {path} is empty; expected at least one sample')
+        both = [member for member in members if member in wanted]
+        if both:
+            raise ValueError(
+                f'sample {both[0]!r} of {path} is twice in split {wanted[both[0]]!r} and '
+                f'{name!r} ({len(both)} such samples); expected each sample once'
+            )
+        wanted.update(dict.fromkeys(members, name))
+    missing = wanted.keys() - set(names)
+    if missing:
+        raise ValueError(
+            f'{len(missing)} samples of split {split!r} have no annotation in {path}, such as '
+            f'{sorted(missing)[:3]}; expected one for each: make the file again'
+        )
+    return [dict(a, split=wanted[n]) for a, n in zip(annotations, names) if n in wanted]
+
+
+def sample_name(annotation: Dict, path: str, row: int) -> str:
+    """``frame_dir`` (or ``filename``) of an annotation."""
+    for key in ('frame_dir', 'filename'):
+        if key in annotation:
+            return annotation[key]
+    raise ValueError(
+        f'annotation number {row} of {path} has the keys {sorted(map(str, annotation))}; expected '
+        'frame_dir, label, total_frames and keypoint'
+    )
+
+
+def check_annotations(
+    annotations: Sequence[Dict],
+    path: str,
+    num_classes: Optional[int] = None,
+    layout: Optional[Union[str, Dict]] = None,
+) -> None:
+    """Check every sample: keys, shapes, numbers, lengths and labels.
+
+    Args:
+        annotations (Sequence[dict]): Annotations in MMAction2's format.
+        path (str): For messages.
+        num_classes (int, optional): Labels must be below it. Defaults to None: any from 0.
+        layout (str or dict, optional): Joint layout that the data must have. Defaults to None.
+
+    Raises:
+        ValueError: At the first fault, naming file and sample.
+    """
+    joints = None
+    for row, annotation in enumerate(annotations):
+        where = f'sample {sample_name(annotation, path, row)!r} of {path}'
+        missing = {'label', 'keypoint', 'total_frames'} - set(annotation)
+        if missing:
+            raise ValueError(
+                f'{where} lacks {sorted(missing)}; expected frame_dir, label, total_frames and '
+                'keypoint'
+            )
+        keypoint = annotation['keypoint']
+        check_keypoint(keypoint, where, layout, 'keypoint_score' in annotation)
+        if joints is None:
+            joints = keypoint.shape[2:]
+        elif keypoint.shape[2:] != joints:
+            raise ValueError(
+                f'{where} has (V, C) = {keypoint.shape[2:]} and the samples before it {joints}; '
+                'expected the same layout in the whole file'
+            )
+        if annotation['total_frames'] != keypoint.shape[1]:
+            raise ValueError(
+                f'{where} says total_frames={annotation["total_frames"]} and holds '
+                f'{keypoint.shape[1]} frames; expected the same number: correct the annotation'
+            )
+        check_label(annotation['label'], where, num_classes)
+
+
+def check_label(label: Any, where: str, num_classes: Optional[int]) -> None:
+    """Raise unless a label is a whole number within its range."""
+    if isinstance(label, bool) or not isinstance(label, (int, np.integer)):
+        raise ValueError(f'{where} has label {label!r}; expected a whole number from 0')
+    if label < 0 or (num_classes is not None and label >= num_classes):
+        upper = 'from 0' if num_classes is None else f'from 0 to {num_classes - 1}'
+        raise ValueError(
+            f'{where} has label {label}; expected {upper}: correct the label, or set num_classes '
+            'of the data set and of the head'
+        )
+
+
+def check_keypoint(
+    keypoint: Any, where: str, layout: Optional[Union[str, Dict]], has_score: bool
+) -> None:
+    """Raise unless coordinates have a shape, type and values that can be used."""
+    if not isinstance(keypoint, np.ndarray) or keypoint.dtype.kind not in 'fiu':
+        kind = getattr(keypoint, 'dtype', type(keypoint).__name__)
+        raise ValueError(f'{where} has a keypoint of type {kind}; expected a NumPy array of numbers')
+    if keypoint.ndim != 4 or keypoint.shape[3] not in (2, 3):
+        raise ValueError(
+            f'{where} has keypoint of shape {keypoint.shape}; expected (M, T, V, C), bodies x '
+            'frames x joints x 2 or 3 coordinates'
+        )
+    if 0 in keypoint.shape:
+        raise ValueError(
+            f'{where} has keypoint of shape {keypoint.shape}; expected at least one body and one '
+            'frame: remove the sample'
+        )
+    if layout is not None:
+        check_layout(keypoint, where, layout, has_score)
+    if not np.isfinite(keypoint).all():
+        broken = np.argwhere(~np.isfinite(keypoint))[0].tolist()
+        raise ValueError(
+            f'{where} has NaN or infinite coordinates, the first at (body, frame, joint, '
+            f'coordinate) = {broken}; expected finite numbers: repair or remove the sample'
+        )
+    if not keypoint.any():
+        raise ValueError(
+            f'{where} is zero throughout; expected at least one joint in one frame: remove it'
+        )
+
+
+def check_layout(
+    keypoint: np.ndarray, where: str, layout: Union[str, Dict], has_score: bool
+) -> None:
+    """Raise unless joints and coordinates fit a layout."""
+    if isinstance(layout, str):
+        if layout not in LAYOUT_JOINTS:
+            raise ValueError(
+                f'layout={layout!r} is not known; expected one of {tuple(LAYOUT_JOINTS)} or a dict'
+            )
+        joints = LAYOUT_JOINTS[layout]
+    else:
+        joints = layout['num_joints']
+    if keypoint.shape[2] != joints:
+        raise ValueError(
+            f'{where} has {keypoint.shape[2]} joints and layout {layout!r} has {joints}; expected '
+            'the same: set layout of the data set and of the data preprocessor, and '
+            "graph_cfg.layout of the backbone, to the data's (nturgb+d: 25, openpose: 18, coco: 17)"
+        )
+    if layout == 'nturgb+d' and keypoint.shape[3] != 3:
+        raise ValueError(
+            f"{where} is 2D and layout 'nturgb+d' is 3D; expected x, y and z: use a 2D layout "
+            "('coco', 'openpose') here and in the backbone's graph_cfg, or 3D data"
+        )
+    if layout in ('coco', 'openpose') and keypoint.shape[3] == 2 and not has_score:
+        raise ValueError(
+            f'{where} has two coordinates a joint and no keypoint_score; layout {layout!r} expects '
+            'keypoint_score beside them, or x, y and score as three channels'
+        )

@@ -1,0 +1,186 @@
+"""Skeleton sequences from MMAction2's annotation pickles, checked."""
+
+import random
+from pathlib import Path
+from typing import Dict, List, Optional, Sequence, Union
+
+import numpy as np
+import torch
+from mmaction.datasets import PoseDataset
+from mmaction.registry import DATASETS
+
+from .annotations import check_annotations, load_annotations, sample_name, split_annotations
+
+PARTS = ('train', 'holdout')
+
+
+@DATASETS.register_module()
+class SkeletonDataset(PoseDataset):
+    """A ``PoseDataset`` that checks what it reads and knows labelled subsets and hold-outs.
+
+    ``sample_idx`` of a sample is its index in the split (after ``labels``, before ``holdout``), so
+    that the training part and the held-out part share one range of indices,
+    ``range(num_split_samples)``.
+
+    Args:
+        ann_file (str): Annotation pickle. It is read without running code from it.
+        pipeline (list): Transforms.
+        split (str or list[str], optional): Name or names of splits. Each sample carries the name
+            of its own as ``split``. Defaults to None: all samples.
+        labels (str, optional): Text file of sample names, one a line: the labelled subset; only
+            these are used. Defaults to None: all.
+        holdout (dict, optional): ``dict(share=0.05, seed=0, part='train' or 'holdout')`` keeps one
+            of two parts of the split: the share is drawn by the seed from the sorted names.
+            Defaults to None: the whole split.
+        layout (str or dict, optional): Joint layout that the data must have, as in
+            ``SkeletonPreprocessor``. Defaults to None: not checked.
+        num_classes (int, optional): Labels must be below it. Defaults to None.
+        sample_offset (int): Added to ``sample_idx``; ``RelabelHook`` sets it where data sets are
+            concatenated. Defaults to 0.
+        **kwargs: As for ``PoseDataset``.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If the file, a sample or an argument is wrong; see ``annotations.py``.
+    """
+
+    def __init__(
+        self,
+        ann_file: str,
+        pipeline: List,
+        split: Optional[Union[str, Sequence[str]]] = None,
+        labels: Optional[str] = None,
+        holdout: Optional[Dict] = None,
+        layout: Optional[Union[str, Dict]] = None,
+        num_classes: Optional[int] = None,
+        sample_offset: int = 0,
+        **kwargs,
+    ) -> None:
+        self.labels = labels
+        self.holdout = None if holdout is None else check_holdout(holdout)
+        self.layout = layout
+        self.sample_offset = sample_offset
+        self.sample_names: List[str] = []
+        # seed, epoch, rank; in shared memory, because workers that persist hold a copy of the rest
+        self._epoch = torch.full((3,), -1, dtype=torch.int64).share_memory_()
+        self._seeded = (-1, -1, -1)
+        super().__init__(ann_file, pipeline, split=split, num_classes=num_classes, **kwargs)
+
+    @property
+    def num_split_samples(self) -> int:
+        """Number of samples that ``sample_idx`` ranges over."""
+        return len(self.sample_names)
+
+    def load_data_list(self) -> List[Dict]:
+        """Read, check and select."""
+        path = self.ann_file
+        infos = split_annotations(load_annotations(path), path, self.split)
+        if not infos:
+            raise ValueError(f'annotation file {path} holds no sample; expected at least one')
+        check_annotations(infos, path, self.num_classes, self.layout)
+        infos = [dict(info, frame_dir=sample_name(info, path, 0)) for info in infos]
+        if self.labels is not None:
+            chosen = read_names(self.labels, [info['frame_dir'] for info in infos], path)
+            infos = [info for info in infos if info['frame_dir'] in chosen]
+        self.sample_names = [info['frame_dir'] for info in infos]
+        for row, info in enumerate(infos):
+            info['row'] = row
+        if self.holdout is not None:
+            held = draw_holdout(self.sample_names, self.holdout['share'], self.holdout['seed'])
+            keep = self.holdout['part'] == 'holdout'
+            infos = [info for info in infos if (info['frame_dir'] in held) == keep]
+        return infos
+
+    def get_data_info(self, idx: int) -> Dict:
+        """Annotation of one sample, with coordinates in float32."""
+        info = super().get_data_info(idx)
+        info['sample_idx'] = info.pop('row') + self.sample_offset
+        info['keypoint'] = info['keypoint'].astype(np.float32, copy=False)
+        return info
+
+    def set_epoch(self, epoch: int, seed: int, rank: int = 0) -> None:
+        """Let every process that serves this data set draw its own randomness for an epoch.
+
+        Workers see it before they serve the epoch's first sample, whether they persist or not.
+
+        Args:
+            epoch (int): Epoch that begins.
+            seed (int): Seed of the run.
+            rank (int): Rank of the training process. Defaults to 0.
+        """
+        self._epoch.copy_(torch.tensor([seed, epoch, rank]))
+
+    def prepare_data(self, idx: int):
+        """Run the pipeline, after seeding if an epoch has begun since the last call."""
+        current = tuple(self._epoch.tolist())
+        if current != self._seeded:
+            worker = torch.utils.data.get_worker_info()
+            state = np.random.SeedSequence([*current, 0 if worker is None else worker.id])
+            numpy_seed, python_seed = state.generate_state(2)
+            np.random.seed(numpy_seed)
+            random.seed(int(python_seed))
+            self._seeded = current
+        return super().prepare_data(idx)
+
+
+def check_holdout(holdout: Dict) -> Dict:
+    """The hold-out's settings with their defaults.
+
+    Raises:
+        ValueError: If a key or a value is wrong.
+    """
+    settings = dict(dict(share=0.05, seed=0, part='train'), **holdout)
+    if set(settings) != {'share', 'seed', 'part'}:
+        raise ValueError(
+            f'holdout has the keys {sorted(holdout)}; expected only share, seed and part'
+        )
+    if not 0 < settings['share'] < 1:
+        raise ValueError(f'holdout share={settings["share"]}; expected a share between 0 and 1')
+    if settings['part'] not in PARTS:
+        raise ValueError(f'holdout part={settings["part"]!r}; expected one of {PARTS}')
+    return settings
+
+
+def draw_holdout(names: Sequence[str], share: float, seed: int) -> set:
+    """Names of ``round(share * n)`` samples, at least 1, drawn by a seed from the sorted names.
+
+    Raises:
+        ValueError: If nothing would be left to train on.
+    """
+    number = max(1, round(share * len(names)))
+    if number >= len(names):
+        raise ValueError(
+            f'a hold-out of {number} of {len(names)} samples leaves none to train on; expected '
+            'more samples, or a smaller share'
+        )
+    order = np.random.default_rng(seed).permutation(len(names))
+    ordered = sorted(names)
+    return {ordered[index] for index in order[:number]}
+
+
+def read_names(path: str, known: Sequence[str], ann_file: str) -> set:
+    """Names in a text file, one a line.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is empty, or names a sample twice or one that is not in the split.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(
+            f'label list {path} does not exist; expected a text file of sample names: make one '
+            'with tools/data/make_subset.py'
+        )
+    names = Path(path).read_text(encoding='utf-8').split()
+    unknown = sorted(set(names) - set(known))
+    if not names:
+        raise ValueError(f'label list {path} is empty; expected sample names, one a line')
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f'label list {path} names {twice!r} twice; expected each name once')
+    if unknown:
+        raise ValueError(
+            f'label list {path} names {len(unknown)} samples that are not in the split of '
+            f'{ann_file}, such as {unknown[:3]}; expected names of the training split: make the '
+            'list from this file and split with tools/data/make_subset.py'
+        )
+    return set(names)

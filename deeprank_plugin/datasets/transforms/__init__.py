@@ -1,0 +1,7 @@
+"""Transforms that importing the package registers in MMAction2's ``TRANSFORMS``."""
+
+from .center import CenterSkeleton
+from .crop_resize import CropResize
+from .rotate import RandomRotate3D
+
+__all__ = ['CenterSkeleton', 'CropResize', 'RandomRotate3D']

@@ -1,0 +1,108 @@
+"""Take a part of the sequence and stretch it to a fixed number of frames."""
+
+from typing import Dict, Sequence
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from mmaction.registry import TRANSFORMS
+
+
+def resize_frames(array: np.ndarray, clip_len: int) -> np.ndarray:
+    """Linear interpolation along the second axis (align_corners=False).
+
+    Args:
+        array (np.ndarray): Of shape (M, T, ...).
+        clip_len (int): Frames of the result.
+
+    Returns:
+        np.ndarray: float32, of shape (M, clip_len, ...).
+    """
+    frames = array.shape[1]
+    if frames == clip_len:
+        return array.astype(np.float32)
+    position = (np.arange(clip_len) + 0.5) * (frames / clip_len) - 0.5
+    position = np.clip(position, 0, frames - 1)
+    before = position.astype(np.int64)
+    after = np.minimum(before + 1, frames - 1)
+    weight = (position - before).astype(np.float32).reshape(-1, *[1] * (array.ndim - 2))
+    first = array[:, before].astype(np.float32)
+    return first + (array[:, after] - first) * weight
+
+
+@TRANSFORMS.register_module()
+class CropResize(BaseTransform):
+    """Crop a random part of the sequence and resize it to ``clip_len`` frames (Sec. V-B).
+
+    With two numbers, p ~ U(p_interval) and a part of min(max(floor(T * p), min_frames), T) frames
+    begins at a random frame. With one number p, ``floor((1 - p) * T / 2)`` frames are cut from
+    either end, as CTR-GCN's and STTFormer's test pipelines do. The resize is linear, with the
+    numbers of ``torch.nn.functional.interpolate`` (``align_corners=False``).
+
+    Required Keys:
+
+        - keypoint (np.ndarray): Of shape (M, T, V, C).
+        - keypoint_score (np.ndarray, optional): Of shape (M, T, V).
+
+    Modified Keys:
+
+        - keypoint
+        - keypoint_score (optional)
+        - total_frames
+
+    Added Keys:
+
+        - clip_len
+        - num_clips
+
+    Args:
+        p_interval (Sequence[float]): Range of the share of frames, or one share.
+            Defaults to (0.5, 1.0).
+        clip_len (int): Frames of the result. Defaults to 120.
+        min_frames (int): Frames that a random part has at least, if the sequence has them.
+            Defaults to 64.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        p_interval: Sequence[float] = (0.5, 1.0),
+        clip_len: int = 120,
+        min_frames: int = 64,
+    ) -> None:
+        self.p_interval = tuple(p_interval)
+        if len(self.p_interval) not in (1, 2) or not (
+            0 < self.p_interval[0] <= self.p_interval[-1] <= 1
+        ):
+            raise ValueError(
+                f'p_interval={p_interval} must be (low, high) or (share,) within (0, 1]'
+            )
+        if clip_len < 1 or min_frames < 1:
+            raise ValueError(f'clip_len={clip_len} and min_frames={min_frames} must be positive')
+        self.clip_len = clip_len
+        self.min_frames = min_frames
+
+    def transform(self, results: Dict) -> Dict:
+        """Crop and resize one sequence."""
+        frames = results['keypoint'].shape[1]
+        if len(self.p_interval) == 1:
+            start = int((1 - self.p_interval[0]) * frames / 2)
+            stop = frames - start
+        else:
+            share = np.random.uniform(*self.p_interval)
+            length = min(max(int(frames * share), self.min_frames), frames)
+            start = np.random.randint(frames - length + 1)
+            stop = start + length
+        for key in ('keypoint', 'keypoint_score'):
+            if key in results:
+                results[key] = resize_frames(results[key][:, start:stop], self.clip_len)
+        results.update(total_frames=self.clip_len, clip_len=self.clip_len, num_clips=1)
+        return results
+
+    def __repr__(self) -> str:
+        return (
+            f'{self.__class__.__name__}(p_interval={self.p_interval}, '
+            f'clip_len={self.clip_len}, min_frames={self.min_frames})'
+        )

@@ -1,0 +1,192 @@
+"""Features of a whole training split by sample index, over all processes."""
+
+import copy
+from typing import Dict, List, NamedTuple, Optional
+
+import torch
+from mmengine.dist import all_gather_object, all_reduce, all_reduce_params, is_main_process
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from .epoch_seed_hook import leaf_datasets
+
+
+class Extracted(NamedTuple):
+    """What is known of N samples, by row.
+
+    Attributes:
+        features: Features of shape (N, ...).
+        names: Their names.
+        labels: Classes of shape (N,), -1 where unknown.
+    """
+
+    features: Tensor
+    names: List[str]
+    labels: Tensor
+
+
+def unwrap(model) -> torch.nn.Module:
+    """The model inside a distributed wrapper."""
+    return model.module if is_model_wrapper(model) else model
+
+
+def build_extraction_loader(runner: Runner, pipeline: Optional[List] = None) -> DataLoader:
+    """A loader over the whole training split, hold-out included, with the test pipeline.
+
+    Args:
+        runner (Runner): Its config names the training data and, for the pipeline, batch size and
+            workers, the validation data.
+        pipeline (list, optional): Test pipeline. Defaults to that of the validation data.
+
+    Raises:
+        ValueError: If there is no test pipeline.
+    """
+    train, val = runner.cfg.train_dataloader, runner.cfg.get('val_dataloader')
+    if pipeline is None:
+        if val is None:
+            raise ValueError(
+                'RelabelHook extracts features with the test pipeline, and the config has no '
+                'val_dataloader to take it from: set pipeline=... in RelabelHook'
+            )
+        pipeline = leaf_configs(val.dataset)[0].pipeline
+    parts = []
+    for leaf in leaf_configs(train.dataset):
+        part = copy.deepcopy(leaf)
+        part.update(pipeline=copy.deepcopy(pipeline), test_mode=True)
+        part.pop('holdout', None)
+        parts.append(part)
+    dataset = parts[0] if len(parts) == 1 else dict(type='ConcatDataset', datasets=parts)
+    like = train if val is None else val
+    loader = Runner.build_dataloader(
+        dict(
+            batch_size=like.batch_size,
+            num_workers=like.get('num_workers', 0),
+            sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
+            dataset=dataset,
+        ),
+        seed=runner.seed,
+    )
+    align_offsets(loader.dataset, runner.train_dataloader.dataset)
+    if runner.val_loop is not None:
+        align_offsets(loader.dataset, runner.val_loop.dataloader.dataset)
+    return loader
+
+
+def leaf_configs(dataset) -> List:
+    """Configs of the data sets at the bottom of MMEngine's wrappers."""
+    if 'datasets' in dataset:
+        return [leaf for part in dataset.datasets for leaf in leaf_configs(part)]
+    return leaf_configs(dataset.dataset) if 'dataset' in dataset else [dataset]
+
+
+def align_offsets(whole, other) -> None:
+    """Give each concatenated data set its own range of rows, in ``whole`` and ``other`` alike."""
+    offset, offset_of = 0, {}
+    for leaf in leaf_datasets(whole):
+        if offset:
+            leaf.sample_offset = offset
+        if hasattr(leaf, 'sample_names'):
+            offset_of.setdefault(tuple(leaf.sample_names), offset)
+        offset += num_rows(leaf)
+    for leaf in leaf_datasets(other):
+        start = offset_of.get(tuple(getattr(leaf, 'sample_names', ())), 0)
+        if start:
+            leaf.sample_offset = start
+
+
+def num_rows(leaf) -> int:
+    """Number of rows that a data set's ``sample_idx`` ranges over."""
+    return getattr(leaf, 'num_split_samples', len(leaf))
+
+
+@torch.no_grad()
+def extract(runner: Runner, loader: DataLoader) -> Extracted:
+    """Features of all samples from the encoder in eval mode, each written exactly once.
+
+    Args:
+        runner (Runner): Its model gives features in mode 'tensor'; it is left in eval mode.
+        loader (DataLoader): The loader of :func:`build_extraction_loader`.
+
+    Raises:
+        RuntimeError: If a row was written never or twice.
+    """
+    model = unwrap(runner.model).eval()
+    total = sum(num_rows(leaf) for leaf in leaf_datasets(loader.dataset))
+    features, written, found = None, torch.zeros(total), []
+    for batch in tqdm(
+        loader, desc='Extracting features', disable=None if is_main_process() else True, leave=False
+    ):
+        data = model.data_preprocessor(batch, False)
+        output = model(data['inputs'], mode='tensor').float()
+        samples = data['data_samples']
+        rows = torch.tensor([s.metainfo['sample_idx'] for s in samples])
+        if features is None:
+            features = torch.zeros(total, *output.shape[1:], device=output.device)
+        features[rows.to(output.device)] = output
+        written.index_add_(0, rows, torch.ones(len(rows)))
+        found += [
+            (row, s.metainfo['frame_dir'], int(s.gt_label) if 'gt_label' in s else -1)
+            for row, s in zip(rows.tolist(), samples)
+        ]
+    if features is None:
+        raise RuntimeError(
+            'this process has no sample to extract; expected at least one for each process: use '
+            f'fewer processes for a training split of {total} samples'
+        )
+    all_reduce(features)
+    written = written.to(features.device)
+    all_reduce(written)
+    wrong = (written != 1).nonzero().flatten().tolist()
+    if wrong:
+        raise RuntimeError(
+            f'{len(wrong)} of {total} rows of the feature bank were not written exactly once '
+            f'(row {wrong[0]}: {int(written[wrong[0]])} times); expected each sample once: check '
+            'that the data set gives every sample its own sample_idx'
+        )
+    found = sorted(entry for part in all_gather_object(found) for entry in part)
+    labels = torch.tensor([label for _, _, label in found])
+    return Extracted(features, [name for _, name, _ in found], labels)
+
+
+@torch.no_grad()
+def calibrate_batch_norm(runner: Runner, loader: DataLoader) -> None:
+    """Set the running statistics of a fresh network's BatchNorm layers by one pass over the data.
+
+    They become the averages over all batches, in the mode in which the network is then used for the
+    first labels; without it a fresh network in eval mode normalises with mean 0 and variance 1.
+
+    Args:
+        runner (Runner): Its model is calibrated.
+        loader (DataLoader): Data in the test pipeline; its order is shuffled here, because batches
+            of one class each would hide the variance between classes.
+    """
+    model = unwrap(runner.model).eval()
+    layers = [layer for layer in model.modules() if isinstance(layer, _BatchNorm)]
+    layers = [layer for layer in layers if layer.track_running_stats]
+    if not layers:
+        return
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # cumulative average
+        layer.train()
+    sampler = loader.sampler
+    sampler.shuffle = True
+    for batch in tqdm(
+        loader, desc='Calibrating BatchNorm', disable=None if is_main_process() else True, leave=False
+    ):
+        model(model.data_preprocessor(batch, False)['inputs'], mode='tensor')
+    sampler.shuffle = False
+    for layer, momentum in zip(layers, momenta):
+        layer.momentum = momentum
+        all_reduce_params(layer.buffers(), op='mean')
+    model.eval()
+
+
+def describe(figures: Dict[str, float]) -> str:
+    """One line for the terminal."""
+    return '  '.join(f'{key}: {value:.4g}' for key, value in figures.items())

@@ -1,0 +1,37 @@
+"""Parts of a model that stay as they are while the rest is trained."""
+
+from typing import Sequence
+
+from mmengine.hooks import Hook
+
+from mmaction.registry import HOOKS
+
+from .extraction import unwrap
+
+
+@HOOKS.register_module()
+class FreezeHook(Hook):
+    """Freezes parts of a model: no gradient, and eval mode, so that BatchNorm keeps its statistics.
+
+    Under distributed training set ``find_unused_parameters=True`` in the config: the wrapper is
+    made before hooks are called.
+
+    Args:
+        modules (Sequence[str]): Names of submodules. Defaults to ('backbone',).
+    """
+
+    def __init__(self, modules: Sequence[str] = ('backbone',)) -> None:
+        self.modules = tuple(modules)
+
+    def _frozen(self, runner) -> list:
+        return [unwrap(runner.model).get_submodule(name) for name in self.modules]
+
+    def before_train(self, runner) -> None:
+        """Stop the gradients."""
+        for module in self._frozen(runner):
+            module.requires_grad_(False)
+
+    def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
+        """Keep to eval mode: the training loop puts the whole model into training mode."""
+        for module in self._frozen(runner):
+            module.eval()

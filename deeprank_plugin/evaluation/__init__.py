@@ -1,0 +1,6 @@
+"""Metrics that importing the package registers in MMAction2's ``METRICS``."""
+
+from .knn_metric import KNNMetric
+from .rank_metric import RankMetric
+
+__all__ = ['KNNMetric', 'RankMetric']

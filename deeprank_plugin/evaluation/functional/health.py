@@ -1,0 +1,57 @@
+"""Figures that show collapse, or the lack of it, without labels."""
+
+from typing import Dict, Optional
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from .knn import knn_accuracy
+
+
+def feature_spread(features: Tensor) -> float:
+    """Root mean square distance of the L2-normalised features from their mean, in [0, 1].
+
+    0 means that all features point the same way (collapse), 1 that they cancel.
+
+    Args:
+        features (Tensor): Features of shape (N, D).
+    """
+    unit = normalize(features.double(), dim=1)
+    return float((unit - unit.mean(dim=0)).pow(2).sum(dim=1).mean().sqrt())
+
+
+def effective_rank(features: Tensor) -> float:
+    """Effective number of dimensions that the features use (Roy and Vetterli, 2007).
+
+    The exponential of the entropy of the singular values, scaled to sum to one, of the centred
+    L2-normalised features: between 1 (all on a line) and D; 0 where there is no spread at all.
+
+    Args:
+        features (Tensor): Features of shape (N, D).
+    """
+    unit = normalize(features.double(), dim=1)
+    centred = unit - unit.mean(dim=0)
+    # singular values through the D x D Gram matrix: N may be large
+    values = torch.linalg.eigvalsh(centred.T @ centred).clamp(min=0).sqrt()
+    total = values.sum()
+    if total <= 1e-9:
+        return 0.0
+    share = values / total
+    return float(torch.exp(-torch.xlogy(share, share).sum()))
+
+
+def feature_health(features: Tensor, labels: Optional[Tensor] = None) -> Dict[str, float]:
+    """Spread, effective rank and, where classes are known, leave-one-out 1-NN accuracy.
+
+    Args:
+        features (Tensor): Features of shape (N, D).
+        labels (Tensor, optional): Classes of shape (N,), -1 where unknown.
+
+    Returns:
+        dict: ``spread``, ``effective_rank`` and, with labels, ``knn``.
+    """
+    health = dict(spread=feature_spread(features), effective_rank=effective_rank(features))
+    if labels is not None and bool((labels >= 0).any()):
+        health['knn'] = knn_accuracy(features.cpu().numpy(), labels.cpu().numpy())
+    return health

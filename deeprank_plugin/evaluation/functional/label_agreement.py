@@ -1,0 +1,28 @@
+"""How far two ways of measuring distance disagree about the ranking labels."""
+
+import torch
+from torch import Tensor
+
+
+def label_disagreement(first: Tensor, second: Tensor) -> float:
+    """Share of the P(n, 3) triplets of n samples whose label differs (Fig. 4).
+
+    Triplets that are tied under either distance have no label and do not count.
+
+    Args:
+        first (Tensor): Distances of shape (n, n).
+        second (Tensor): Other distances between the same samples, of shape (n, n).
+
+    Returns:
+        float: Share in [0, 1]; NaN if every triplet is tied.
+    """
+    differ = counted = 0
+    for anchor in range(len(first)):
+        candidates = torch.arange(len(first), device=first.device) != anchor
+        row_first, row_second = first[anchor, candidates], second[anchor, candidates]
+        order_first = torch.sign(row_first.unsqueeze(1) - row_first)  # (n - 1, n - 1)
+        order_second = torch.sign(row_second.unsqueeze(1) - row_second)
+        product = order_first * order_second
+        differ += int((product < 0).sum())
+        counted += int((product != 0).sum())
+    return differ / counted if counted else float('nan')

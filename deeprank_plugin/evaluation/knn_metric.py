@@ -1,0 +1,76 @@
+"""Cosine k-NN of features against a training bank."""
+
+from typing import Dict, List, Sequence
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+
+from mmaction.registry import METRICS
+
+from .functional.knn import knn_scores, topk_accuracy
+
+
+@METRICS.register_module()
+class KNNMetric(BaseMetric):
+    """Top-1 and top-5 accuracy of cosine k-NN: one split is the bank, the others are asked.
+
+    Both come through the same data loader, so that bank and queries are features of the same
+    encoder: give ``SkeletonDataset`` a list of splits. Reads ``feat``, ``gt_label`` and the meta
+    key ``split`` of each sample.
+
+    Args:
+        bank_split (str): Name of the split that is the bank.
+        k (int): Number of neighbours. Defaults to 20.
+        topk (Sequence[int]): Defaults to (1, 5).
+        **kwargs: As for ``BaseMetric``.
+    """
+
+    default_prefix = 'knn'
+
+    def __init__(
+        self, bank_split: str, k: int = 20, topk: Sequence[int] = (1, 5), **kwargs
+    ) -> None:
+        super().__init__(**kwargs)
+        if k < 1:
+            raise ValueError(f'k={k} must be at least 1')
+        self.bank_split = bank_split
+        self.k = k
+        self.topk = tuple(topk)
+
+    def process(self, data_batch, data_samples: Sequence[Dict]) -> None:
+        """Keep feature, class and split of each sample."""
+        for sample in data_samples:
+            if 'feat' not in sample or 'split' not in sample:
+                raise KeyError(
+                    f'a sample carries {sorted(sample)}; expected feat and split: evaluate '
+                    "DeepRank or a RecognizerGCN with cls_head=dict(type='PoolHead'), and pack "
+                    "the meta key 'split'"
+                )
+            feature = sample['feat'].float().cpu().numpy()
+            self.results.append((feature, int(sample['gt_label']), sample['split']))
+
+    def compute_metrics(self, results: List) -> Dict[str, float]:
+        """``top1``, ``top5`` (those of ``topk``), ``num_bank`` and ``num_queries``.
+
+        Raises:
+            ValueError: If there is no bank, or nothing to ask.
+        """
+        features, labels, splits = zip(*results)
+        features, labels = np.stack(features), np.array(labels)
+        in_bank = np.array([split == self.bank_split for split in splits])
+        if in_bank.all() or not in_bank.any():
+            raise ValueError(
+                f'samples of the splits {sorted(set(splits))} came; expected those of '
+                f'{self.bank_split!r} (the bank) and of at least one more (the queries): set '
+                "split=['xsub_train', 'xsub_val'] in the dataset and bank_split='xsub_train' here"
+            )
+        scores = knn_scores(
+            features[~in_bank],
+            features[in_bank],
+            labels[in_bank],
+            k=self.k,
+            num_classes=int(labels.max()) + 1,
+        )
+        accuracies = topk_accuracy(scores, labels[~in_bank], self.topk)
+        result = {f'top{k}': accuracy for k, accuracy in zip(self.topk, accuracies)}
+        return dict(result, num_bank=int(in_bank.sum()), num_queries=int((~in_bank).sum()))

@@ -1,0 +1,5 @@
+"""Backbones that MMAction2 lacks."""
+
+from .stgcn_slim import STGCNSlim
+
+__all__ = ['STGCNSlim']

@@ -1,0 +1,126 @@
+"""Bone and motion from joints, on the device, after the resize."""
+
+from typing import Dict, List, Sequence, Tuple, Union
+
+import torch
+from torch import Tensor
+
+from mmaction.datasets.transforms import JointToBone
+from mmaction.models.data_preprocessors import ActionDataPreprocessor
+from mmaction.registry import MODELS
+
+MODALITIES = ('joint', 'bone', 'motion')
+NUM_JOINTS = {'nturgb+d': 25, 'openpose': 18, 'coco': 17}
+
+
+def parse_layout(layout: Union[str, Dict]) -> Tuple[int, List[Tuple[int, int]], bool]:
+    """Number of joints, (joint, parent) pairs and whether 3 channels mean (x, y, score).
+
+    Args:
+        layout (str or dict): 'nturgb+d', 'openpose', 'coco', or ``dict(num_joints=V,
+            pairs=[(joint, parent), ...])`` with one pair a joint, a root paired with itself.
+
+    Raises:
+        ValueError: If it is none of these, with what is wrong.
+    """
+    if isinstance(layout, str):
+        if layout not in NUM_JOINTS:
+            raise ValueError(
+                f'layout={layout!r} is not known; expected one of {tuple(NUM_JOINTS)} or '
+                'dict(num_joints=V, pairs=[(joint, parent), ...])'
+            )
+        pairs = [tuple(pair) for pair in JointToBone(dataset=layout).pairs]
+        return NUM_JOINTS[layout], pairs, layout != 'nturgb+d'
+    if set(layout) != {'num_joints', 'pairs'}:
+        raise ValueError(
+            f'a layout dict with keys {sorted(layout)} is not complete; expected exactly '
+            'num_joints and pairs'
+        )
+    number, pairs = layout['num_joints'], [tuple(pair) for pair in layout['pairs']]
+    if sorted(joint for joint, _ in pairs) != list(range(number)) or not all(
+        0 <= parent < number for _, parent in pairs
+    ):
+        raise ValueError(
+            f'pairs={pairs} do not fit num_joints={number}; expected one (joint, parent) pair for '
+            'each joint, the root paired with itself'
+        )
+    return number, pairs, False
+
+
+@MODELS.register_module()
+class SkeletonPreprocessor(ActionDataPreprocessor):
+    """Stacks joint sequences and derives the modality that the encoder sees (Sec. IV).
+
+    Bone is the joint minus its parent, motion the next frame's joint minus this one's, the last
+    frame zero: the same numbers as MMAction2's ``JointToBone`` and ``ToMotion`` on the same input,
+    computed for the whole batch on the device. In 2D layouts with a third channel, that channel is
+    the score and is averaged, as there.
+
+    Args:
+        modality (str or list[str]): 'joint', 'bone' or 'motion'; a list makes the output a dict of
+            modality to tensor. Defaults to 'joint'.
+        layout (str or dict): See :func:`parse_layout`. Defaults to 'nturgb+d'.
+
+    Raises:
+        ValueError: If an argument is not known, or an input has another number of joints.
+    """
+
+    def __init__(
+        self,
+        modality: Union[str, Sequence[str]] = 'joint',
+        layout: Union[str, Dict] = 'nturgb+d',
+    ) -> None:
+        super().__init__()
+        several = [modality] if isinstance(modality, str) else list(modality)
+        unknown = [m for m in several if m not in MODALITIES]
+        if unknown or not several or len(set(several)) != len(several):
+            raise ValueError(
+                f'modality={modality!r} is not known; expected one of {MODALITIES} or a list of '
+                'different ones'
+            )
+        self.modality = modality if isinstance(modality, str) else several
+        self.num_joints, pairs, self.has_score = parse_layout(layout)
+        self.parents = [parent for _, parent in sorted(pairs)]  # no buffer: those are averaged
+
+    def preprocess(self, inputs: List[Tensor], data_samples, training: bool = False) -> Tuple:
+        """Stack, check and derive.
+
+        Args:
+            inputs (list[Tensor]): B sequences of shape (clips, M, T, V, C).
+            data_samples (list): Their samples.
+            training (bool): Not used: nothing here is random.
+
+        Returns:
+            tuple: The tensor of shape (B, clips, M, T, V, C), or a dict of these, and the samples.
+        """
+        for index, sequence in enumerate(inputs):
+            if sequence.dim() != 5 or sequence.shape[-2] != self.num_joints:
+                name = getattr(data_samples[index], 'frame_dir', f'number {index} of the batch')
+                raise ValueError(
+                    f'sample {name!r} has shape {tuple(sequence.shape)}; expected (clips, M, T, '
+                    f'{self.num_joints}, C): set the layout of the data preprocessor and of the '
+                    "backbone's graph_cfg to that of the data (nturgb+d: 25 joints, openpose: 18, "
+                    'coco: 17)'
+                )
+        joint = torch.stack(inputs).float()
+        if isinstance(self.modality, str):
+            return self.derive(joint, self.modality), data_samples
+        return {m: self.derive(joint, m) for m in self.modality}, data_samples
+
+    def derive(self, joint: Tensor, modality: str) -> Tensor:
+        """One modality of joint sequences of shape (..., T, V, C), of the same shape."""
+        if modality == 'joint':
+            return joint
+        score = self.has_score and joint.shape[-1] == 3
+        if modality == 'bone':
+            parent = joint[..., self.parents, :]
+            derived = joint - parent
+            if score:
+                derived[..., 2] = (joint[..., 2] + parent[..., 2]) / 2
+            return derived
+        derived = torch.zeros_like(joint)
+        now, later = joint[..., :-1, :, :], joint[..., 1:, :, :]
+        derived[..., :-1, :, :] = later - now
+        if score:
+            derived[..., :-1, :, 2] = (now[..., 2] + later[..., 2]) / 2
+        return derived

@@ -1,0 +1,38 @@
+"""A head without parameters that hands out pooled features, for k-NN and analysis."""
+
+from typing import Dict, List
+
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from mmaction.registry import MODELS
+from mmaction.utils import SampleList
+
+from ..utils import pool_features
+
+
+@MODELS.register_module()
+class PoolHead(BaseModule):
+    """Sets ``feat``, the pooled feature of shape (D,), on each sample of a ``RecognizerGCN``.
+
+    The pooling is that of ``GCNHead``. There is nothing to train: its ``loss`` is an error.
+    """
+
+    def forward(self, feature_map: Tensor) -> Tensor:
+        """Pool a map of shape (N, M, D, T, V) to (N, D)."""
+        return pool_features(feature_map)
+
+    def predict(self, feature_map: Tensor, data_samples: SampleList, **kwargs) -> SampleList:
+        """Set ``feat`` on each sample; several clips of one sequence are averaged."""
+        features = self(feature_map).float()
+        features = features.reshape(len(data_samples), -1, features.shape[1]).mean(dim=1)
+        for sample, feature in zip(data_samples, features):
+            sample.set_field(feature, 'feat')
+        return data_samples
+
+    def loss(self, feature_map: Tensor, data_samples: List, **kwargs) -> Dict:
+        """Raise: there is nothing to train."""
+        raise TypeError(
+            'PoolHead has nothing to train; use it with tools/test.py, or set '
+            "cls_head=dict(type='GCNHead', ...) to train a classifier"
+        )

@@ -1,0 +1,156 @@
+"""The ranking classifier and its loss (Eqs. 7 to 9)."""
+
+from typing import Dict, Optional
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mmaction.registry import MODELS
+
+from ..losses import RankingSums, ranking_sums
+from ..losses.ranking_loss import TIES
+
+CLASSIFIERS = ('FC',)
+
+
+@MODELS.register_module()
+class RankHead(BaseModule):
+    r"""Ranks all triplets of a batch: which of two candidates is nearer to the anchor?
+
+    The classifier is FC1(act(FC0[a; c1]) - act(FC0[a; c2])) with two logits (Eqs. 7 and 8).
+    Because FC1 follows a subtraction, it factors: with W_a and W_c the two halves of FC0's weight
+    and w = W1[0] - W1[1], every pair has a score
+
+    .. math:: s(a, i) = w \cdot act(W_a f_a + W_c f_i + b_0)
+
+    and the logit difference of (a, i, j) is s(a, i) - s(a, j) + b1[0] - b1[1]: B² pair scores serve
+    B³ triplets, with the loss and the gradients of the triplets taken one by one.
+
+    With ``act_cfg=None`` (the paper to the letter) the anchor cancels: the score difference is
+    w · W_c (f_i - f_j), no gradient reaches W_a, and the head can only learn which candidate lies
+    nearer to the middle of the batch. With an activation the score depends on the anchor.
+
+    Args:
+        in_channels (int): Number of feature channels D.
+        hidden_channels (int): Outputs of FC0. Defaults to 256.
+        act_cfg (dict, optional): Activation after FC0, built from ``MODELS``. None is the paper's
+            letter. Defaults to ``dict(type='ReLU')``.
+        classifier (str): The classifier of Table II; 'FC' is the paper's choice and the only one
+            that factors. Defaults to 'FC'.
+        ties (str): What becomes of triplets whose two distances are equal: 'skip' leaves them out
+            of loss and accuracy, 'second' labels them as Eq. 2 does to the letter.
+            Defaults to 'skip'.
+        chunk_size (int, optional): Anchors taken at once, see :func:`ranking_sums`.
+            Defaults to None.
+        loss_weight (float): Factor of the loss. Defaults to 1.0.
+        init_cfg (dict or list[dict], optional): Initialisation; None is PyTorch's for linear
+            layers. Defaults to None.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        hidden_channels: int = 256,
+        act_cfg: Optional[Dict] = dict(type='ReLU'),
+        classifier: str = 'FC',
+        ties: str = 'skip',
+        chunk_size: Optional[int] = None,
+        loss_weight: float = 1.0,
+        init_cfg=None,
+    ) -> None:
+        super().__init__(init_cfg=init_cfg)
+        if classifier not in CLASSIFIERS:
+            raise ValueError(f'classifier={classifier!r} is not known; choose from {CLASSIFIERS}')
+        if ties not in TIES:
+            raise ValueError(f'ties={ties!r} is not known; choose from {TIES}')
+        if in_channels < 1 or hidden_channels < 1:
+            raise ValueError(
+                f'in_channels={in_channels} and hidden_channels={hidden_channels} must be positive'
+            )
+        if chunk_size is not None and chunk_size < 1:
+            raise ValueError(f'chunk_size={chunk_size} must be positive, or None for automatic')
+        self.in_channels = in_channels
+        self.hidden_channels = hidden_channels
+        self.ties = ties
+        self.chunk_size = chunk_size
+        self.loss_weight = loss_weight
+        self.fc0 = nn.Linear(2 * in_channels, hidden_channels)
+        self.act = nn.Identity() if act_cfg is None else MODELS.build(act_cfg)
+        self.fc1 = nn.Linear(hidden_channels, 2)
+
+    def forward(self, feats: Tensor) -> Tensor:
+        """Score of every pair of anchor (row) and candidate (column).
+
+        Args:
+            feats (Tensor): Features of shape (B, D).
+
+        Returns:
+            Tensor: Pair scores s(a, c) of shape (B, B).
+
+        Raises:
+            ValueError: If the features have another number of channels.
+        """
+        if feats.dim() != 2 or feats.shape[1] != self.in_channels:
+            raise ValueError(
+                f'features of shape {tuple(feats.shape)} do not fit RankHead(in_channels='
+                f'{self.in_channels}); expected (B, {self.in_channels}): set in_channels to the '
+                "backbone's number of output channels"
+            )
+        of_anchor, of_candidate = self.fc0.weight.split(self.in_channels, dim=1)
+        anchors = feats @ of_anchor.T + self.fc0.bias  # (B, hidden)
+        candidates = feats @ of_candidate.T  # (B, hidden)
+        hidden = self.act(anchors.unsqueeze(1) + candidates)  # (B, B, hidden)
+        return hidden @ (self.fc1.weight[0] - self.fc1.weight[1])
+
+    def sums(self, feats: Tensor, distances: Tensor) -> RankingSums:
+        """Loss, number of right answers and number of triplets of each anchor.
+
+        Computed in float32 at least, also under automatic mixed precision.
+
+        Args:
+            feats (Tensor): Features of shape (B, D).
+            distances (Tensor): Label distances of shape (B, B).
+
+        Returns:
+            RankingSums: Each of shape (B,).
+
+        Raises:
+            ValueError: If B < 3, or if the distances are not (B, B).
+        """
+        number = feats.shape[0]
+        if number < 3:
+            raise ValueError(
+                f'a batch of {number} samples has no triplet; expected at least 3: raise '
+                'batch_size, or set drop_last=True where the last batch of an epoch is smaller'
+            )
+        if distances.shape != (number, number):
+            raise ValueError(
+                f'distances of shape {tuple(distances.shape)} do not fit {number} features; '
+                f'expected ({number}, {number})'
+            )
+        with torch.autocast(feats.device.type, enabled=False):
+            if feats.dtype in (torch.float16, torch.bfloat16):
+                feats = feats.float()
+            bias = self.fc1.bias[0] - self.fc1.bias[1]
+            return ranking_sums(self(feats), distances, bias, self.ties, self.chunk_size)
+
+    def loss(self, feats: Tensor, distances: Tensor) -> Dict[str, Tensor]:
+        """Mean cross-entropy and accuracy over all P(B, 3) triplets that count.
+
+        Args:
+            feats (Tensor): Features of shape (B, D).
+            distances (Tensor): Label distances of shape (B, B).
+
+        Returns:
+            dict: ``loss_rank`` (scalar, weighted) and ``acc_rank`` (share of right answers; NaN in
+            a batch in which every triplet is tied, whose loss is 0).
+        """
+        loss, correct, count = (part.sum() for part in self.sums(feats, distances))
+        return dict(
+            loss_rank=self.loss_weight * loss / count.clamp(min=1),
+            acc_rank=correct / count,
+        )

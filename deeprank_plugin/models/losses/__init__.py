@@ -1,0 +1,5 @@
+"""Losses as functions on tensors."""
+
+from .ranking_loss import RankingSums, ranking_sums
+
+__all__ = ['RankingSums', 'ranking_sums']

@@ -1,0 +1,5 @@
+"""What is trained without labels."""
+
+from .deeprank import DeepRank
+
+__all__ = ['DeepRank']

@@ -1,0 +1,101 @@
+"""The frozen features from which ranking labels are read."""
+
+from typing import Dict, List, Optional, Sequence
+
+import torch
+from torch import Tensor
+
+
+class FeatureBank:
+    """Frozen features of the training split; the row is the index of the sample (``sample_idx``).
+
+    It is neither a parameter nor a buffer: MMAction2's runtime averages every buffer over the
+    processes at each epoch. ``RelabelHook`` carries it through checkpoints.
+
+    Args:
+        names (Sequence[str]): Name of the sample of each row, N in all. Reading checks them, so
+            that features of another data set are never taken for this one's.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names: List[str] = list(names)
+        self._row_of = {name: row for row, name in enumerate(self.names)}
+        if len(self._row_of) != len(self.names):
+            twice = next(n for i, n in enumerate(self.names) if self._row_of[n] != i)
+            raise ValueError(
+                f'sample {twice!r} occurs twice in the training split; expected unique names: '
+                'remove one of the two from the annotation file'
+            )
+        self.features: Optional[Tensor] = None
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def write(self, features: Tensor) -> None:
+        """Replace all rows at once.
+
+        Args:
+            features (Tensor): Features of shape (N, D), N the number of names.
+
+        Raises:
+            ValueError: If the number of rows is another one, or if a value is NaN or infinite.
+        """
+        if features.dim() != 2 or features.shape[0] != len(self):
+            raise ValueError(
+                f'features of shape {tuple(features.shape)} do not fit a bank of {len(self)} '
+                'samples; expected one row for each sample of the training split'
+            )
+        broken = (~torch.isfinite(features)).any(dim=1).nonzero().flatten()
+        if len(broken):
+            raise ValueError(
+                f'the features of {len(broken)} samples are not finite, the first is '
+                f'{self.names[broken[0]]!r}: the encoder has diverged; lower the learning rate or '
+                'clip the gradients'
+            )
+        self.features = features.detach().float().clone()
+
+    def knows(self, rows: Sequence[int], names: Sequence[str]) -> bool:
+        """Whether all samples are rows of this bank, judged by row and name."""
+        return all(
+            0 <= row < len(self) and self.names[row] == name for row, name in zip(rows, names)
+        )
+
+    def read(self, rows: Sequence[int], names: Sequence[str]) -> Tensor:
+        """Features of some samples.
+
+        Args:
+            rows (Sequence[int]): ``sample_idx`` of B samples.
+            names (Sequence[str]): Their names (``frame_dir``).
+
+        Returns:
+            Tensor: Features of shape (B, D).
+
+        Raises:
+            RuntimeError: If nothing was written yet.
+            KeyError: If a sample is none of the bank's.
+        """
+        if self.features is None:
+            raise RuntimeError(
+                'the feature bank is empty, so there are no ranking labels yet: add '
+                "dict(type='RelabelHook', ...) to the hooks, or call model.relabel first"
+            )
+        if not self.knows(rows, names):
+            row, name = next(p for p in zip(rows, names) if not self.knows(*([v] for v in p)))
+            raise KeyError(
+                f'sample {name!r} (sample_idx {row}) is not in the feature bank of {len(self)} '
+                'samples; expected the samples of the split that the bank was made from: train '
+                'and resume with the same annotation file, split and label list'
+            )
+        return self.features[torch.as_tensor(rows, device=self.features.device)]
+
+    def state_dict(self) -> Dict:
+        """Names and features, as they go into a checkpoint."""
+        features = None if self.features is None else self.features.cpu()
+        return dict(names=self.names, features=features)
+
+    @classmethod
+    def from_state_dict(cls, state: Dict) -> 'FeatureBank':
+        """The bank that :meth:`state_dict` described."""
+        bank = cls(state['names'])
+        bank.features = state['features']
+        return bank

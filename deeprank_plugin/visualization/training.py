@@ -1,0 +1,83 @@
+"""Pictures of a pretraining run, from arrays."""
+
+from typing import Dict, List, Sequence
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+# Okabe and Ito's colours, told apart by colour-blind readers too, then darker and lighter ones
+COLORS = (
+    '#0072B2 #E69F00 #009E73 #D55E00 #CC79A7 #56B4E9 #000000 #F0E442 '
+    '#7F3C8D #80BA5A #A5AA99 #994E00 #004D80 #7A5200 #FF9DA7 #4B4B8F #B07AA1 #59A14F #9C755F #BAB0AC'
+).split()
+MARKERS = 'os^vDPX*'
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """A figure that draws without a display and without pyplot's state; sizes in inches."""
+    figure = Figure(figsize=(width, height), layout='constrained', dpi=130)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def plot_embeddings(
+    embeddings: Dict[str, np.ndarray], labels: np.ndarray, class_names: Sequence[str]
+) -> Figure:
+    """Points in two dimensions side by side, coloured by class.
+
+    Args:
+        embeddings (dict): Title to points of shape (N, 2).
+        labels (np.ndarray): Classes of shape (N,).
+        class_names (Sequence[str]): Name of each class.
+    """
+    figure = new_figure(4.6 * len(embeddings) + 1.6, 4.6)
+    axes = figure.subplots(1, len(embeddings), squeeze=False)[0]
+    for axis, (title, points) in zip(axes, embeddings.items()):
+        for label in np.unique(labels):
+            chosen = labels == label
+            axis.scatter(
+                *points[chosen].T,
+                s=16,
+                color=COLORS[label % len(COLORS)],
+                marker=MARKERS[label % len(MARKERS)],
+                linewidths=0,
+                alpha=0.8,
+                label=class_names[label],
+            )
+        axis.set(title=title, xticks=[], yticks=[])
+    figure.legend(*axes[0].get_legend_handles_labels(), loc='outside right upper', fontsize=8)
+    return figure
+
+
+def plot_rounds(rounds: List[Dict[str, float]]) -> Figure:
+    """What is logged at each relabelling, over the rounds.
+
+    Args:
+        rounds (list[dict]): Figures of ``RelabelHook`` without their prefix, with ``round``.
+    """
+    panels = [
+        (
+            'Ranking accuracy',
+            {'train_acc_rank': 'training part', 'val_acc': 'held-out part'},
+            'share of triplets',
+        ),
+        ('Labels flipped since the last round', {'flipped': 'flipped'}, 'share of triplets'),
+        ('1-NN accuracy (leave-one-out)', {'knn': '1-NN'}, 'share of sequences'),
+        ('Effective rank of the features', {'effective_rank': 'effective rank'}, 'dimensions'),
+    ]
+    figure = new_figure(12, 3)
+    for axis, (title, series, unit) in zip(figure.subplots(1, len(panels)), panels):
+        for number, (key, name) in enumerate(series.items()):
+            known = [(entry['round'], entry[key]) for entry in rounds if key in entry]
+            if known:
+                style = dict(marker=MARKERS[number], color=COLORS[number])
+                axis.plot(*zip(*known), label=name, **style)
+        axis.set(title=title, xlabel='rounds completed', ylabel=unit)
+        axis.title.set_fontsize(9)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.set_ylim(bottom=0)
+        if len(series) > 1:
+            axis.legend(fontsize=8)
+    return figure

@@ -1,0 +1,88 @@
+"""Pure figures against loops and formulas."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from scipy.linalg import svdvals
+from sklearn.neighbors import KNeighborsClassifier
+
+from deeprank_plugin.evaluation.functional import (
+    effective_rank,
+    feature_health,
+    feature_spread,
+    knn_accuracy,
+    knn_scores,
+    label_disagreement,
+)
+
+
+def test_label_disagreement_against_a_loop():
+    rng = np.random.default_rng(0)
+    first, second = rng.integers(0, 4, (2, 6, 6)).astype(float)
+    differ = counted = 0
+    for a, i, j in itertools.permutations(range(6), 3):
+        if first[a, i] != first[a, j] and second[a, i] != second[a, j]:
+            counted += 1
+            differ += (first[a, i] < first[a, j]) != (second[a, i] < second[a, j])
+    share = label_disagreement(torch.from_numpy(first), torch.from_numpy(second))
+    assert 0 < share < 1
+    assert share == pytest.approx(differ / counted)
+
+
+def test_label_disagreement_extremes():
+    distances = torch.rand(5, 5)
+    assert label_disagreement(distances, distances * 7) == 0
+    assert label_disagreement(distances, -distances) == 1
+    assert np.isnan(label_disagreement(distances, torch.ones(5, 5)))
+
+
+def test_effective_rank():
+    features = torch.randn(200, 6)
+    unit = torch.nn.functional.normalize(features.double()).numpy()
+    values = svdvals(unit - unit.mean(axis=0))
+    share = values / values.sum()
+    assert effective_rank(features) == pytest.approx(np.exp(-(share * np.log(share)).sum()))
+    angles = torch.tensor([[1.0, 0], [-1, 0], [0, 1], [0, -1]])
+    assert effective_rank(angles) == pytest.approx(2)
+    assert effective_rank(torch.ones(5, 3)) == 0
+
+
+def test_spread():
+    assert feature_spread(torch.ones(5, 3) * torch.rand(5, 1)) == pytest.approx(0, abs=1e-6)
+    assert feature_spread(torch.tensor([[1.0, 0], [-1, 0]])) == pytest.approx(1)
+
+
+def test_knn_against_scikit_learn():
+    rng = np.random.default_rng(0)
+    bank, queries = rng.normal(size=(50, 4)), rng.normal(size=(20, 4))
+    labels = rng.integers(0, 3, 50)
+    reference = KNeighborsClassifier(
+        7, metric='cosine', algorithm='brute', weights=lambda distance: 2 - distance
+    ).fit(bank, labels)
+    scores = knn_scores(queries, bank, labels, k=7)
+    expected = reference.predict_proba(queries)
+    np.testing.assert_allclose(scores / scores.sum(axis=1, keepdims=True), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize('k', [1, 3])
+def test_leave_one_out_against_a_loop(k):
+    rng = np.random.default_rng(1)
+    features, labels = rng.normal(size=(30, 3)), rng.integers(0, 3, 30)
+    features[7] = features[3]  # twins: one may push the other off the list
+    right = 0
+    for query in range(30):
+        others = np.delete(np.arange(30), query)
+        scores = knn_scores(features[[query]], features[others], labels[others], k=k, num_classes=3)
+        right += scores[0].argmax() == labels[query]
+    assert knn_accuracy(features, labels, k=k) == pytest.approx(right / 30)
+
+
+def test_unlabelled_rows_are_left_out():
+    features = np.random.default_rng(2).normal(size=(20, 3))
+    labels = np.arange(20) % 2
+    extended = np.concatenate([features, features + 1e-3])
+    unknown = np.concatenate([labels, np.full(20, -1)])
+    assert knn_accuracy(extended, unknown) == knn_accuracy(features, labels)
+    assert 'knn' not in feature_health(torch.randn(4, 3), torch.full((4,), -1))

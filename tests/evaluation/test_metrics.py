@@ -1,0 +1,54 @@
+"""RankMetric and KNNMetric on samples made by hand."""
+
+import numpy as np
+import pytest
+import torch
+
+from deeprank_plugin.evaluation import KNNMetric, RankMetric
+
+
+def evaluate(metric, samples):
+    metric.process(None, samples)
+    return metric.evaluate(len(samples))
+
+
+def test_rank_metric_is_the_mean_over_triplets():
+    samples = [dict(rank=torch.tensor([6.0, 4, 6])), dict(rank=torch.tensor([1.0, 2, 2])), {}]
+    result = evaluate(RankMetric(), samples)
+    assert result == {'rank/loss': 7 / 8, 'rank/acc': 6 / 8, 'rank/num_triplets': 8}
+
+
+def test_rank_metric_without_ranked_samples():
+    with pytest.raises(ValueError, match='none of 2 samples was ranked.*holdout'):
+        evaluate(RankMetric(), [{}, {}])
+
+
+def make_samples():
+    """Two classes around two directions; one query lies with the wrong ones."""
+    rng = np.random.default_rng(0)
+    samples = []
+    for split, number in (('train', 8), ('val', 4)):
+        for i in range(number):
+            direction = torch.tensor([1.0, 0] if i % 2 else [0, 1.0])
+            feature = direction + 0.1 * torch.from_numpy(rng.normal(size=2)).float()
+            label = torch.tensor([1 if split == 'val' and i == 0 else i % 2])
+            samples.append(dict(feat=feature, gt_label=label, split=split))
+    return samples
+
+
+def test_knn_metric():
+    result = evaluate(KNNMetric('train', k=3, topk=(1, 2)), make_samples())
+    expected = {'top1': 0.75, 'top2': 1.0, 'num_bank': 8, 'num_queries': 4}
+    assert result == {f'knn/{key}': value for key, value in expected.items()}
+
+
+def test_knn_metric_with_bad_input():
+    with pytest.raises(ValueError, match="'xsub_train'.*bank_split"):
+        evaluate(KNNMetric('xsub_train'), make_samples())
+    only_bank = [s for s in make_samples() if s['split'] == 'train']
+    with pytest.raises(ValueError, match='at least one more'):
+        evaluate(KNNMetric('train'), only_bank)
+    with pytest.raises(KeyError, match='PoolHead'):
+        KNNMetric('train').process(None, [dict(gt_label=0)])
+    with pytest.raises(ValueError, match='k=0'):
+        KNNMetric('train', k=0)

@@ -1,0 +1,65 @@
+#!/usr/bin/env python
+"""Write the features of a config's test data to an .npz file."""
+
+import argparse
+import os.path as osp
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import numpy as np
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.runner import Runner
+from tqdm import tqdm
+
+import deeprank_plugin  # noqa: F401
+from deeprank_plugin.engine.hooks.extraction import calibrate_batch_norm
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='pretraining config')
+    parser.add_argument('out', type=Path, help='.npz file: features, labels, names, splits')
+    parser.add_argument('--checkpoint', help='without one: a random encoder, BatchNorm calibrated')
+    parser.add_argument('--seed', type=int, default=0, help='of the random encoder (%(default)s)')
+    parser.add_argument('--work-dir', help='where MMEngine writes its log')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='as for train.py')
+    return parser.parse_args()
+
+
+@torch.no_grad()
+def main() -> None:
+    """Build the model, extract, write."""
+    args = parse_args()
+    cfg = Config.fromfile(args.config)
+    cfg.merge_from_dict(args.cfg_options or {})
+    cfg.work_dir = args.work_dir or osp.join('work_dirs', Path(args.config).stem)
+    cfg.load_from = args.checkpoint
+    cfg.randomness = dict(seed=args.seed)
+    runner = Runner.from_cfg(cfg)
+    loader = runner.build_dataloader(cfg.test_dataloader, seed=args.seed)
+    if args.checkpoint:
+        runner.load_or_resume()
+    else:
+        runner.model.init_weights()
+        calibrate_batch_norm(runner, loader)
+    model = runner.model.eval()
+    found = []
+    for batch in tqdm(loader, desc='Extracting features', disable=None):
+        data = model.data_preprocessor(batch, False)
+        for feature, sample in zip(model(data['inputs'], mode='tensor'), data['data_samples']):
+            meta = sample.metainfo
+            found.append((feature.cpu(), int(sample.gt_label), meta['frame_dir'], meta['split']))
+    features, labels, names, splits = zip(*found)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(
+        args.out, features=torch.stack(features).numpy(), labels=labels, names=names, splits=splits
+    )
+    print(f'{args.out}: {len(labels)} features of {features[0].numel()} dimensions')
+
+
+if __name__ == '__main__':
+    main()

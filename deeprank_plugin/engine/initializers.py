@@ -1,5 +1,6 @@
 """Load a pretrained encoder by ``init_cfg``; a checkpoint that does not fit is an error."""
 
+import os.path as osp
 import pickle
 from typing import Iterable, List, Mapping, NamedTuple, Optional
 
@@ -8,7 +9,11 @@ from mmaction.registry import WEIGHT_INITIALIZERS
 from mmengine.logging import print_log
 from mmengine.model import PretrainedInit
 from mmengine.model.weight_init import update_init_info
-from mmengine.runner.checkpoint import CheckpointLoader, load_state_dict
+from mmengine.runner.checkpoint import (
+    CheckpointLoader,
+    find_latest_checkpoint,
+    load_state_dict,
+)
 
 
 class StateDictDifference(NamedTuple):
@@ -66,7 +71,8 @@ class Pretrained(PretrainedInit):
     checkpoint leaves random weights behind a run that looks pretrained.
 
     Args:
-        checkpoint (str): File, or any address that MMEngine's ``CheckpointLoader`` knows.
+        checkpoint (str): File, or any address that MMEngine's ``CheckpointLoader`` knows, or the
+            work dir of a pretraining run, whose latest checkpoint is taken.
         prefix (str, optional): Take the keys under this prefix only, such as ``'backbone.'``; then
             they must be exactly those of the module. Without a prefix, missing and unexpected keys
             are logged, as MMEngine does. Defaults to None.
@@ -79,6 +85,9 @@ class Pretrained(PretrainedInit):
     """
 
     def __call__(self, module: nn.Module) -> None:
+        if osp.isdir(self.checkpoint):
+            # None where the folder names no checkpoint: the folder itself is then reported
+            self.checkpoint = find_latest_checkpoint(self.checkpoint) or self.checkpoint
         state_dict = self._read_state_dict()
         self._check(state_dict, module)
         load_state_dict(module, state_dict, strict=False, logger='current')
@@ -93,7 +102,7 @@ class Pretrained(PretrainedInit):
             checkpoint = CheckpointLoader.load_checkpoint(
                 self.checkpoint, map_location=self.map_location, logger='current'
             )
-        except FileNotFoundError as error:
+        except (FileNotFoundError, IsADirectoryError) as error:
             raise FileNotFoundError(
                 f'Pretrained checkpoint {self.checkpoint!r} does not exist: pretrain first, or '
                 'set init_cfg.checkpoint to the file that pretraining wrote.'

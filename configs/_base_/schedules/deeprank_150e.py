@@ -1,4 +1,4 @@
-# Pretraining (Sec. V-B): the labels are renewed when the validation loss is stable.
+# Pretraining (Sec. V-B): the labels are renewed when the validation loss is stable, at most 4 times.
 _base_ = '../default_runtime.py'
 
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=150, val_begin=1, val_interval=1)

@@ -1,7 +1,7 @@
 # Pretraining for small data sets: five rounds of 20 epochs, the learning rate annealed in each.
-_base_ = './deeprank_150e.py'
+_base_ = '../default_runtime.py'
 
-train_cfg = dict(max_epochs=100, val_interval=5)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=100, val_begin=1, val_interval=5)
 param_scheduler = [
     dict(
         type='CosineRestartLR',
@@ -11,6 +11,7 @@ param_scheduler = [
         by_epoch=True,
         convert_to_iter_based=True)
 ]
+optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.1, momentum=0.9, weight_decay=1e-4))
 default_hooks = dict(
-    relabel=dict(_delete_=True, type='RelabelHook', interval=20, max_rounds=5),
-    checkpoint=dict(interval=20))
+    relabel=dict(type='RelabelHook', interval=20, max_rounds=5), checkpoint=dict(interval=20))
+auto_scale_lr = dict(enable=False, base_batch_size=64)

@@ -1,0 +1,4 @@
+_base_ = [
+    '../_base_/models/deeprank_stgcn-slim.py', '../_base_/datasets/pretrain/ntu60_xsub.py',
+    '../_base_/schedules/deeprank_150e.py'
+]

@@ -1,0 +1,4 @@
+_base_ = [
+    '../_base_/models/deeprank_stgcn.py', '../_base_/datasets/pretrain/ntu60_xview.py',
+    '../_base_/schedules/deeprank_150e.py'
+]

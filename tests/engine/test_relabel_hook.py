@@ -1,0 +1,355 @@
+"""RelabelHook in whole runs: rounds, resume, logs, several processes."""
+
+import json
+import math
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmengine.runner import Runner
+from torch.nn import BatchNorm2d
+
+from deeprank_plugin.engine import RelabelHook
+from deeprank_plugin.engine.hooks.extraction import (
+    build_extraction_loader,
+    calibrate_batch_norm,
+    extract,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def write_annotations(path, number=24):
+    rng = np.random.default_rng(0)
+    annotations = []
+    for index in range(number):
+        frames = int(rng.integers(5, 20))
+        keypoint = rng.normal(size=(1, frames, 25, 3)).astype(np.float32).cumsum(axis=1)
+        name = f's{(index * 7) % number:02d}'
+        annotations.append(
+            dict(frame_dir=name, label=index % 3, total_frames=frames, keypoint=keypoint)
+        )
+    names = [a['frame_dir'] for a in annotations]
+    content = dict(split=dict(train=names), annotations=annotations)
+    path.write_bytes(pickle.dumps(content))
+
+
+def make_config(folder, workers=0, **relabel):
+    """A tiny ST-GCN on 24 sequences, 18 to train and 6 held out, batches of 6."""
+    annotations = folder.parent / 'annotations.pkl'
+    if not annotations.exists():
+        write_annotations(annotations)
+    cfg = Config.fromfile(ROOT / 'configs' / '_base_' / 'default_runtime.py')
+    train = [
+        dict(type='CenterSkeleton'),
+        dict(type='CropResize', clip_len=8, min_frames=2),
+        dict(type='RandomRotate3D'),
+        dict(type='FormatGCNInput', num_person=1),
+        dict(type='PackActionInputs', meta_keys=('sample_idx', 'frame_dir', 'split')),
+    ]
+    test = [train[0], dict(type='CropResize', p_interval=(0.95,), clip_len=8), *train[3:]]
+
+    def loader(part, pipeline):
+        return dict(
+            batch_size=6,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            sampler=dict(type='DefaultSampler', shuffle=part == 'train'),
+            dataset=dict(
+                type='SkeletonDataset',
+                ann_file=str(annotations),
+                split='train',
+                holdout=dict(share=0.25, part=part),
+                pipeline=pipeline,
+            ),
+        )
+
+    graph = dict(layout='nturgb+d', mode='stgcn_spatial')
+    cfg.merge_from_dict(
+        dict(
+            model=dict(
+                type='DeepRank',
+                backbone=dict(type='STGCN', graph_cfg=graph, base_channels=4, num_stages=4),
+                head=dict(type='RankHead', in_channels=4, hidden_channels=4),
+            ),
+            train_dataloader=loader('train', train),
+            val_dataloader=loader('holdout', test),
+            val_evaluator=dict(type='RankMetric'),
+            val_cfg=dict(),
+            train_cfg=dict(by_epoch=True, max_epochs=20),
+            optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.05, momentum=0.9)),
+            work_dir=str(folder),
+            randomness=dict(seed=3),
+            log_level='WARNING',
+        )
+    )
+    cfg.default_hooks.relabel = dict(type='RelabelHook', **relabel)
+    cfg.default_hooks.checkpoint = dict(type='CheckpointHook', interval=1, max_keep_ckpts=-1)
+    return cfg
+
+
+def make_runner(cfg):
+    cfg = cfg.copy()
+    cfg.experiment_name = f'{Path(cfg.work_dir).name}_{len(DefaultScope._instance_dict)}'
+    return Runner.from_cfg(cfg)
+
+
+def train(cfg):
+    runner = make_runner(cfg)
+    runner.train()
+    return runner
+
+
+def load(folder, epoch):
+    return torch.load(Path(folder) / f'epoch_{epoch}.pth')
+
+
+def read_log(folder):
+    """Figures of all JSON logs of a work dir, without times, in order of their epochs."""
+    entries = []
+    for path in sorted(Path(folder).glob('*/vis_data/*.json')):
+        if path.stem != 'scalars' and path.stem != 'config':
+            entries += [json.loads(line) for line in path.read_text().splitlines()]
+    return entries
+
+
+def test_first_labels_are_eval_features_by_index(tmp_path):
+    cfg = make_config(tmp_path / 'run', interval=1, calibrate=False)
+    cfg.train_cfg.max_epochs = 1
+    runner = make_runner(cfg)
+    dataset = runner.build_dataloader(cfg.val_dataloader).dataset
+    runner._init_model_weights()
+    fresh = {k: v.clone() for k, v in runner.model.state_dict().items()}
+    runner.train()
+    bank = load(tmp_path / 'run', 1)['relabel']['bank']
+    assert bank['names'] == dataset.sample_names and len(bank['names']) == 24
+    runner.model.load_state_dict(fresh)
+    runner.model.eval()
+    for sample in (dataset[i] for i in range(len(dataset))):
+        with torch.no_grad():
+            feature = runner.model(sample['inputs'][None], mode='tensor')[0]
+        row = sample['data_samples'].sample_idx
+        torch.testing.assert_close(bank['features'][row], feature, rtol=1e-4, atol=1e-5)
+
+
+def test_calibration_averages_the_batches(tmp_path):
+    runner = make_runner(make_config(tmp_path / 'run', interval=1))
+    runner._train_loop = runner.build_train_loop(runner._train_loop)
+    runner._val_loop = runner.build_val_loop(runner._val_loop)
+    loader = build_extraction_loader(runner)
+    layer = next(m for m in runner.model.modules() if isinstance(m, BatchNorm2d))
+    seen = []
+    handle = layer.register_forward_hook(lambda m, x, y: seen.append(x[0].detach().clone()))
+    momentum = layer.momentum
+    calibrate_batch_norm(runner, loader)
+    handle.remove()
+    mean = torch.stack([x.mean(dim=(0, 2, 3)) for x in seen]).mean(dim=0)
+    var = torch.stack([x.transpose(0, 1).flatten(1).var(dim=1) for x in seen]).mean(dim=0)
+    assert len(seen) == 4
+    torch.testing.assert_close(layer.running_mean, mean)
+    torch.testing.assert_close(layer.running_var, var)
+    assert layer.momentum == momentum
+    assert not layer.training
+
+
+def test_rounds_by_interval_end_the_run_and_are_logged(tmp_path):
+    cfg = make_config(tmp_path / 'run', interval=2, max_rounds=3)
+    cfg.default_hooks.checkpoint.interval = 4  # 6 epochs: the last one would not be saved
+    runner = train(cfg)
+    assert runner.epoch == 6
+    assert (tmp_path / 'run' / 'epoch_6.pth').exists()
+    assert 'epoch_6.pth' in (tmp_path / 'run' / 'last_checkpoint').read_text()
+    entries = [e for e in read_log(tmp_path / 'run') if 'relabel/round' in e]
+    assert [e['relabel/round'] for e in entries] == [0, 1, 2, 3]
+    assert [e['step'] for e in entries] == [0, 2, 4, 6]
+    for entry in entries:
+        for name in ('spread', 'effective_rank', 'knn'):
+            assert math.isfinite(entry[f'relabel/{name}'])
+    for entry in entries[1:]:
+        for name in ('flipped', 'train_loss_rank', 'train_acc_rank', 'val_loss', 'val_acc'):
+            assert math.isfinite(entry[f'relabel/{name}'])
+    assert entries[0]['relabel/seconds'] > 0
+    assert list((tmp_path / 'run').glob('*/vis_data/events.out.tfevents*'))
+
+
+def test_labels_change_between_rounds_and_only_there(tmp_path):
+    train(make_config(tmp_path / 'run', interval=2, max_rounds=2))
+    banks = [load(tmp_path / 'run', e)['relabel']['bank']['features'] for e in (1, 2, 3, 4)]
+    assert torch.equal(banks[0], banks[1])
+    assert torch.equal(banks[2], banks[3])
+    assert not torch.allclose(banks[1], banks[2])
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+@pytest.mark.parametrize(
+    'relabel, epoch',
+    [
+        (dict(interval=3, max_rounds=2), 2),  # in the middle of a round
+        (dict(interval=3, max_rounds=2), 3),  # between a round and the next labels
+        (dict(monitor='rank/loss', patience=1, min_delta=10.0, max_rounds=3), 2),
+    ],
+)
+def test_resumed_equals_uninterrupted(tmp_path, relabel, epoch, workers):
+    whole, cut = tmp_path / 'whole', tmp_path / 'cut'
+    last = train(make_config(whole, workers, **relabel)).epoch
+    cfg = make_config(cut, workers, **relabel)
+    cfg.resume, cfg.load_from = True, str(whole / f'epoch_{epoch}.pth')
+    assert train(cfg).epoch == last > epoch
+    first, second = load(whole, last), load(cut, last)
+    for key, value in first['state_dict'].items():
+        assert torch.equal(value, second['state_dict'][key]), key
+    for key, value in first['optimizer']['state'].items():
+        assert torch.equal(value['momentum_buffer'], second['optimizer']['state'][key]['momentum_buffer'])
+    assert torch.equal(*(c['relabel']['bank']['features'] for c in (first, second)))
+    assert first['relabel']['state'] == second['relabel']['state']
+
+    def figures(folder):
+        return [
+            {k: v for k, v in entry.items() if 'time' not in k and 'seconds' not in k}
+            for entry in read_log(folder)
+            if 'lr' not in entry and entry['step'] > epoch
+        ]
+
+    assert len(figures(cut)) > 2
+    assert figures(cut) == figures(whole)
+
+
+def test_a_finished_run_is_not_trained_further(tmp_path):
+    train(make_config(tmp_path / 'run', interval=1, max_rounds=2))
+    cfg = make_config(tmp_path / 'run', interval=1, max_rounds=2)
+    cfg.resume = True
+    assert train(cfg).epoch == 2
+
+
+def make_stub(metrics=None):
+    return SimpleNamespace(epoch=0, train_loop=SimpleNamespace(stop_training=False))
+
+
+def test_plateau():
+    hook, runner = RelabelHook(monitor='m', patience=2, min_delta=0.1, max_rounds=2), make_stub()
+    due = []
+    for value in (1.0, 0.8, 0.75, 0.71):  # from 0.8 on no improvement by more than 0.1
+        runner.epoch += 1
+        hook.after_val_epoch(runner, {'m': value})
+        due.append(hook.state['due'])
+    assert due == [False, False, False, True]
+    assert hook.state['validated'] == 4
+    hook.state.update(due=False, epochs=0, best=math.inf, waited=0)
+    for value in (2.0, 2.0, 2.0):
+        hook.after_val_epoch(runner, {'m': value})
+    assert runner.train_loop.stop_training
+    assert not hook.state['due']
+
+
+def test_plateau_where_greater_is_better():
+    hook, runner = RelabelHook(monitor='m', rule='greater', patience=1, min_delta=0.0), make_stub()
+    for value, due in ((0.5, False), (0.6, False), (0.6, True)):
+        hook.after_val_epoch(runner, {'m': value})
+        assert hook.state['due'] == due
+
+
+def test_monitor_that_is_not_there():
+    hook = RelabelHook(monitor='rank/los')
+    with pytest.raises(KeyError, match="'rank/los' is not among.*rank/loss.*RankMetric"):
+        hook.after_val_epoch(make_stub(), {'rank/loss': 1.0})
+
+
+@pytest.mark.parametrize(
+    'kwargs, message',
+    [
+        (dict(), 'exactly one'),
+        (dict(interval=1, monitor='m'), 'exactly one'),
+        (dict(interval=0), 'interval=0'),
+        (dict(monitor='m', patience=0), 'patience=0'),
+        (dict(interval=1, max_rounds=0), 'max_rounds=0'),
+        (dict(monitor='m', rule='lower'), "rule='lower'"),
+    ],
+)
+def test_bad_arguments(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        RelabelHook(**kwargs)
+
+
+def test_without_a_test_pipeline(tmp_path):
+    cfg = make_config(tmp_path / 'run', interval=1)
+    cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
+    with pytest.raises(ValueError, match='set pipeline='):
+        train(cfg)
+    cfg = make_config(tmp_path / 'run', interval=1, max_rounds=1)
+    pipeline = cfg.val_dataloader.dataset.pipeline
+    cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
+    cfg.default_hooks.relabel.pipeline = pipeline
+    assert train(cfg).epoch == 1
+
+
+def test_a_batch_too_small_says_so(tmp_path):
+    cfg = make_config(tmp_path / 'run', interval=1)
+    cfg.train_dataloader.batch_size = 2
+    with pytest.raises(ValueError, match='at least 3.*batch_size'):
+        train(cfg)
+
+
+def test_resume_without_labels_in_the_checkpoint(tmp_path):
+    train(make_config(tmp_path / 'run', interval=1, max_rounds=1))
+    path = tmp_path / 'run' / 'epoch_1.pth'
+    checkpoint = torch.load(path)
+    del checkpoint['relabel']
+    torch.save(checkpoint, path)
+    cfg = make_config(tmp_path / 'run', interval=1, max_rounds=1)
+    cfg.resume = True
+    with pytest.raises(KeyError, match='no ranking labels.*load_from'):
+        train(cfg)
+
+
+@pytest.mark.parametrize('wrapper', ['RepeatDataset', 'ConcatDataset'])
+def test_wrapped_training_data(tmp_path, wrapper):
+    cfg = make_config(tmp_path / 'run', interval=1, max_rounds=1)
+    leaf = cfg.train_dataloader.dataset
+    if wrapper == 'RepeatDataset':
+        cfg.train_dataloader.dataset = dict(type=wrapper, times=3, dataset=leaf)
+    else:
+        write_annotations(tmp_path / 'more.pkl', number=12)
+        content = pickle.loads((tmp_path / 'more.pkl').read_bytes())
+        for annotation in content['annotations']:
+            annotation['frame_dir'] = 'more_' + annotation['frame_dir']
+        content['split'] = dict(train=[a['frame_dir'] for a in content['annotations']])
+        (tmp_path / 'more.pkl').write_bytes(pickle.dumps(content))
+        other = dict(leaf, ann_file=str(tmp_path / 'more.pkl'))
+        cfg.train_dataloader.dataset = dict(type=wrapper, datasets=[leaf, other])
+    runner = train(cfg)
+    bank = load(tmp_path / 'run', 1)['relabel']['bank']
+    assert len(bank['names']) == (24 if wrapper == 'RepeatDataset' else 36)
+    assert extract(runner, find_loader(runner)).names == bank['names']
+
+
+def find_loader(runner):
+    return next(hook for hook in runner.hooks if isinstance(hook, RelabelHook))._loader
+
+
+def test_two_processes_make_the_bank_of_one(tmp_path):
+    """Without calibration, whose batches differ between one process and two."""
+    cfg = make_config(tmp_path / 'one', interval=1, max_rounds=1, calibrate=False)
+    train(cfg)
+    cfg.env_cfg.dist_cfg.backend = 'gloo'
+    cfg.train_dataloader.batch_size = 3
+    path = tmp_path / 'config.py'
+    cfg.dump(path)
+    command = [
+        *(sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2'),
+        *(str(ROOT / 'tools' / 'train.py'), str(path), '--launcher', 'pytorch', '--seed', '3'),
+        *('--work-dir', str(tmp_path / 'two')),
+    ]
+    environment = dict(os.environ, OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='')
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr[-3000:]
+    one, two = (load(tmp_path / n, 1)['relabel']['bank'] for n in ('one', 'two'))
+    assert one['names'] == two['names']
+    torch.testing.assert_close(one['features'], two['features'], rtol=1e-4, atol=1e-5)

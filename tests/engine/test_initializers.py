@@ -1,0 +1,117 @@
+"""``init_cfg=dict(type='Pretrained', ...)`` loads what fits and refuses what does not."""
+
+import pytest
+import torch
+from mmaction.registry import MODELS
+from mmengine.registry import DefaultScope
+
+import deeprank_plugin  # noqa: F401  registers the initialiser
+
+
+@pytest.fixture(autouse=True)
+def mmaction_scope():
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        yield
+
+
+def build_recognizer(init_cfg=None, base_channels=4, num_stages=2, layout='nturgb+d'):
+    backbone = dict(
+        type='STGCN',
+        in_channels=3,
+        base_channels=base_channels,
+        num_stages=num_stages,
+        inflate_stages=[],
+        down_stages=[],
+        graph_cfg=dict(layout=layout, mode='stgcn_spatial'),
+        init_cfg=init_cfg,
+    )
+    head = dict(type='GCNHead', num_classes=3, in_channels=base_channels)
+    model = MODELS.build(dict(type='RecognizerGCN', backbone=backbone, cls_head=head))
+    model.init_weights()
+    return model
+
+
+def save(model, path, prefix='', **extra):
+    weights = {f'{prefix}{key}': value for key, value in model.state_dict().items()}
+    torch.save(dict(state_dict=weights, **extra), path)
+    return str(path)
+
+
+def pretrained(checkpoint, prefix='backbone.'):
+    return dict(type='Pretrained', checkpoint=checkpoint, prefix=prefix)
+
+
+@pytest.mark.parametrize('prefix', ['backbone.', 'backbone'])
+@pytest.mark.parametrize('wrapped', ['', 'module.'])
+def test_backbone_gets_the_weights_and_nothing_else_does(tmp_path, prefix, wrapped):
+    torch.manual_seed(0)
+    source = build_recognizer()
+    path = save(source, tmp_path / 'source.pth', prefix=wrapped)
+    torch.manual_seed(1)
+    target = build_recognizer(pretrained(path, prefix))
+    for key, value in source.backbone.state_dict().items():
+        torch.testing.assert_close(target.backbone.state_dict()[key], value, rtol=0, atol=0)
+    assert not torch.equal(target.cls_head.fc.weight, source.cls_head.fc.weight)
+
+
+def test_weights_without_prefix_may_bring_more(tmp_path):
+    source = build_recognizer()
+    weights = dict(source.backbone.state_dict(), **{'head.weight': torch.zeros(1)})
+    torch.save(weights, tmp_path / 'source.pth')
+    target = build_recognizer(pretrained(str(tmp_path / 'source.pth'), None))
+    torch.testing.assert_close(target.backbone.state_dict(), source.backbone.state_dict())
+
+
+def test_missing_file(tmp_path):
+    path = str(tmp_path / 'nowhere.pth')
+    with pytest.raises(FileNotFoundError, match=r'nowhere\.pth.*pretrain first'):
+        build_recognizer(pretrained(path))
+
+
+def test_prefix_without_keys_names_what_was_found(tmp_path):
+    path = save(build_recognizer(), tmp_path / 'source.pth')
+    with pytest.raises(ValueError, match=r"source\.pth.*prefix 'encoder\.'.*backbone\.data_bn"):
+        build_recognizer(pretrained(path, 'encoder.'))
+
+
+def test_no_key_matches(tmp_path):
+    torch.save(dict(state_dict=dict(stem=torch.zeros(1))), tmp_path / 'source.pth')
+    with pytest.raises(ValueError, match='no key of STGCN; found: stem; expected: data_bn'):
+        build_recognizer(pretrained(str(tmp_path / 'source.pth'), None))
+
+
+@pytest.mark.parametrize('prefix', ['backbone.', None])
+def test_other_width(tmp_path, prefix):
+    source = build_recognizer(base_channels=8)
+    path = save(source if prefix else source.backbone, tmp_path / 'wide.pth')
+    with pytest.raises(ValueError, match=r'wide\.pth.*other shapes.*found \(.*8.*expected \('):
+        build_recognizer(pretrained(path, prefix))
+
+
+def test_other_layout(tmp_path):
+    path = save(build_recognizer(layout='coco'), tmp_path / 'coco.pth')
+    with pytest.raises(ValueError, match=r'data_bn.bias \(found \(51,\), expected \(75,\)\)'):
+        build_recognizer(pretrained(path))
+
+
+@pytest.mark.parametrize(('found', 'expected', 'word'), [(3, 2, 'unexpected'), (2, 3, 'missing')])
+def test_other_depth_with_prefix(tmp_path, found, expected, word):
+    path = save(build_recognizer(num_stages=found), tmp_path / 'deep.pth')
+    with pytest.raises(ValueError, match=rf'does not have the keys.*{word}: gcn\.2'):
+        build_recognizer(pretrained(path), num_stages=expected)
+
+
+@pytest.mark.parametrize('content', [b'', b'not a checkpoint', b'truncated'])
+def test_unreadable_file(tmp_path, content):
+    path = tmp_path / 'broken.pth'
+    if content == b'truncated':
+        content = open(save(build_recognizer(), path), 'rb').read()[:500]
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r'broken\.pth.*cannot be read'):
+        build_recognizer(pretrained(str(path)))
+
+
+def test_file_that_holds_no_weights(tmp_path):
+    torch.save([1, 2], tmp_path / 'list.pth')
+    with pytest.raises(ValueError, match=r'list\.pth.*holds a list'):
+        build_recognizer(pretrained(str(tmp_path / 'list.pth')))

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Write the features of a config's test data to an .npz file."""
+"""Write the features of a config's test data to an .npz file, and print their k-NN accuracy."""
 
 import argparse
 import os.path as osp
@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 import deeprank_plugin  # noqa: F401
 from deeprank_plugin.engine.hooks.extraction import calibrate_batch_norm
+from deeprank_plugin.evaluation.functional.knn import knn_scores, topk_accuracy
 
 
 def parse_args() -> argparse.Namespace:
@@ -59,6 +60,11 @@ def main() -> None:
         args.out, features=torch.stack(features).numpy(), labels=labels, names=names, splits=splits
     )
     print(f'{args.out}: {len(labels)} features of {features[0].numel()} dimensions')
+    features, labels, splits = torch.stack(features).numpy(), np.array(labels), np.array(splits)
+    bank = splits == cfg.test_evaluator.bank_split
+    for k in (1, 20):
+        scores = knn_scores(features[~bank], features[bank], labels[bank], k=k)
+        print(f'{k}-NN top-1: {topk_accuracy(scores, labels[~bank], (1,))[0]:.4f}')
 
 
 if __name__ == '__main__':

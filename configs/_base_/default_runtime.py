@@ -11,12 +11,14 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     sync_buffers=dict(type='SyncBuffersHook'),
     epoch_seed=dict(type='EpochSeedHook'),
-    strict_load=dict(type='StrictLoadHook'))
+    strict_load=dict(type='StrictLoadHook'),
+)
 
 env_cfg = dict(
     cudnn_benchmark=False,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    dist_cfg=dict(backend='nccl'))
+    dist_cfg=dict(backend='nccl'),
+)
 
 # only the training loss and the times are smoothed: MMEngine's own pattern would also average the
 # validation loss over the last validations
@@ -24,7 +26,8 @@ log_processor = dict(
     type='LogProcessor',
     window_size=20,
     by_epoch=True,
-    mean_pattern=r'^((train|val|test)/)?(loss|time|data_time|grad_norm)')
+    mean_pattern=r'^((train|val|test)/)?(loss|time|data_time|grad_norm)',
+)
 vis_backends = [dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
 visualizer = dict(type='ActionVisualizer', vis_backends=vis_backends)
 

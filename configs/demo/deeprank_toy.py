@@ -3,8 +3,7 @@ _base_ = '../deeprank/deeprank_stgcn-w16_1xb64-joint-t48-5x20e_toy-xsub-keypoint
 
 model = dict(backbone=dict(base_channels=8), head=dict(in_channels=32))
 data_file = 'work_dirs/demo/toy.pkl'
-train_dataloader = dict(
-    num_workers=0, persistent_workers=False, dataset=dict(ann_file=data_file))
+train_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(ann_file=data_file))
 val_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(ann_file=data_file))
 test_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(ann_file=data_file))
 
@@ -16,7 +15,9 @@ param_scheduler = [
         restart_weights=[1] * 4,
         eta_min=0,
         by_epoch=True,
-        convert_to_iter_based=True)
+        convert_to_iter_based=True,
+    )
 ]
 default_hooks = dict(
-    relabel=dict(interval=6, max_rounds=4), checkpoint=dict(interval=6), logger=dict(interval=4))
+    relabel=dict(interval=6, max_rounds=4), checkpoint=dict(interval=6), logger=dict(interval=4)
+)

@@ -1,6 +1,7 @@
 _base_ = [
-    '../_base_/models/recognizer_stgcn-slim.py', '../_base_/datasets/ntu60_xsub.py',
-    '../_base_/schedules/finetune_100e.py'
+    '../_base_/models/recognizer_stgcn-slim.py',
+    '../_base_/datasets/ntu60_xsub.py',
+    '../_base_/schedules/finetune_100e.py',
 ]
 
 model = dict(
@@ -9,5 +10,8 @@ model = dict(
         init_cfg=dict(
             type='Pretrained',
             checkpoint='work_dirs/deeprank_stgcn-slim_1xb64-bone-t120-150e_ntu60-xsub-keypoint-3d',
-            prefix='backbone.')),
-    cls_head=dict(num_classes=60))
+            prefix='backbone.',
+        )
+    ),
+    cls_head=dict(num_classes=60),
+)

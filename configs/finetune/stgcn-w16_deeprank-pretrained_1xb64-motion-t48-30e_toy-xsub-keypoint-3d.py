@@ -1,6 +1,7 @@
 _base_ = [
-    '../_base_/models/recognizer_stgcn-w16.py', '../_base_/datasets/toy_xsub.py',
-    '../_base_/schedules/finetune_30e.py'
+    '../_base_/models/recognizer_stgcn-w16.py',
+    '../_base_/datasets/toy_xsub.py',
+    '../_base_/schedules/finetune_30e.py',
 ]
 
 model = dict(
@@ -9,5 +10,8 @@ model = dict(
         init_cfg=dict(
             type='Pretrained',
             checkpoint='work_dirs/deeprank_stgcn-w16_1xb64-motion-t48-5x20e_toy-xsub-keypoint-3d',
-            prefix='backbone.')),
-    cls_head=dict(num_classes=12))
+            prefix='backbone.',
+        )
+    ),
+    cls_head=dict(num_classes=12),
+)

@@ -1,6 +1,7 @@
 _base_ = [
-    '../_base_/models/recognizer_stgcn.py', '../_base_/datasets/ntu120_xsub.py',
-    '../_base_/schedules/finetune_100e.py'
+    '../_base_/models/recognizer_stgcn.py',
+    '../_base_/datasets/ntu120_xsub.py',
+    '../_base_/schedules/finetune_100e.py',
 ]
 
 model = dict(
@@ -8,5 +9,8 @@ model = dict(
         init_cfg=dict(
             type='Pretrained',
             checkpoint='work_dirs/deeprank_stgcn_1xb64-joint-t120-150e_ntu120-xsub-keypoint-3d',
-            prefix='backbone.')),
-    cls_head=dict(num_classes=120))
+            prefix='backbone.',
+        )
+    ),
+    cls_head=dict(num_classes=120),
+)

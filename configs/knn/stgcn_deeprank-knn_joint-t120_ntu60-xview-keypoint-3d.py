@@ -1,6 +1,7 @@
 _base_ = [
-    '../_base_/models/recognizer_stgcn.py', '../_base_/datasets/pretrain/ntu60_xview.py',
-    '../_base_/schedules/knn.py'
+    '../_base_/models/recognizer_stgcn.py',
+    '../_base_/datasets/pretrain/ntu60_xview.py',
+    '../_base_/schedules/knn.py',
 ]
 
 model = dict(cls_head=dict(_delete_=True, type='PoolHead'))

@@ -1,6 +1,7 @@
 _base_ = [
-    '../_base_/models/recognizer_stgcn.py', '../_base_/datasets/toy_xsub.py',
-    '../_base_/schedules/linear_30e.py'
+    '../_base_/models/recognizer_stgcn.py',
+    '../_base_/datasets/toy_xsub.py',
+    '../_base_/schedules/linear_30e.py',
 ]
 
 model = dict(
@@ -8,5 +9,8 @@ model = dict(
         init_cfg=dict(
             type='Pretrained',
             checkpoint='work_dirs/deeprank_stgcn_1xb64-joint-t48-5x20e_toy-xsub-keypoint-3d',
-            prefix='backbone.')),
-    cls_head=dict(num_classes=12))
+            prefix='backbone.',
+        )
+    ),
+    cls_head=dict(num_classes=12),
+)

@@ -2,4 +2,5 @@
 _base_ = '../finetune/stgcn_deeprank-pretrained_1xb64-joint-t48-30e_uiprmd-xsub-keypoint-3d.py'
 
 train_dataloader = dict(
-    batch_size=16, dataset=dict(labels='data/subsets/uiprmd_xsub_10p_seed0.txt'))
+    batch_size=16, dataset=dict(labels='data/subsets/uiprmd_xsub_10p_seed0.txt')
+)

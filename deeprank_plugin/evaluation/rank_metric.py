@@ -3,9 +3,8 @@
 from typing import Dict, List, Sequence
 
 import numpy as np
-from mmengine.evaluator import BaseMetric
-
 from mmaction.registry import METRICS
+from mmengine.evaluator import BaseMetric
 
 
 @METRICS.register_module()

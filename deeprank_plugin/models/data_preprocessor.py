@@ -3,11 +3,10 @@
 from typing import Dict, List, Sequence, Tuple, Union
 
 import torch
-from torch import Tensor
-
 from mmaction.datasets.transforms import JointToBone
 from mmaction.models.data_preprocessors import ActionDataPreprocessor
 from mmaction.registry import MODELS
+from torch import Tensor
 
 MODALITIES = ('joint', 'bone', 'motion')
 NUM_JOINTS = {'nturgb+d': 25, 'openpose': 18, 'coco': 17}

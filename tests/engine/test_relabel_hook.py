@@ -207,7 +207,9 @@ def test_resumed_equals_uninterrupted(tmp_path, relabel, epoch, workers):
     for key, value in first['state_dict'].items():
         assert torch.equal(value, second['state_dict'][key]), key
     for key, value in first['optimizer']['state'].items():
-        assert torch.equal(value['momentum_buffer'], second['optimizer']['state'][key]['momentum_buffer'])
+        assert torch.equal(
+            value['momentum_buffer'], second['optimizer']['state'][key]['momentum_buffer']
+        )
     assert torch.equal(*(c['relabel']['bank']['features'] for c in (first, second)))
     assert first['relabel']['state'] == second['relabel']['state']
 

@@ -8,13 +8,13 @@ train_pipeline = [
     dict(type='CropResize', p_interval=(0.5, 1.0), clip_len=clip_len),
     dict(type='RandomRotate3D', angle=0.3),
     dict(type='FormatGCNInput', num_person=num_person),
-    dict(type='PackActionInputs', meta_keys=meta_keys)
+    dict(type='PackActionInputs', meta_keys=meta_keys),
 ]
 test_pipeline = [
     dict(type='CenterSkeleton'),
-    dict(type='CropResize', p_interval=(0.95, ), clip_len=clip_len),
+    dict(type='CropResize', p_interval=(0.95,), clip_len=clip_len),
     dict(type='FormatGCNInput', num_person=num_person),
-    dict(type='PackActionInputs', meta_keys=meta_keys)
+    dict(type='PackActionInputs', meta_keys=meta_keys),
 ]
 
 train_dataloader = dict(
@@ -23,14 +23,15 @@ train_dataloader = dict(
     persistent_workers=True,
     drop_last=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(type='SkeletonDataset', layout='nturgb+d', pipeline=train_pipeline))
+    dataset=dict(type='SkeletonDataset', layout='nturgb+d', pipeline=train_pipeline),
+)
 val_dataloader = dict(
     batch_size=64,
     num_workers=4,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='SkeletonDataset', layout='nturgb+d', pipeline=test_pipeline, test_mode=True))
+    dataset=dict(type='SkeletonDataset', layout='nturgb+d', pipeline=test_pipeline, test_mode=True),
+)
 test_dataloader = val_dataloader
 
 val_cfg = dict(type='ValLoop')

@@ -5,4 +5,5 @@ model = dict(
     data_preprocessor=dict(type='SkeletonPreprocessor', modality='joint', layout='nturgb+d'),
     backbone=dict(type='STGCN', graph_cfg=dict(layout='nturgb+d', mode='stgcn_spatial')),
     head=dict(type='RankHead', in_channels=256, hidden_channels=256, act_cfg=dict(type='ReLU')),
-    normalize='l2')
+    normalize='l2',
+)

@@ -3,4 +3,5 @@ model = dict(
     type='RecognizerGCN',
     data_preprocessor=dict(type='SkeletonPreprocessor', modality='joint', layout='nturgb+d'),
     backbone=dict(type='STGCN', graph_cfg=dict(layout='nturgb+d', mode='stgcn_spatial')),
-    cls_head=dict(type='GCNHead', num_classes=60, in_channels=256))
+    cls_head=dict(type='GCNHead', num_classes=60, in_channels=256),
+)

@@ -9,9 +9,11 @@ param_scheduler = [
         restart_weights=[1] * 5,
         eta_min=0,
         by_epoch=True,
-        convert_to_iter_based=True)
+        convert_to_iter_based=True,
+    )
 ]
 optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.1, momentum=0.9, weight_decay=1e-4))
 default_hooks = dict(
-    relabel=dict(type='RelabelHook', interval=20, max_rounds=5), checkpoint=dict(interval=20))
+    relabel=dict(type='RelabelHook', interval=20, max_rounds=5), checkpoint=dict(interval=20)
+)
 auto_scale_lr = dict(enable=False, base_batch_size=64)

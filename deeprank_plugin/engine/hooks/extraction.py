@@ -177,7 +177,10 @@ def calibrate_batch_norm(runner: Runner, loader: DataLoader) -> None:
     sampler = loader.sampler
     sampler.shuffle = True
     for batch in tqdm(
-        loader, desc='Calibrating BatchNorm', disable=None if is_main_process() else True, leave=False
+        loader,
+        desc='Calibrating BatchNorm',
+        disable=None if is_main_process() else True,
+        leave=False,
     ):
         model(model.data_preprocessor(batch, False)['inputs'], mode='tensor')
     sampler.shuffle = False

@@ -2,9 +2,8 @@
 
 from typing import Sequence
 
-from mmengine.hooks import Hook
-
 from mmaction.registry import HOOKS
+from mmengine.hooks import Hook
 
 from .extraction import unwrap
 

@@ -4,10 +4,10 @@ import math
 import time
 from typing import Dict, List, Optional
 
+from mmaction.registry import HOOKS
 from mmengine.hooks import CheckpointHook, Hook
 
 from deeprank_plugin.models.utils import FeatureBank
-from mmaction.registry import HOOKS
 
 from .extraction import (
     build_extraction_loader,
@@ -69,7 +69,9 @@ class RelabelHook(Hook):
                 f'interval={interval} and monitor={monitor!r}; expected exactly one of them: '
                 "set interval=30 for rounds of 30 epochs, or monitor='rank/loss' for a plateau"
             )
-        for name, value in dict(interval=interval, patience=patience, max_rounds=max_rounds).items():
+        for name, value in dict(
+            interval=interval, patience=patience, max_rounds=max_rounds
+        ).items():
             if value is not None and value < 1:
                 raise ValueError(f'{name}={value} must be at least 1')
         if rule not in ('less', 'greater'):

@@ -2,11 +2,10 @@
 
 from typing import Dict, List
 
-from mmengine.model import BaseModule
-from torch import Tensor
-
 from mmaction.registry import MODELS
 from mmaction.utils import SampleList
+from mmengine.model import BaseModule
+from torch import Tensor
 
 from ..utils import pool_features
 

@@ -3,10 +3,9 @@
 from typing import Dict, Optional
 
 import torch
+from mmaction.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
-
-from mmaction.registry import MODELS
 
 from ..losses import RankingSums, ranking_sums
 from ..losses.ranking_loss import TIES

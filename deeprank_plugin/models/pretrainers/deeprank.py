@@ -3,13 +3,13 @@
 from typing import Dict, List, Optional, Sequence, Union
 
 import torch
+from mmaction.registry import MODELS
+from mmaction.structures import ActionDataSample
 from mmengine.dist import get_world_size
 from mmengine.model import BaseModel
 from torch import Tensor
 
 from deeprank_plugin.evaluation.functional import feature_health, label_disagreement
-from mmaction.registry import MODELS
-from mmaction.structures import ActionDataSample
 
 from ..utils import FeatureBank, gather_features, pairwise_distances, pool_features
 from ..utils.distances import check_normalization
@@ -76,7 +76,7 @@ class DeepRank(BaseModel):
         if graph is not None and graph.num_node != joints:
             raise ValueError(
                 f"the backbone's graph has {graph.num_node} joints and the data preprocessor's "
-                f"layout {joints}; expected the same: set backbone.graph_cfg.layout and "
+                f'layout {joints}; expected the same: set backbone.graph_cfg.layout and '
                 'data_preprocessor.layout to the layout of the data'
             )
         channels, bodies = getattr(self.backbone, 'in_channels', 3), 1

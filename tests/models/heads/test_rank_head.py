@@ -54,7 +54,6 @@ def test_values_and_gradients_equal_a_loop(number, act, tied, chunk_size, ties):
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
 
 
-
 @pytest.mark.parametrize('chunk_size', [None, 2])
 @pytest.mark.parametrize('act', list(ACTIVATIONS))
 def test_gradcheck(act, chunk_size):
@@ -106,7 +105,9 @@ def test_half_precision_features_are_ranked_in_float32():
     with torch.autocast('cpu', dtype=torch.bfloat16):
         result = head.loss(feats, distances)
     assert result['loss_rank'].dtype == torch.float32
-    torch.testing.assert_close(result['loss_rank'], head.loss(feats.float(), distances)['loss_rank'])
+    torch.testing.assert_close(
+        result['loss_rank'], head.loss(feats.float(), distances)['loss_rank']
+    )
 
 
 @pytest.mark.parametrize('number', [1, 2])
@@ -125,7 +126,8 @@ def test_other_width_and_distances():
 
 
 @pytest.mark.parametrize(
-    'kwargs', [dict(classifier='RNN'), dict(ties='first'), dict(chunk_size=0), dict(hidden_channels=0)]
+    'kwargs',
+    [dict(classifier='RNN'), dict(ties='first'), dict(chunk_size=0), dict(hidden_channels=0)],
 )
 def test_bad_arguments(kwargs):
     with pytest.raises(ValueError):

@@ -3,7 +3,8 @@ _base_ = '../ntu120_xset.py'
 
 train_dataloader = dict(dataset=dict(holdout=dict(share=0.05, seed=0, part='train')))
 val_dataloader = dict(
-    dataset=dict(split='xset_train', holdout=dict(share=0.05, seed=0, part='holdout')))
+    dataset=dict(split='xset_train', holdout=dict(share=0.05, seed=0, part='holdout'))
+)
 test_dataloader = dict(dataset=dict(split=['xset_train', 'xset_val']))
 
 val_evaluator = dict(type='RankMetric', _delete_=True)

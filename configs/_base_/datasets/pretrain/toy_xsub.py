@@ -3,7 +3,8 @@ _base_ = '../toy_xsub.py'
 
 train_dataloader = dict(dataset=dict(holdout=dict(share=0.05, seed=0, part='train')))
 val_dataloader = dict(
-    dataset=dict(split='xsub_train', holdout=dict(share=0.05, seed=0, part='holdout')))
+    dataset=dict(split='xsub_train', holdout=dict(share=0.05, seed=0, part='holdout'))
+)
 test_dataloader = dict(dataset=dict(split=['xsub_train', 'xsub_val']))
 
 val_evaluator = dict(type='RankMetric', _delete_=True)

@@ -152,8 +152,8 @@ Everything lies in {OUT}:
   pretrain/epoch_24.pth   the pretrained encoder, with logs and TensorBoard files beside it
   logs/                   what each step printed
 
-With your own data: write it in MMAction2's annotation format (docs/data.md), name it in a copy of a
-config in configs/deeprank and configs/finetune, and call tools/train.py as above. README.md goes on.""")
+With your own data: write it in MMAction2's annotation format (docs/data.md), name it in copies of
+a config in configs/deeprank and one in configs/finetune, and call tools/train.py as above.""")
 
 
 if __name__ == '__main__':

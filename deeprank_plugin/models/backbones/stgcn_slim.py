@@ -12,8 +12,8 @@ class STGCNSlim(STGCN):
     """MMAction2's ``STGCN`` with few channels inside and a last block that widens.
 
     With the defaults it has 16, 32 and 64 channels inside, a last block from 64 to 256 features and
-    821,380 parameters ('nturgb+d', 'stgcn_spatial'). ``STGCN(base_channels=16)`` is another network:
-    212,868 parameters and 64 features.
+    821,380 parameters ('nturgb+d', 'stgcn_spatial'). ``STGCN(base_channels=16)`` is another
+    network: 212,868 parameters and 64 features.
 
     Args:
         graph_cfg (dict): Config of the graph.

@@ -57,7 +57,8 @@ def load_annotations(path: Union[str, Path]) -> Any:
             'make it again'
         ) from error
     except (pickle.UnpicklingError, ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = 'ends too early' if 'truncated' in str(error) else f'is refused: {error}'
+        cause = str(error).replace('\n', ' ')
+        reason = 'ends too early' if 'truncated' in cause else f'is refused: {cause}'
         raise ValueError(
             f'annotation file {path} {reason}; expected a pickle of dicts, lists, strings, numbers '
             "and NumPy arrays (MMAction2's PoseDataset format): save it as such"
@@ -78,7 +79,7 @@ def split_annotations(
         ValueError: If the content, the split's name or its samples are wrong.
     """
     if split is None and isinstance(content, list):
-        annotations, wanted = content, None
+        annotations = content
     elif not isinstance(content, dict) or not {'split', 'annotations'} <= set(content):
         found = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__
         raise ValueError(
@@ -86,7 +87,7 @@ def split_annotations(
             'annotations=[dict(frame_dir, label, total_frames, keypoint), ...])'
         )
     else:
-        annotations, wanted = content['annotations'], None
+        annotations = content['annotations']
     if not isinstance(annotations, list) or not all(isinstance(a, dict) for a in annotations):
         raise ValueError(f'annotations of {path} are no list of dicts; expected one dict a sample')
     names = [sample_name(annotation, path, row) for row, annotation in enumerate(annotations)]
@@ -196,7 +197,9 @@ def check_keypoint(
     """Raise unless coordinates have a shape, type and values that can be used."""
     if not isinstance(keypoint, np.ndarray) or keypoint.dtype.kind not in 'fiu':
         kind = getattr(keypoint, 'dtype', type(keypoint).__name__)
-        raise ValueError(f'{where} has a keypoint of type {kind}; expected a NumPy array of numbers')
+        raise ValueError(
+            f'{where} has a keypoint of type {kind}; expected a NumPy array of numbers'
+        )
     if keypoint.ndim != 4 or keypoint.shape[3] not in (2, 3):
         raise ValueError(
             f'{where} has keypoint of shape {keypoint.shape}; expected (M, T, V, C), bodies x '

@@ -170,7 +170,8 @@ def read_names(path: str, known: Sequence[str], ann_file: str) -> set:
             f'label list {path} does not exist; expected a text file of sample names: make one '
             'with tools/data/make_subset.py'
         )
-    names = Path(path).read_text(encoding='utf-8').split()
+    lines = Path(path).read_text(encoding='utf-8').splitlines()
+    names = [line.strip() for line in lines if line.strip()]
     unknown = sorted(set(names) - set(known))
     if not names:
         raise ValueError(f'label list {path} is empty; expected sample names, one a line')

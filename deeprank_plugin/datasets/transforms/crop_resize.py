@@ -3,9 +3,8 @@
 from typing import Dict, Sequence
 
 import numpy as np
-from mmcv.transforms import BaseTransform
-
 from mmaction.registry import TRANSFORMS
+from mmcv.transforms import BaseTransform
 
 
 def resize_frames(array: np.ndarray, clip_len: int) -> np.ndarray:

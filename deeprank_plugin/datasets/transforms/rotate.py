@@ -3,9 +3,8 @@
 from typing import Dict
 
 import numpy as np
-from mmcv.transforms import BaseTransform
-
 from mmaction.registry import TRANSFORMS
+from mmcv.transforms import BaseTransform
 
 
 def rotation_matrix(angles: np.ndarray) -> np.ndarray:

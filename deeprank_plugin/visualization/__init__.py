@@ -1,0 +1,6 @@
+"""Pictures from arrays; nothing here computes a result."""
+
+from .skeletons import draw_skeletons
+from .training import plot_embeddings, plot_rounds
+
+__all__ = ['draw_skeletons', 'plot_embeddings', 'plot_rounds']

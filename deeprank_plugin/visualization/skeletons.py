@@ -1,0 +1,61 @@
+"""Stick figures of skeleton sequences."""
+
+from typing import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from mmaction.datasets.transforms import JointToBone
+
+from .figure import COLORS, new_figure
+
+BONES = [pair for pair in JointToBone(dataset='nturgb+d').pairs if pair[0] != pair[1]]
+LEFT = {4, 5, 6, 7, 12, 13, 14, 15, 21, 22}
+RIGHT = {8, 9, 10, 11, 16, 17, 18, 19, 23, 24}
+# left limbs, right limbs, trunk; the second body is paler
+LINE_COLORS = dict(left=COLORS[0], right=COLORS[3], trunk=COLORS[6])
+
+
+def draw_skeletons(
+    sequences: Sequence[np.ndarray], titles: Sequence[str], frames: int = 8
+) -> Figure:
+    """One row a sequence, some of its frames side by side, seen by the camera (x right, y up).
+
+    Left limbs are blue, right limbs orange, the trunk black; a second body is paler. Joints that
+    are absent (exactly zero) are not drawn.
+
+    Args:
+        sequences (Sequence[np.ndarray]): Each of shape (M, T, 25, 3), NTU's joints, metres.
+        titles (Sequence[str]): One name a row.
+        frames (int): Frames drawn of each sequence, evenly spread. Defaults to 8.
+    """
+    figure = new_figure(1.0 * frames + 1.2, 1.25 * len(sequences))
+    axes = figure.subplots(len(sequences), frames, squeeze=False)
+    for row, sequence, title in zip(axes, sequences, titles):
+        shown = np.linspace(0, sequence.shape[1] - 1, frames).round().astype(int)
+        present = sequence.any(axis=-1)
+        low, high = sequence[present][:, :2].min(axis=0), sequence[present][:, :2].max(axis=0)
+        middle, half = (low + high) / 2, (high - low).max() / 2 + 0.05
+        for axis, frame in zip(row, shown):
+            for number, body in enumerate(sequence):
+                draw_body(axis, body[frame], alpha=0.45 if number else 1.0)
+            axis.set(
+                xlim=(middle[0] - half, middle[0] + half),
+                ylim=(middle[1] - half, middle[1] + half),
+                xticks=[],
+                yticks=[],
+                aspect='equal',
+            )
+            axis.set_frame_on(False)
+            axis.set_xlabel(f'{frame}', fontsize=7, color='0.4', labelpad=1)
+        row[0].set_ylabel(title, rotation=0, ha='right', va='center', fontsize=10)
+    return figure
+
+
+def draw_body(axis: Axes, joints: np.ndarray, alpha: float) -> None:
+    """Draw the bones of one body of shape (25, 3)."""
+    for joint, parent in BONES:
+        if joints[joint].any() and joints[parent].any():
+            side = 'left' if joint in LEFT else 'right' if joint in RIGHT else 'trunk'
+            xs, ys = joints[[joint, parent], :2].T
+            axis.plot(xs, ys, color=LINE_COLORS[side], alpha=alpha, lw=1.6, solid_capstyle='round')

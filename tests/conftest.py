@@ -1,0 +1,64 @@
+"""What tests share."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mmengine.registry import init_default_scope
+
+# Imported before any test asks MMAction2 for its models: the plugin closes the gaps of the toolbox.
+import deeprank_plugin  # noqa: F401
+
+SHARED_DATA = Path(__file__).resolve().parents[1].parent / 'shared' / 'data'
+
+
+@pytest.fixture(autouse=True)
+def _mmaction_scope():
+    """Registries find MMAction2's parts by name, as in a run."""
+    init_default_scope('mmaction')
+
+
+@pytest.fixture
+def shared_data():
+    """Folder with real skeleton data beside the repository."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip('The folder shared/data with real skeletons is not beside the repository.')
+    return SHARED_DATA
+
+
+@pytest.fixture
+def make_annotations(tmp_path):
+    """A function that writes random annotations in MMAction2's format and returns the path.
+
+    Its arguments: ``number`` of samples, the first three quarters in split 'xsub_train' and the
+    others in 'xsub_val'; ``shape`` (V, C); ``bodies``; ``change``, a function that is given the
+    content before it is written.
+    """
+
+    def write(number=20, shape=(25, 3), bodies=1, change=None, name='annotations.pkl'):
+        rng = np.random.default_rng(0)
+        annotations = []
+        for index in range(number):
+            frames = 4 + (5 * index) % 17
+            keypoint = rng.normal(size=(bodies, frames, *shape)).astype(np.float32)
+            annotations.append(
+                dict(
+                    frame_dir=f's{(7 * index) % number:02d}',
+                    label=index % 3,
+                    total_frames=frames,
+                    keypoint=keypoint,
+                )
+            )
+        names = [annotation['frame_dir'] for annotation in annotations]
+        cut = 3 * number // 4
+        content = dict(
+            split=dict(xsub_train=names[:cut], xsub_val=names[cut:]), annotations=annotations
+        )
+        if change is not None:
+            content = change(content) or content
+        path = tmp_path / name
+        path.write_bytes(pickle.dumps(content))
+        return str(path)
+
+    return write

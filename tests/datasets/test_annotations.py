@@ -1,0 +1,212 @@
+"""Annotation files: read safely, checked with errors that name file, sample and remedy."""
+
+import os
+import pickle
+
+import numpy as np
+import pytest
+
+from deeprank_plugin.datasets import SkeletonDataset
+from deeprank_plugin.datasets.annotations import load_annotations
+
+
+def build(path, split='xsub_train', **kwargs):
+    return SkeletonDataset(path, pipeline=[], split=split, **kwargs)
+
+
+def change_first(**changes):
+    def change(content):
+        content['annotations'][0].update(changes)
+
+    return change
+
+
+def array(*shape, value=1.0):
+    return np.full(shape, value, dtype=np.float32)
+
+
+@pytest.mark.parametrize('protocol', [2, 4, 5])
+def test_what_numpy_writes_is_read(tmp_path, protocol):
+    content = dict(
+        arrays=[np.arange(6.0).reshape(2, 3), np.float16([1, 2]), np.asfortranarray(np.eye(3))],
+        scalars=[np.float32(3), np.int64(4), 1.5, None, True, 'text', b'bytes'],
+        nested=({'list': [1, 2]}, (1, 2)),
+    )
+    path = tmp_path / 'a.pkl'
+    path.write_bytes(pickle.dumps(content, protocol=protocol))
+    loaded = load_annotations(path)
+    for ours, theirs in zip(loaded.pop('arrays'), content.pop('arrays')):
+        np.testing.assert_array_equal(ours, theirs)
+    assert loaded == content
+
+
+class Hostile:
+    def __init__(self, function, *arguments):
+        self.call = (function, arguments)
+
+    def __reduce__(self):
+        return self.call
+
+
+@pytest.mark.parametrize('function', [os.system, eval, exec, getattr, np.load])
+def test_hostile_pickles_are_refused_before_they_run(make_annotations, tmp_path, function):
+    mark = tmp_path / 'ran'
+    argument = {os.system: f'touch {mark}', np.load: str(mark)}.get(
+        function, f"open({str(mark)!r}, 'w')"
+    )
+    path = make_annotations(change=change_first(extra=[{'deep': Hostile(function, argument)}]))
+    with pytest.raises(ValueError, match=r'annotations.pkl is refused: it asks for'):
+        build(path)
+    assert not mark.exists()
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match='none.pkl does not exist.*set ann_file'):
+        build(str(tmp_path / 'none.pkl'))
+
+
+@pytest.mark.parametrize('content', [b'', b'not a pickle', b'\x80\x04garbage', b'PK\x03\x04'])
+def test_not_a_pickle(tmp_path, content):
+    path = tmp_path / 'a.pkl'
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match='a.pkl.*expected a'):
+        build(str(path))
+
+
+@pytest.mark.parametrize('share', [0.1, 0.5, 0.9, 0.999])
+def test_truncated_pickle(make_annotations, share):
+    path = make_annotations()
+    whole = open(path, 'rb').read()
+    with open(path, 'wb') as file:
+        file.write(whole[: int(share * len(whole))])
+    with pytest.raises(ValueError, match='annotations.pkl'):
+        build(path)
+
+
+@pytest.mark.parametrize(
+    'content',
+    [[1, 2], 'text', dict(annotations=[]), dict(split={}, data=[]), dict(split={}, annotations={})],
+)
+def test_wrong_top_level(make_annotations, content):
+    with pytest.raises(ValueError, match='annotations'):
+        build(make_annotations(change=lambda _: content))
+
+
+def test_a_list_without_splits(make_annotations):
+    path = make_annotations(change=lambda content: content['annotations'])
+    assert len(build(path, split=None)) == 20
+    with pytest.raises(ValueError, match='holds list; expected dict'):
+        build(path)
+
+
+def test_unknown_split_lists_the_known(make_annotations):
+    with pytest.raises(ValueError, match=r"'train' is not in .*'xsub_train', 'xsub_val'"):
+        build(make_annotations(), split='train')
+
+
+def test_empty_split(make_annotations):
+    path = make_annotations(change=lambda content: content['split'].update(none=[]))
+    with pytest.raises(ValueError, match="'none' of .* is empty"):
+        build(path, split='none')
+
+
+def test_split_names_samples_that_are_not_there(make_annotations):
+    path = make_annotations(change=lambda content: content['split']['xsub_train'].append('ghost'))
+    with pytest.raises(ValueError, match="1 samples of split .*'ghost'"):
+        build(path)
+
+
+def test_the_same_sample_in_two_splits(make_annotations):
+    path = make_annotations(
+        change=lambda content: content['split']['xsub_val'].append(
+            content['split']['xsub_train'][2]
+        )
+    )
+    assert len(build(path)) == 15
+    with pytest.raises(ValueError, match='is twice in split'):
+        build(path, split=['xsub_train', 'xsub_val'])
+
+
+def test_duplicate_names(make_annotations):
+    path = make_annotations(
+        change=lambda content: content['annotations'].append(content['annotations'][3])
+    )
+    with pytest.raises(ValueError, match="sample 's01' occurs 2 times"):
+        build(path)
+
+
+@pytest.mark.parametrize('key', ['label', 'keypoint', 'total_frames'])
+def test_missing_key(make_annotations, key):
+    path = make_annotations(change=lambda content: content['annotations'][0].pop(key) is None)
+    with pytest.raises(ValueError, match=f"'s00' of .*annotations.pkl lacks \\['{key}'\\]"):
+        build(path)
+
+
+def test_missing_name(make_annotations):
+    path = make_annotations(change=lambda content: content['annotations'][0].pop('frame_dir') == 0)
+    with pytest.raises(ValueError, match='annotation number 0 of .*frame_dir'):
+        build(path)
+
+
+NAN = array(1, 4, 25, 3)
+NAN[0, 2, 7, 1] = np.nan
+BAD_SAMPLES = [
+    (dict(keypoint=array(4, 25, 3)), r'shape \(4, 25, 3\); expected \(M, T, V, C\)'),
+    (dict(keypoint=array(1, 4, 25, 4)), 'expected .M, T, V, C.'),
+    (dict(keypoint=array(1, 0, 25, 3), total_frames=0), 'one frame: remove'),
+    (dict(keypoint=array(0, 4, 25, 3)), 'at least one body'),
+    (dict(keypoint=[[1.0]]), 'expected a NumPy array of numbers'),
+    (dict(keypoint=np.full((1, 4, 25, 3), 'x')), 'expected a NumPy array of numbers'),
+    (dict(keypoint=array(1, 4, 25, 3, value=np.inf)), 'NaN or infinite.*repair or remove'),
+    (dict(keypoint=NAN), r'NaN or infinite.*\[0, 2, 7, 1\]'),
+    (dict(keypoint=array(1, 4, 25, 3, value=0)), 'zero throughout'),
+    (dict(total_frames=5), 'says total_frames=5 and holds 4 frames'),
+    (dict(label=-1), 'label -1; expected from 0 to 2'),
+    (dict(label=3), 'label 3; expected from 0 to 2.*num_classes'),
+    (dict(label=1.0), 'whole number'),
+    (dict(label='wave'), 'whole number'),
+]
+
+
+@pytest.mark.parametrize('changes, message', BAD_SAMPLES)
+def test_bad_samples_are_named(make_annotations, changes, message):
+    path = make_annotations(change=change_first(**changes))
+    with pytest.raises(ValueError, match=rf"sample 's00' of .*annotations.pkl.*{message}"):
+        build(path, num_classes=3)
+
+
+def test_mixed_layouts(make_annotations):
+    def change(content):
+        content['annotations'][4]['keypoint'] = array(1, 7, 17, 3)
+        content['annotations'][4]['total_frames'] = 7
+
+    with pytest.raises(ValueError, match=r"'s08' .*\(17, 3\) and the samples before it \(25, 3\)"):
+        build(make_annotations(change=change))
+
+
+@pytest.mark.parametrize(
+    'shape, layout, message',
+    [
+        ((25, 2), 'nturgb+d', "is 2D and layout 'nturgb.d' is 3D.*2D layout"),
+        ((17, 3), 'nturgb+d', '17 joints and layout .* has 25.*graph_cfg.layout'),
+        ((25, 3), 'coco', '25 joints and layout .* has 17.*graph_cfg.layout'),
+        ((17, 2), 'coco', 'no keypoint_score'),
+        ((20, 3), 'openpose', '20 joints'),
+        ((25, 3), dict(num_joints=20, pairs=[]), '25 joints'),
+        ((25, 3), 'kinect', "'kinect' is not known"),
+    ],
+)
+def test_layout(make_annotations, shape, layout, message):
+    with pytest.raises(ValueError, match=message):
+        build(make_annotations(shape=shape), layout=layout)
+
+
+def test_layouts_that_fit(make_annotations):
+    assert len(build(make_annotations(), layout='nturgb+d')) == 15
+    assert len(build(make_annotations(shape=(17, 3)), layout='coco')) == 15
+
+    def add_scores(content):
+        for annotation in content['annotations']:
+            annotation['keypoint_score'] = annotation['keypoint'][..., 0]
+
+    assert len(build(make_annotations(shape=(17, 2), change=add_scores), layout='coco')) == 15

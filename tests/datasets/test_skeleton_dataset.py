@@ -1,0 +1,269 @@
+"""SkeletonDataset: selections, identities, randomness."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import ClassBalancedDataset, ConcatDataset, RepeatDataset
+from mmengine.runner import Runner
+
+from deeprank_plugin.datasets import SkeletonDataset
+from deeprank_plugin.datasets.subsets import labelled_subset
+
+PACK = [
+    dict(type='CropResize', clip_len=6, min_frames=2),
+    dict(type='RandomRotate3D'),
+    dict(type='FormatGCNInput', num_person=1),
+    dict(type='PackActionInputs', meta_keys=('sample_idx', 'frame_dir', 'split')),
+]
+
+
+def build(path, pipeline=(), split='xsub_train', **kwargs):
+    return SkeletonDataset(path, pipeline=list(pipeline), split=split, **kwargs)
+
+
+def names_of(dataset):
+    return [dataset[index]['frame_dir'] for index in range(len(dataset))]
+
+
+def test_splits(make_annotations):
+    path = make_annotations()
+    both = build(path, split=['xsub_val', 'xsub_train'])
+    assert len(both) == 20 and len(build(path)) == 15 and len(build(path, split=None)) == 20
+    content = pickle.load(open(path, 'rb'))
+    for sample in both:
+        assert sample['frame_dir'] in content['split'][sample['split']]
+
+
+def test_holdout_parts_are_disjoint_and_complete_and_share_their_indices(make_annotations):
+    path = make_annotations()
+    whole = {s['frame_dir']: s['sample_idx'] for s in build(path)}
+    assert list(whole.values()) == list(range(15))
+    parts = {
+        part: {s['frame_dir']: s['sample_idx'] for s in dataset}
+        for part in ('train', 'holdout')
+        for dataset in [build(path, holdout=dict(share=0.2, seed=1, part=part))]
+    }
+    assert len(parts['holdout']) == 3
+    assert not set(parts['train']) & set(parts['holdout'])
+    assert {**parts['train'], **parts['holdout']} == whole
+    dataset = build(path, holdout=dict(share=0.2))
+    assert dataset.num_split_samples == 15
+    assert dataset.sample_names == list(whole)
+    other = names_of(build(path, holdout=dict(share=0.2, seed=2, part='holdout')))
+    assert set(other) != set(parts['holdout'])
+
+
+def test_holdout_does_not_depend_on_the_order_of_the_file(make_annotations):
+    def reverse(content):
+        content['annotations'].reverse()
+
+    holdout = dict(share=0.3, seed=0, part='holdout')
+    first = names_of(build(make_annotations(), holdout=holdout))
+    second = names_of(build(make_annotations(change=reverse, name='b.pkl'), holdout=holdout))
+    assert first != second and set(first) == set(second)
+
+
+@pytest.mark.parametrize(
+    'holdout, message',
+    [
+        (dict(share=0), 'share=0'),
+        (dict(share=1.0), 'share=1.0'),
+        (dict(part='val'), "part='val'"),
+        (dict(ratio=0.1), 'only share, seed and part'),
+        (dict(share=0.99), 'leaves none to train on'),
+    ],
+)
+def test_bad_holdout(make_annotations, holdout, message):
+    with pytest.raises(ValueError, match=message):
+        build(make_annotations(), holdout=holdout)
+
+
+def test_labelled_subset(make_annotations, tmp_path):
+    path, labels = make_annotations(), tmp_path / 'labels.txt'
+    names = names_of(build(path))
+    labels.write_text(f'{names[7]}\n\n  {names[2]}  \n{names[4]}\n')
+    dataset = build(path, labels=str(labels))
+    assert set(names_of(dataset)) == {names[2], names[4], names[7]}
+    assert [s['sample_idx'] for s in dataset] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        ('', 'is empty'),
+        ('s00\nghost\n', "names 1 samples .*'ghost'.*make_subset"),
+        ('s00\ns00\n', "names 's00' twice"),
+        ('s15\n', 'not in the split'),  # a validation sample
+    ],
+)
+def test_bad_labels(make_annotations, tmp_path, text, message):
+    (tmp_path / 'labels.txt').write_text(text)
+    path = make_annotations()
+    if 's15' in text:
+        outside = set(names_of(build(path, split='xsub_val')))
+        (tmp_path / 'labels.txt').write_text(sorted(outside)[0])
+    with pytest.raises(ValueError, match=message):
+        build(path, labels=str(tmp_path / 'labels.txt'))
+    with pytest.raises(FileNotFoundError, match='make_subset'):
+        build(path, labels=str(tmp_path / 'none.txt'))
+
+
+@pytest.mark.parametrize('serialize', [True, False])
+def test_transforms_cannot_spoil_the_data(make_annotations, serialize):
+    def spoil(results):
+        results['keypoint'] *= 0
+        results['label'] = 99
+        return results
+
+    dataset = build(make_annotations(), pipeline=[spoil], serialize_data=serialize)
+    dataset[3]
+    assert dataset.get_data_info(3)['keypoint'].any()
+    assert dataset.get_data_info(3)['label'] < 3
+
+
+def test_float16_is_promoted(make_annotations):
+    def halve(content):
+        for annotation in content['annotations']:
+            annotation['keypoint'] = annotation['keypoint'].astype(np.float16)
+
+    assert build(make_annotations(change=halve))[0]['keypoint'].dtype == np.float32
+
+
+def test_views_of_the_data_set(make_annotations):
+    path = make_annotations()
+    names = names_of(build(path))
+    lazy = build(path, lazy_init=True)
+    lazy.full_init()
+    assert names_of(lazy) == names
+    assert names_of(build(path, indices=4)) == names[:4]
+    subset = build(path).get_subset([5, 9])
+    assert [(s['frame_dir'], s['sample_idx']) for s in subset] == [(names[5], 5), (names[9], 9)]
+    assert names_of(copy.deepcopy(build(path))) == names
+    assert names_of(pickle.loads(pickle.dumps(build(path)))) == names
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_sample_idx_reaches_the_model_through_wrappers_and_workers(make_annotations, workers):
+    dataset = build(make_annotations(), PACK)
+    dataset.get_cat_ids = lambda index: [dataset.get_data_info(index)['label']]
+    row_of = {name: row for row, name in enumerate(dataset.sample_names)}
+    other = build(make_annotations(number=8, name='b.pkl'), PACK, sample_offset=15)
+    wrappers = [
+        dataset,
+        RepeatDataset(dataset, times=2),
+        ClassBalancedDataset(dataset, oversample_thr=0.5),
+        ConcatDataset([dataset, other]),
+    ]
+    for wrapper in wrappers:
+        loader = torch.utils.data.DataLoader(
+            wrapper, batch_size=4, num_workers=workers, collate_fn=list
+        )
+        samples = [sample['data_samples'] for batch in loader for sample in batch]
+        assert len(samples) == len(wrapper)
+        for sample in samples[:15]:
+            assert sample.sample_idx == row_of[sample.frame_dir]
+    assert [s.sample_idx for s in samples[15:]] == list(range(15, 21))
+
+
+def draws(path, workers=2, persistent=True, epochs=(0, 1), seed=5, rank=0, context=None):
+    """What the loader serves in some epochs, as one array an epoch."""
+    dataset = build(path, PACK)
+    loader = torch.utils.data.DataLoader(
+        dataset,
+        batch_size=3,
+        num_workers=workers,
+        persistent_workers=persistent and workers > 0,
+        multiprocessing_context=context,
+        collate_fn=list,
+    )
+    found = []
+    for epoch in epochs:
+        dataset.set_epoch(epoch, seed=seed, rank=rank)
+        found.append(np.stack([s['inputs'].numpy() for batch in loader for s in batch]))
+    return found
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_each_epoch_seed_and_rank_draws_its_own(make_annotations, workers):
+    path = make_annotations()
+    first, second = draws(path, workers)
+    for other in (
+        second,
+        draws(path, workers, epochs=[0], seed=6)[0],
+        draws(path, workers, epochs=[0], rank=1)[0],
+    ):
+        assert (np.abs(first - other).reshape(15, -1).max(axis=1) > 1e-3).all()
+    np.testing.assert_array_equal(first, draws(path, workers, epochs=[0])[0])
+
+
+@pytest.mark.parametrize('persistent, context', [(True, None), (False, None), (True, 'spawn')])
+def test_workers_persistent_or_not_draw_alike_also_after_a_resume(
+    make_annotations, persistent, context
+):
+    path = make_annotations()
+    whole = draws(path, epochs=range(3))
+    resumed = draws(path, persistent=persistent, epochs=[2], context=context)
+    np.testing.assert_array_equal(whole[2], resumed[0])
+
+
+def test_workers_differ_from_one_another(make_annotations):
+    """The same sample at the same place of two workers' first batches."""
+
+    def repeat(content):
+        for annotation in content['annotations']:
+            annotation['keypoint'] = np.ones((1, 9, 25, 3), np.float32)
+            annotation['total_frames'] = 9
+
+    (found,) = draws(make_annotations(change=repeat), epochs=[0])
+    assert len(np.unique(found.reshape(15, -1).round(5), axis=0)) == 15
+
+
+@pytest.mark.parametrize(
+    'name, sizes, classes', [('uiprmd', (1000, 1000), 20), ('hdm05', (188, 99), 11)]
+)
+def test_real_skeletons(shared_data, name, sizes, classes):
+    path = str(shared_data / f'{name}_ntu25.pkl')
+    for split, size in zip(('xsub_train', 'xsub_val'), sizes):
+        loader = Runner.build_dataloader(
+            dict(
+                batch_size=16,
+                num_workers=0,
+                sampler=dict(type='DefaultSampler', shuffle=False),
+                dataset=dict(
+                    type='SkeletonDataset',
+                    ann_file=path,
+                    split=split,
+                    layout='nturgb+d',
+                    num_classes=classes,
+                    pipeline=[dict(type='CenterSkeleton'), *PACK],
+                ),
+            )
+        )
+        assert len(loader.dataset) == size
+        batch = next(iter(loader))
+        assert torch.isfinite(torch.stack(batch['inputs'])).all()
+        assert [s.sample_idx for s in batch['data_samples']] == list(range(16))
+
+
+@pytest.mark.parametrize('share', [0.01, 0.1, 0.5, 1])
+def test_labelled_subset_counts(share):
+    labels = [0] * 40 + [1] * 15 + [2] * 3
+    names = [f'n{index:03d}' for index in range(len(labels))]
+    drawn = labelled_subset(names, labels, share, seed=0)
+    label_of = dict(zip(names, labels))
+    for label, number in ((0, 40), (1, 15), (2, 3)):
+        assert sum(label_of[name] == label for name in drawn) == max(1, round(share * number))
+    order = np.random.default_rng(0).permutation(len(names))
+    shuffled = labelled_subset([names[i] for i in order], [labels[i] for i in order], share, seed=0)
+    assert drawn == shuffled == sorted(set(drawn))
+    if share < 1:
+        assert drawn != labelled_subset(names, labels, share, seed=1)
+
+
+@pytest.mark.parametrize('share', [0, -0.1, 1.1])
+def test_labelled_subset_bad_share(share):
+    with pytest.raises(ValueError, match='0 < share <= 1'):
+        labelled_subset(['a'], [0], share, seed=0)

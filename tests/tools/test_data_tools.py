@@ -1,0 +1,51 @@
+"""make_toy.py and make_subset.py as a user runs them."""
+
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = ('--subjects', '4', '--repetitions', '1')
+
+
+def run(tool, *arguments, fails=False):
+    command = [sys.executable, str(ROOT / 'tools' / 'data' / tool), *map(str, arguments)]
+    environment = dict(os.environ, OMP_NUM_THREADS='1')
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    assert (result.returncode != 0) == fails, result.stderr
+    return result.stderr if fails else result.stdout
+
+
+def test_make_toy_and_a_subset_of_it(tmp_path):
+    path = tmp_path / 'new' / 'toy.pkl'
+    printed = run('make_toy.py', path, *SMALL, '--plot', tmp_path / 'toy.png')
+    assert '144 toy sequences' in printed and 'xsub_train 72' in printed
+    assert (tmp_path / 'toy.png').read_bytes().startswith(b'\x89PNG')
+    first = path.read_bytes()
+    run('make_toy.py', path, *SMALL)  # the same once more is no harm
+    assert path.read_bytes() == first
+
+    refused = run('make_toy.py', path, *SMALL, '--seed', '1', fails=True)
+    assert 'exists and holds something else' in refused and 'Traceback' not in refused
+    assert path.read_bytes() == first
+    run('make_toy.py', path, *SMALL, '--seed', '1', '--force')
+    assert path.read_bytes() != first
+
+    out = tmp_path / 'lists' / 'a.txt'
+    printed = run('make_subset.py', path, out, '--share', '0.34', '--seed', '0')
+    names = out.read_text().split()
+    assert f'{len(names)} of 72 samples of xsub_train' in printed and 'sha256: ' in printed
+    content = pickle.loads(path.read_bytes())
+    labels = [a['label'] for a in content['annotations'] if a['frame_dir'] in set(names)]
+    assert sorted(labels) == sorted(list(range(12)) * 2)  # round(0.34 * 6) of each class
+    assert set(names) <= set(content['split']['xsub_train'])
+
+
+def test_make_toy_where_it_cannot_write(tmp_path):
+    (tmp_path / 'file').write_text('')
+    refused = run('make_toy.py', tmp_path / 'file' / 'toy.pkl', *SMALL, fails=True)
+    assert 'cannot be written' in refused and 'Traceback' not in refused
+    refused = run('make_toy.py', tmp_path / 'toy.pkl', '--subjects', '1', fails=True)
+    assert 'integer from 2' in refused and 'Traceback' not in refused

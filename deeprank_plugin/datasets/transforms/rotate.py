@@ -48,8 +48,8 @@ class RandomRotate3D(BaseTransform):
         keypoint = results['keypoint']
         if keypoint.shape[-1] != 3:
             raise ValueError(
-                f'sample {results.get("frame_dir")!r} has {keypoint.shape[-1]} coordinates a joint; '
-                'RandomRotate3D expects 3: drop it from the pipeline of 2D data'
+                f'sample {results.get("frame_dir")!r} has {keypoint.shape[-1]} coordinates a joint;'
+                ' RandomRotate3D expects 3: drop it from the pipeline of 2D data'
             )
         rotation = rotation_matrix(np.random.uniform(-self.angle, self.angle, 3))
         results['keypoint'] = keypoint.astype(np.float32, copy=False) @ rotation.T

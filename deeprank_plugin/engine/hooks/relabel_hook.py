@@ -210,14 +210,18 @@ class RelabelHook(Hook):
         self._report(runner, figures)
 
     def _report(self, runner, figures: Dict[str, float]) -> None:
-        """Log to the terminal, the JSON log and the other visual back ends."""
+        """Log to the terminal, the JSON log and the other visual back ends.
+
+        Besides the figures: the mean losses and accuracies of the last training epoch, and the last
+        validation metrics.
+        """
         scalars = runner.message_hub.log_scalars
         for key, history in scalars.items():
             mode, _, name = key.partition('/')
-            if mode == 'train' and name.startswith(('loss', 'acc')):
+            if mode == 'train' and name.startswith(('loss_', 'acc_')):
                 figures[f'train_{name}'] = history.mean(len(runner.train_dataloader))
-            elif mode == 'val' and name.startswith('rank/'):
-                figures[f'val_{name[5:]}'] = history.current()
+            elif mode == 'val' and '/' in name and 'num_' not in name:  # metrics, no times
+                figures[f'val_{name.split("/")[-1]}'] = history.current()
         figures = dict(round=self.state['round'], **{k: float(v) for k, v in figures.items()})
         runner.logger.info(f'Relabel [epoch {runner.epoch}]  {describe(figures)}')
         runner.visualizer.add_scalars(

@@ -7,19 +7,31 @@ from typing import Any, Dict, List, Optional, Sequence, Union
 
 import numpy as np
 
-# What NumPy arrays, scalars and dtypes ask for when they are unpickled, by NumPy 1 and 2.
-_ALLOWED = {
-    (f'{module}.multiarray', name)
-    for module in ('numpy.core', 'numpy._core')
-    for name in ('_reconstruct', 'scalar')
-} | {
-    ('numpy', 'ndarray'),
-    ('numpy', 'dtype'),
-    ('numpy.core.numeric', '_frombuffer'),
-    ('numpy._core.numeric', '_frombuffer'),
-    ('_codecs', 'encode'),
-    ('collections', 'OrderedDict'),
-}
+# What NumPy arrays, scalars and dtypes ask for when they are unpickled, by NumPy 1 and 2, and the
+# plain types that Python 2's and 3's pickles ask for by name. Whole names only: no module is
+# admitted, since a dotted name would lead from any module to the builtins.
+_ALLOWED = (
+    {
+        (f'{module}.{part}', name)
+        for module in ('numpy.core', 'numpy._core')
+        for part, name in (
+            ('multiarray', '_reconstruct'),
+            ('multiarray', 'scalar'),
+            ('numeric', '_frombuffer'),
+        )
+    }
+    | {
+        (module, name)
+        for module in ('builtins', '__builtin__')
+        for name in ('set', 'frozenset', 'complex', 'bytearray')
+    }
+    | {
+        ('numpy', 'ndarray'),
+        ('numpy', 'dtype'),
+        ('_codecs', 'encode'),
+        ('collections', 'OrderedDict'),
+    }
+)
 LAYOUT_JOINTS = {'nturgb+d': 25, 'openpose': 18, 'coco': 17}
 
 
@@ -27,7 +39,7 @@ class _SafeUnpickler(pickle.Unpickler):
     """Admits NumPy arrays and plain containers only."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ALLOWED and module != 'numpy.dtypes':
+        if (module, name) not in _ALLOWED:
             raise pickle.UnpicklingError(f'it asks for {module}.{name}')
         return super().find_class(module, name)
 
@@ -51,13 +63,15 @@ def load_annotations(path: Union[str, Path]) -> Any:
     try:
         with path.open('rb') as file:
             return _SafeUnpickler(file).load()
+    except OSError:
+        raise
     except (EOFError, IndexError) as error:
         raise ValueError(
             f'annotation file {path} ends too early ({error}); expected a whole pickle: copy or '
             'make it again'
         ) from error
-    except (pickle.UnpicklingError, ValueError, KeyError, TypeError, AttributeError) as error:
-        cause = str(error).replace('\n', ' ')
+    except Exception as error:  # damaged bytes make NumPy and pickle raise nearly anything
+        cause = str(error).replace('\n', ' ') or type(error).__name__
         reason = 'ends too early' if 'truncated' in cause else f'is refused: {cause}'
         raise ValueError(
             f'annotation file {path} {reason}; expected a pickle of dicts, lists, strings, numbers '
@@ -85,6 +99,11 @@ def split_annotations(
         raise ValueError(
             f'annotation file {path} holds {found}; expected dict(split={{name: [sample names]}}, '
             'annotations=[dict(frame_dir, label, total_frames, keypoint), ...])'
+        )
+    elif not isinstance(content['split'], dict):
+        raise ValueError(
+            f'annotation file {path} has a split of type {type(content["split"]).__name__}; '
+            'expected a dict of names of splits to lists of sample names'
         )
     else:
         annotations = content['annotations']
@@ -164,6 +183,8 @@ def check_annotations(
             )
         keypoint = annotation['keypoint']
         check_keypoint(keypoint, where, layout, 'keypoint_score' in annotation)
+        if 'keypoint_score' in annotation:
+            check_score(annotation['keypoint_score'], keypoint.shape[:3], where)
         if joints is None:
             joints = keypoint.shape[2:]
         elif keypoint.shape[2:] != joints:
@@ -224,6 +245,21 @@ def check_keypoint(
         )
 
 
+def check_score(score: Any, shape: Sequence[int], where: str) -> None:
+    """Raise unless there is one finite number a joint."""
+    found = getattr(score, 'shape', type(score).__name__)
+    if not isinstance(score, np.ndarray) or score.dtype.kind not in 'fiu' or found != shape:
+        raise ValueError(
+            f'{where} has keypoint_score of shape {found}; expected a NumPy array of numbers of '
+            f"shape (M, T, V) = {shape}, as the sample's keypoint has it"
+        )
+    if not np.isfinite(score).all():
+        raise ValueError(
+            f'{where} has NaN or infinite keypoint_score; expected finite numbers: repair or '
+            'remove the sample'
+        )
+
+
 def check_layout(
     keypoint: np.ndarray, where: str, layout: Union[str, Dict], has_score: bool
 ) -> None:
@@ -234,6 +270,10 @@ def check_layout(
                 f'layout={layout!r} is not known; expected one of {tuple(LAYOUT_JOINTS)} or a dict'
             )
         joints = LAYOUT_JOINTS[layout]
+    elif 'num_joints' not in layout:
+        raise ValueError(
+            f'layout has the keys {sorted(layout)}; expected dict(num_joints=..., pairs=[...])'
+        )
     else:
         joints = layout['num_joints']
     if keypoint.shape[2] != joints:

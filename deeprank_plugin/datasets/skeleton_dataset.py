@@ -1,8 +1,10 @@
 """Skeleton sequences from MMAction2's annotation pickles, checked."""
 
+import os
+import pickle
 import random
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Union
+from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -37,7 +39,8 @@ class SkeletonDataset(PoseDataset):
         num_classes (int, optional): Labels must be below it. Defaults to None.
         sample_offset (int): Added to ``sample_idx``; ``RelabelHook`` sets it where data sets are
             concatenated. Defaults to 0.
-        **kwargs: As for ``PoseDataset``.
+        **kwargs: As for ``PoseDataset``; ``data_prefix`` has no use here, the annotation pickle
+            holds everything.
 
     Raises:
         FileNotFoundError: If a file is missing.
@@ -56,6 +59,11 @@ class SkeletonDataset(PoseDataset):
         sample_offset: int = 0,
         **kwargs,
     ) -> None:
+        if {'video', 'skeleton'} & set(kwargs.get('data_prefix') or {}):
+            raise ValueError(
+                f'data_prefix={kwargs["data_prefix"]} of the data set {ann_file}: expected none, '
+                'the coordinates are read from the annotation file alone; remove data_prefix'
+            )
         self.labels = labels
         self.holdout = None if holdout is None else check_holdout(holdout)
         self.layout = layout
@@ -63,7 +71,7 @@ class SkeletonDataset(PoseDataset):
         self.sample_names: List[str] = []
         # seed, epoch, rank; in shared memory, because workers that persist hold a copy of the rest
         self._epoch = torch.full((3,), -1, dtype=torch.int64).share_memory_()
-        self._seeded = (-1, -1, -1)
+        self._seeded = None
         super().__init__(ann_file, pipeline, split=split, num_classes=num_classes, **kwargs)
 
     @property
@@ -85,11 +93,28 @@ class SkeletonDataset(PoseDataset):
         self.sample_names = [info['frame_dir'] for info in infos]
         for row, info in enumerate(infos):
             info['row'] = row
+            if info['keypoint'].dtype.itemsize > 4:
+                info['keypoint'] = info['keypoint'].astype(np.float32)
         if self.holdout is not None:
             held = draw_holdout(self.sample_names, self.holdout['share'], self.holdout['seed'])
             keep = self.holdout['part'] == 'holdout'
             infos = [info for info in infos if (info['frame_dir'] in held) == keep]
         return infos
+
+    def _serialize_data(self) -> Tuple[np.ndarray, np.ndarray]:
+        """As MMEngine's, but each sample is freed once it is written: half the peak memory."""
+        buffer, address = bytearray(), []
+        for index, info in enumerate(self.data_list):
+            self.data_list[index] = None
+            buffer += pickle.dumps(info, protocol=4)
+            address.append(len(buffer))
+        self.data_list.clear()
+        return np.frombuffer(buffer, dtype=np.uint8), np.asarray(address, dtype=np.int64)
+
+    def get_cat_ids(self, idx: int) -> List[int]:
+        """Classes of one sample, for ``ClassBalancedDataset``."""
+        label = self.get_data_info(idx)['label']
+        return label.nonzero().flatten().tolist() if self.multi_class else [int(label)]
 
     def get_data_info(self, idx: int) -> Dict:
         """Annotation of one sample, with coordinates in float32."""
@@ -108,18 +133,22 @@ class SkeletonDataset(PoseDataset):
             seed (int): Seed of the run.
             rank (int): Rank of the training process. Defaults to 0.
         """
+        self._epoch.share_memory_()  # that of a copy (get_subset) is not shared yet
         self._epoch.copy_(torch.tensor([seed, epoch, rank]))
 
     def prepare_data(self, idx: int):
         """Run the pipeline, after seeding if an epoch has begun since the last call."""
-        current = tuple(self._epoch.tolist())
-        if current != self._seeded:
+        # a forked worker inherits what its parent was seeded with, hence the process id
+        current, process = self._epoch.tolist(), os.getpid()
+        if current[0] >= 0 and self._seeded != (process, current):
             worker = torch.utils.data.get_worker_info()
-            state = np.random.SeedSequence([*current, 0 if worker is None else worker.id])
-            numpy_seed, python_seed = state.generate_state(2)
+            entropy = [*current, 0 if worker is None else worker.id]
+            if self.sample_offset:  # concatenated data sets must not repeat each other's draws
+                entropy.append(self.sample_offset)
+            numpy_seed, python_seed = np.random.SeedSequence(entropy).generate_state(2)
             np.random.seed(numpy_seed)
             random.seed(int(python_seed))
-            self._seeded = current
+            self._seeded = (process, current)
         return super().prepare_data(idx)
 
 

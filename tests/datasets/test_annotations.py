@@ -30,7 +30,7 @@ def test_what_numpy_writes_is_read(tmp_path, protocol):
     content = dict(
         arrays=[np.arange(6.0).reshape(2, 3), np.float16([1, 2]), np.asfortranarray(np.eye(3))],
         scalars=[np.float32(3), np.int64(4), 1.5, None, True, 'text', b'bytes'],
-        nested=({'list': [1, 2]}, (1, 2)),
+        nested=({'list': [1, 2]}, (1, 2), {3, 4}, 1j),
     )
     path = tmp_path / 'a.pkl'
     path.write_bytes(pickle.dumps(content, protocol=protocol))
@@ -60,6 +60,42 @@ def test_hostile_pickles_are_refused_before_they_run(make_annotations, tmp_path,
     assert not mark.exists()
 
 
+@pytest.mark.parametrize('module', ['numpy', 'numpy.dtypes', 'numpy._core.multiarray', '_codecs'])
+@pytest.mark.parametrize('name', ['__builtins__.get', '__dict__.get', '__loader__.load_module'])
+def test_dotted_names_lead_nowhere(tmp_path, module, name):
+    """Protocol 4 looks up ``module.a.b``: from a module's ``__builtins__`` one gets to ``eval``."""
+    mark, path = tmp_path / 'ran', tmp_path / 'a.pkl'
+
+    def text(value):
+        return b'X' + len(value).to_bytes(4, 'little') + value.encode()
+
+    code = text(f"open({str(mark)!r}, 'w')")
+    path.write_bytes(
+        b'\x80\x04'
+        + text(module)
+        + text(name)
+        + b'\x93'
+        + text('eval')
+        + b'\x85R'
+        + code
+        + b'\x85R.'
+    )
+    with pytest.raises(ValueError, match=f'a.pkl is refused: it asks for {module}.{name}'):
+        load_annotations(path)
+    assert not mark.exists()
+
+
+def test_damaged_lengths_are_an_error_of_value(tmp_path):
+    for damaged in (
+        b'\x80\x04\x95' + b'\xff' * 8,
+        b'\x80\x05\x96' + b'\xff' * 8,
+        b'\x80\x04}\x85.',
+    ):
+        (tmp_path / 'a.pkl').write_bytes(damaged)
+        with pytest.raises(ValueError, match='a.pkl'):
+            build(str(tmp_path / 'a.pkl'))
+
+
 def test_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError, match='none.pkl does not exist.*set ann_file'):
         build(str(tmp_path / 'none.pkl'))
@@ -85,7 +121,14 @@ def test_truncated_pickle(make_annotations, share):
 
 @pytest.mark.parametrize(
     'content',
-    [[1, 2], 'text', dict(annotations=[]), dict(split={}, data=[]), dict(split={}, annotations={})],
+    [
+        [1, 2],
+        'text',
+        dict(annotations=[]),
+        dict(split={}, data=[]),
+        dict(split={}, annotations={}),
+        dict(split=['xsub_train'], annotations=[]),
+    ],
 )
 def test_wrong_top_level(make_annotations, content):
     with pytest.raises(ValueError, match='annotations'):
@@ -160,6 +203,9 @@ BAD_SAMPLES = [
     (dict(keypoint=array(1, 4, 25, 3, value=np.inf)), 'NaN or infinite.*repair or remove'),
     (dict(keypoint=NAN), r'NaN or infinite.*\[0, 2, 7, 1\]'),
     (dict(keypoint=array(1, 4, 25, 3, value=0)), 'zero throughout'),
+    (dict(keypoint_score=array(1, 4, 24)), r'keypoint_score of shape \(1, 4, 24\).*\(1, 4, 25\)'),
+    (dict(keypoint_score=None), 'keypoint_score of shape NoneType'),
+    (dict(keypoint_score=array(1, 4, 25, value=np.nan)), 'infinite keypoint_score; .*repair'),
     (dict(total_frames=5), 'says total_frames=5 and holds 4 frames'),
     (dict(label=-1), 'label -1; expected from 0 to 2'),
     (dict(label=3), 'label 3; expected from 0 to 2.*num_classes'),
@@ -194,6 +240,7 @@ def test_mixed_layouts(make_annotations):
         ((20, 3), 'openpose', '20 joints'),
         ((25, 3), dict(num_joints=20, pairs=[]), '25 joints'),
         ((25, 3), 'kinect', "'kinect' is not known"),
+        ((25, 3), dict(num_node=25), 'num_node.*num_joints'),
     ],
 )
 def test_layout(make_annotations, shape, layout, message):

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -124,12 +125,46 @@ def test_transforms_cannot_spoil_the_data(make_annotations, serialize):
     assert dataset.get_data_info(3)['label'] < 3
 
 
-def test_float16_is_promoted(make_annotations):
-    def halve(content):
+@pytest.mark.parametrize('dtype', [np.float16, np.float64, np.int32])
+def test_coordinates_come_out_in_float32(make_annotations, dtype):
+    def convert(content):
         for annotation in content['annotations']:
-            annotation['keypoint'] = annotation['keypoint'].astype(np.float16)
+            annotation['keypoint'] = (9 * annotation['keypoint']).astype(dtype)
 
-    assert build(make_annotations(change=halve))[0]['keypoint'].dtype == np.float32
+    path = make_annotations(change=convert)
+    expected = pickle.load(open(path, 'rb'))['annotations'][0]['keypoint'].astype(np.float32)
+    found = build(path)[0]['keypoint']
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_data_set_costs_little_more_than_its_annotations(make_annotations):
+    """Reading holds the annotations once, and serialising frees them as it goes."""
+
+    def lengthen(content):
+        for annotation in content['annotations']:
+            annotation['total_frames'] = 1000
+            annotation['keypoint'] = np.ones((1, 1000, 25, 3), np.float32)
+
+    path = make_annotations(change=lengthen)
+    tracemalloc.start()
+    dataset = build(path, split=None)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(dataset) == 20 and peak < 1.6 * len(dataset.data_bytes)
+
+
+def test_data_prefix_is_refused(make_annotations):
+    with pytest.raises(ValueError, match='remove data_prefix'):
+        build(make_annotations(), data_prefix=dict(skeleton='elsewhere'))
+
+
+@pytest.mark.parametrize('multi_class', [False, True])
+def test_classes_of_a_sample(make_annotations, multi_class):
+    path = make_annotations()
+    dataset = build(path, multi_class=multi_class, num_classes=3)
+    labels = [annotation['label'] for annotation in pickle.load(open(path, 'rb'))['annotations']]
+    assert [dataset.get_cat_ids(index) for index in range(15)] == [[n] for n in labels[:15]]
 
 
 def test_views_of_the_data_set(make_annotations):
@@ -148,7 +183,6 @@ def test_views_of_the_data_set(make_annotations):
 @pytest.mark.parametrize('workers', [0, 2])
 def test_sample_idx_reaches_the_model_through_wrappers_and_workers(make_annotations, workers):
     dataset = build(make_annotations(), PACK)
-    dataset.get_cat_ids = lambda index: [dataset.get_data_info(index)['label']]
     row_of = {name: row for row, name in enumerate(dataset.sample_names)}
     other = build(make_annotations(number=8, name='b.pkl'), PACK, sample_offset=15)
     wrappers = [
@@ -168,9 +202,10 @@ def test_sample_idx_reaches_the_model_through_wrappers_and_workers(make_annotati
     assert [s.sample_idx for s in samples[15:]] == list(range(15, 21))
 
 
-def draws(path, workers=2, persistent=True, epochs=(0, 1), seed=5, rank=0, context=None):
+def draws(path, workers=2, persistent=True, epochs=(0, 1), seed=5, rank=0, context=None, view=None):
     """What the loader serves in some epochs, as one array an epoch."""
     dataset = build(path, PACK)
+    dataset = dataset if view is None else view(dataset)
     loader = torch.utils.data.DataLoader(
         dataset,
         batch_size=3,
@@ -207,6 +242,47 @@ def test_workers_persistent_or_not_draw_alike_also_after_a_resume(
     whole = draws(path, epochs=range(3))
     resumed = draws(path, persistent=persistent, epochs=[2], context=context)
     np.testing.assert_array_equal(whole[2], resumed[0])
+
+
+@pytest.mark.parametrize(
+    'view',
+    [
+        copy.deepcopy,
+        lambda dataset: dataset.get_subset(list(range(15))),
+        lambda dataset: pickle.loads(pickle.dumps(dataset)),
+    ],
+)
+def test_persistent_workers_of_a_copy_hear_of_the_epoch(make_annotations, view):
+    path = make_annotations()
+    for whole, copied in zip(draws(path), draws(path, view=view)):
+        np.testing.assert_array_equal(whole, copied)
+
+
+def test_a_look_at_the_data_before_the_workers_start_changes_nothing(make_annotations):
+    def look(dataset):
+        dataset.set_epoch(0, seed=5, rank=0)
+        dataset[0]
+        return dataset
+
+    path = make_annotations()
+    np.testing.assert_array_equal(draws(path)[0], draws(path, view=look)[0])
+
+
+def test_without_an_epoch_nothing_is_seeded(make_annotations):
+    dataset = build(make_annotations(), PACK)
+    np.random.seed(3)
+    first = [dataset[0]['inputs'] for _ in range(2)]
+    np.random.seed(3)
+    assert torch.equal(first[0], dataset[0]['inputs'])
+    assert not torch.equal(*first)
+
+
+def test_concatenated_data_sets_do_not_repeat_each_others_draws(make_annotations):
+    path = make_annotations()
+    parts = [build(path, PACK, sample_offset=offset) for offset in (0, 15)]
+    for part in parts:
+        part.set_epoch(0, seed=5)
+    assert not torch.equal(parts[0][0]['inputs'], parts[1][0]['inputs'])
 
 
 def test_workers_differ_from_one_another(make_annotations):

@@ -52,7 +52,8 @@ class RandomRotate3D(BaseTransform):
                 ' RandomRotate3D expects 3: drop it from the pipeline of 2D data'
             )
         rotation = rotation_matrix(np.random.uniform(-self.angle, self.angle, 3))
-        results['keypoint'] = keypoint.astype(np.float32, copy=False) @ rotation.T
+        flat = keypoint.astype(np.float32, copy=False).reshape(-1, 3)
+        results['keypoint'] = (flat @ rotation.T).reshape(keypoint.shape)
         return results
 
     def __repr__(self) -> str:

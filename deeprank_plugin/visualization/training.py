@@ -66,7 +66,7 @@ def plot_rounds(rounds: List[Dict[str, float]]) -> Figure:
         axis.set(title=title, xlabel='rounds completed', ylabel=unit)
         axis.title.set_fontsize(9)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0, 1.1 * axis.get_ylim()[1])
         if len(series) > 1:
             axis.legend(fontsize=8)
     return figure

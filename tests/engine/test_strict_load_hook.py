@@ -51,7 +51,8 @@ def test_fitting_checkpoint_is_loaded(tmp_path, prefix, nested):
 def test_number_of_batches_may_be_missing(tmp_path):
     weights = TwoLayers().state_dict()
     del weights['second.num_batches_tracked']
-    load(tmp_path, dict(state_dict=weights))
+    model = load(tmp_path, dict(state_dict=weights))
+    torch.testing.assert_close(model.first.weight, weights['first.weight'])
 
 
 def test_missing_and_unexpected_keys_are_named(tmp_path):

@@ -32,7 +32,7 @@ TRAINED = [
 
 def config(folder, start):
     """The small network's config on toy data."""
-    (path,) = (CONFIGS / folder).glob(f'stgcn-w16_{start}*toy-xsub*.py')
+    (path,) = (CONFIGS / folder).glob(f'stgcn-w16_{start}*joint*toy-xsub*.py')
     return path
 
 

@@ -1,5 +1,6 @@
 # DeepRank with ST-GCN as in the paper: width 64, 256 features.
-# RankHead ranks with a ReLU after FC0; act_cfg=None is the paper's letter (docs/results.md compares).
+# RankHead has a ReLU after FC0: with act_cfg=None, the paper's letter, the anchor cancels, and every
+# figure measured on UI-PRMD was worse (docs/results.md).
 model = dict(
     type='DeepRank',
     data_preprocessor=dict(type='SkeletonPreprocessor', modality='joint', layout='nturgb+d'),

@@ -8,8 +8,9 @@ from mmaction.models.data_preprocessors import ActionDataPreprocessor
 from mmaction.registry import MODELS
 from torch import Tensor
 
+from ..datasets.annotations import LAYOUT_JOINTS
+
 MODALITIES = ('joint', 'bone', 'motion')
-NUM_JOINTS = {'nturgb+d': 25, 'openpose': 18, 'coco': 17}
 
 
 def parse_layout(layout: Union[str, Dict]) -> Tuple[int, List[Tuple[int, int]], bool]:
@@ -23,13 +24,13 @@ def parse_layout(layout: Union[str, Dict]) -> Tuple[int, List[Tuple[int, int]], 
         ValueError: If it is none of these, with what is wrong.
     """
     if isinstance(layout, str):
-        if layout not in NUM_JOINTS:
+        if layout not in LAYOUT_JOINTS:
             raise ValueError(
-                f'layout={layout!r} is not known; expected one of {tuple(NUM_JOINTS)} or '
+                f'layout={layout!r} is not known; expected one of {tuple(LAYOUT_JOINTS)} or '
                 'dict(num_joints=V, pairs=[(joint, parent), ...])'
             )
         pairs = [tuple(pair) for pair in JointToBone(dataset=layout).pairs]
-        return NUM_JOINTS[layout], pairs, layout != 'nturgb+d'
+        return LAYOUT_JOINTS[layout], pairs, layout != 'nturgb+d'
     if set(layout) != {'num_joints', 'pairs'}:
         raise ValueError(
             f'a layout dict with keys {sorted(layout)} is not complete; expected exactly '

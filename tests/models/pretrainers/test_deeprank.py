@@ -200,3 +200,18 @@ def test_two_processes_equal_one(tmp_path):
             torch.testing.assert_close(result['losses'][name], value)
         for name, parameter in model.named_parameters():
             torch.testing.assert_close(result['grads'][name], parameter.grad)
+
+
+def test_mixed_precision():
+    model, (inputs, samples, frozen) = make().float(), make_batch()
+    model.relabel(frozen, [f's{i}' for i in range(8)])
+    inputs = inputs.float()
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        losses = model(inputs, samples, mode='loss')
+        ranked = model(inputs, samples, mode='predict')
+    losses['loss_rank'].backward()
+    assert losses['loss_rank'].dtype == torch.float32
+    assert ranked[0].feat.dtype == torch.float32
+    expected = model(inputs, samples, mode='loss')['loss_rank']
+    torch.testing.assert_close(losses['loss_rank'], expected, rtol=2e-2, atol=2e-2)
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters())

@@ -156,7 +156,7 @@ class DeepRank(BaseModel):
         ):
             distances = pairwise_distances(self.label_features(data_samples), self.normalize)
             for sample, *sums in zip(data_samples, *self.head.sums(features, distances)):
-                sample.set_field(torch.stack([s.double() for s in sums]), 'rank')
+                sample.set_field(torch.stack([s.detach().double() for s in sums]), 'rank')
         return data_samples
 
     @torch.no_grad()

@@ -26,7 +26,7 @@ log_processor = dict(
     type='LogProcessor',
     window_size=20,
     by_epoch=True,
-    mean_pattern=r'^((train|val|test)/)?(loss|time|data_time|grad_norm)',
+    mean_pattern=r'^((train|val|test)/)?(((joint|bone|motion)/)?loss|time|data_time|grad_norm)',
 )
 vis_backends = [dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
 visualizer = dict(type='ActionVisualizer', vis_backends=vis_backends)

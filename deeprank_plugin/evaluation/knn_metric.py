@@ -5,6 +5,7 @@ from typing import Dict, List, Sequence
 import numpy as np
 from mmaction.registry import METRICS
 from mmengine.evaluator import BaseMetric
+from sklearn.preprocessing import normalize
 
 from .functional.knn import knn_scores, topk_accuracy
 
@@ -15,7 +16,8 @@ class KNNMetric(BaseMetric):
 
     Both come through the same data loader, so that bank and queries are features of the same
     encoder: give ``SkeletonDataset`` a list of splits. Reads ``feat``, ``gt_label`` and the meta
-    key ``split`` of each sample.
+    key ``split`` of each sample. Where ``feat`` is a dict of streams, each is evaluated, and all
+    of them together by the sum of their cosine similarities.
 
     Args:
         bank_split (str): Name of the split that is the bank.
@@ -45,17 +47,22 @@ class KNNMetric(BaseMetric):
                     "DeepRank or a RecognizerGCN with cls_head=dict(type='PoolHead'), and pack "
                     "the meta key 'split'"
                 )
-            feature = sample['feat'].float().cpu().numpy()
+            feature = sample['feat']
+            if not isinstance(feature, dict):
+                feature = {'': feature}
+            feature = {name: value.float().cpu().numpy() for name, value in feature.items()}
             self.results.append((feature, int(sample['gt_label']), sample['split']))
 
     def compute_metrics(self, results: List) -> Dict[str, float]:
         """``top1``, ``top5`` (those of ``topk``), ``num_bank`` and ``num_queries``.
 
+        With several streams also ``<stream>/top1`` and so on.
+
         Raises:
             ValueError: If there is no bank, or nothing to ask.
         """
         features, labels, splits = zip(*results)
-        features, labels = np.stack(features), np.array(labels)
+        labels = np.array(labels)
         in_bank = np.array([split == self.bank_split for split in splits])
         if in_bank.all() or not in_bank.any():
             raise ValueError(
@@ -63,13 +70,20 @@ class KNNMetric(BaseMetric):
                 f'{self.bank_split!r} (the bank) and of at least one more (the queries): set '
                 "split=['xsub_train', 'xsub_val'] in the dataset and bank_split='xsub_train' here"
             )
-        scores = knn_scores(
-            features[~in_bank],
-            features[in_bank],
-            labels[in_bank],
-            k=self.k,
-            num_classes=int(labels.max()) + 1,
-        )
-        accuracies = topk_accuracy(scores, labels[~in_bank], self.topk)
-        result = {f'top{k}': accuracy for k, accuracy in zip(self.topk, accuracies)}
+        streams = {n: np.stack([feature[n] for feature in features]) for n in features[0]}
+        if len(streams) > 1:  # the cosine of unit vectors put end to end is the mean of the cosines
+            unit = [normalize(stream) for stream in streams.values()]
+            streams[''] = np.concatenate(unit, axis=1)
+        result = {}
+        for name, stream in streams.items():
+            scores = knn_scores(
+                stream[~in_bank],
+                stream[in_bank],
+                labels[in_bank],
+                k=self.k,
+                num_classes=int(labels.max()) + 1,
+            )
+            accuracies = topk_accuracy(scores, labels[~in_bank], self.topk)
+            prefix = f'{name}/' if name else ''
+            result.update({f'{prefix}top{k}': a for k, a in zip(self.topk, accuracies)})
         return dict(result, num_bank=int(in_bank.sum()), num_queries=int((~in_bank).sum()))

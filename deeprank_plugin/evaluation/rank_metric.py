@@ -12,8 +12,9 @@ class RankMetric(BaseMetric):
     """Mean ranking loss and accuracy over all triplets within each batch of held-out samples.
 
     The labels come from the same frozen encoder as the training labels: ``RelabelHook`` extracts
-    the whole split, the held-out part included. Reads ``rank``, which ``DeepRank`` sets on samples
-    of the bank in predict mode. A last batch of fewer than 3 samples has no triplets.
+    the whole split, the held-out part included. Reads ``rank``, which the pretrainers set in
+    predict mode on samples of the bank: sums of shape (3,), or a dict of 'stream/view' to such
+    sums. A last batch of fewer than 3 samples has no triplets.
     """
 
     default_prefix = 'rank'
@@ -21,21 +22,35 @@ class RankMetric(BaseMetric):
     def process(self, data_batch, data_samples: Sequence[Dict]) -> None:
         """Keep each sample's sums over the triplets that it anchors."""
         for sample in data_samples:
-            rank = sample.get('rank')
-            self.results.append(np.zeros(3) if rank is None else rank.cpu().numpy())
+            rank = sample.get('rank', {})
+            if not isinstance(rank, dict):
+                rank = {'': rank}
+            self.results.append({name: sums.cpu().numpy() for name, sums in rank.items()})
 
     def compute_metrics(self, results: List) -> Dict[str, float]:
-        """``loss``, ``acc`` and ``num_triplets``.
+        """``loss``, ``acc`` and ``num_triplets``; of several streams, their means.
+
+        With several streams also ``<stream>/loss_<view>`` and ``<stream>/acc_<view>``.
 
         Raises:
             ValueError: If no sample was ranked.
         """
-        loss, correct, count = np.sum(results, axis=0)
-        if count == 0:
+        names = {name for sums in results for name in sums}
+        total = {n: np.sum([sums[n] for sums in results if n in sums], axis=0) for n in names}
+        ranked = {n: sums for n, sums in sorted(total.items()) if sums[2] > 0}
+        if not ranked:
             raise ValueError(
                 f'none of {len(results)} samples was ranked; expected samples of the training '
                 "split's held-out part, in batches of at least 3, and a filled bank: set "
                 "holdout=dict(share=0.05, seed=0, part='holdout') with the split, label list and "
                 'annotation file of the training data, and add RelabelHook'
             )
-        return dict(loss=loss / count, acc=correct / count, num_triplets=int(count))
+        figures = {}
+        for name, (loss, correct, count) in ranked.items():
+            stream, _, view = name.partition('/')
+            if view:
+                figures[f'{stream}/loss_{view}'] = loss / count
+                figures[f'{stream}/acc_{view}'] = correct / count
+        loss, acc = np.mean([sums[:2] / sums[2] for sums in ranked.values()], axis=0)
+        triplets = max(int(sums[2]) for sums in ranked.values())
+        return dict(loss=loss, acc=acc, num_triplets=triplets, **figures)

@@ -1,8 +1,16 @@
 """Models that importing the package registers in MMAction2's ``MODELS``."""
 
-from .backbones import STGCNSlim
+from .backbones import STGCNSlim, STTFormer
 from .data_preprocessor import SkeletonPreprocessor
 from .heads import PoolHead, RankHead
-from .pretrainers import DeepRank
+from .pretrainers import DeepRank, MVDeepRank
 
-__all__ = ['DeepRank', 'PoolHead', 'RankHead', 'STGCNSlim', 'SkeletonPreprocessor']
+__all__ = [
+    'DeepRank',
+    'MVDeepRank',
+    'PoolHead',
+    'RankHead',
+    'STGCNSlim',
+    'STTFormer',
+    'SkeletonPreprocessor',
+]

@@ -28,21 +28,67 @@ def names(paths):
     return [str(path.relative_to(ROOT)) for path in paths]
 
 
-def test_there_are_configs_for_what_the_readme_says():
-    found = {path.parent.name for path in CONFIGS}
-    assert {'deeprank', 'finetune', 'linear', 'semi', 'knn'} <= found
-    for folder in ('deeprank', 'finetune'):
-        stems = ' '.join(path.stem for path in CONFIGS if path.parent.name == folder)
-        for data in ('toy-xsub', 'uiprmd-xsub', 'ntu60-xsub', 'ntu60-xview', 'ntu120-xsub'):
-            for modality in ('joint', 'bone', 'motion'):
-                assert f'-{modality}-' in stems and data in stems
-        assert 'ntu120-xset' in stems
+DATA = ('toy-xsub', 'uiprmd-xsub', 'ntu60-xsub', 'ntu60-xview', 'ntu120-xsub', 'ntu120-xset')
+DATA += ('pkummd1-xsub', 'pkummd1-xview', 'pkummd2-xsub')
+
+
+@pytest.mark.parametrize('network', ['stgcn', 'stgcn-slim', 'sttformer'])
+def test_there_are_configs_for_what_the_readme_says(network):
+    stems = {}
+    for path in CONFIGS:
+        stems.setdefault(path.parent.name, []).append(path.stem)
+
+    def some(folder, start, *parts):
+        return [
+            stem
+            for stem in stems[folder]
+            if stem.startswith(f'{start}_') and all(part in stem for part in parts)
+        ]
+
+    for data in DATA:
+        for modality in ('joint', 'bone', 'motion'):
+            assert len(some('deeprank', f'deeprank_{network}', f'-{modality}-', data)) == 1
+            assert len(some('finetune', network, f'-{modality}-', data)) == 1
+        assert len(some('deeprank', f'3s-deeprank_{network}', data)) == 1
+        assert len(some('mv_deeprank', f'mv-deeprank_{network}', data)) == 1
+        for folder in ('linear', 'knn', 'scratch'):
+            assert len(some(folder, network, data)) == 1
+        for share in ('1p', '5p', '10p'):
+            assert len(some('semi', network, f'-{share}_', data)) == 1
+    for source in ('ntu60', 'ntu120', 'pkummd1'):
+        assert len(some('transfer', network, f'-{source}-', '_pkummd2-')) == 1
+    assert len(some('transfer', network, '-uiprmd-', '_hdm05-')) == 2  # all labels, 10 %
+
+
+def test_schedules_are_those_of_the_paper():
+    def read(folder, start):
+        (path,) = (ROOT / 'configs' / folder).glob(f'{start}_*joint*_ntu60-xsub-*.py')
+        return Config.fromfile(path)
+
+    for network, lr in (('stgcn', 0.1), ('sttformer', 0.01)):
+        cfg = read('deeprank', f'deeprank_{network}')
+        assert cfg.optim_wrapper.optimizer == dict(
+            type='SGD', lr=lr, momentum=0.9, weight_decay=1e-4
+        )
+        assert cfg.train_dataloader.batch_size == 64
+    cfg = read('finetune', 'stgcn')
+    assert cfg.train_cfg.max_epochs == 100 and cfg.optim_wrapper.optimizer.lr == 0.1
+    assert [s.milestones for s in cfg.param_scheduler] == [[80]]
+    cfg = read('finetune', 'sttformer')
+    assert cfg.train_cfg.max_epochs == 90
+    assert cfg.optim_wrapper.optimizer == dict(
+        type='SGD', lr=0.1, momentum=0.9, weight_decay=4e-4, nesterov=True
+    )
+    warm_up, steps = cfg.param_scheduler
+    assert warm_up.type == 'LinearLR' and warm_up.end == 5
+    assert steps.milestones == [60, 80] and steps.gamma == 0.1
 
 
 def make_batch(cfg):
     """Two random sequences as the config's own pipeline packs them."""
     pipeline = cfg.test_dataloader.dataset.pipeline
-    persons, clip_len = pipeline[2].num_person, pipeline[1].clip_len
+    persons = pipeline[2].num_person
+    clip_len = min(pipeline[1].clip_len, 12)  # a multiple of every tuple length here
     inputs = [torch.randn(1, persons, clip_len, 25, 3) for _ in range(3)]
     samples = []
     for index in range(3):
@@ -54,6 +100,7 @@ def make_batch(cfg):
 @pytest.mark.parametrize('path', CONFIGS, ids=names(CONFIGS))
 def test_config(path):
     cfg = Config.fromfile(path)
+    assert cfg.test_dataloader.dataset.pipeline[1].clip_len % 6 == 0  # STTFormer's tuples
     cfg.model.backbone.pop('init_cfg', None)
     for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         if cfg.get(loader) is not None:
@@ -78,7 +125,8 @@ def step(model, batch, trainable):
     """One forward pass, and backward where there is something to train."""
     data = model.data_preprocessor(batch)
     if hasattr(model, 'relabel'):
-        model.relabel(torch.randn(3, model.head.in_channels), ['0', '1', '2'])
+        features = model(data['inputs'], mode='tensor').detach()
+        model.relabel(features, ['0', '1', '2'])
     if not trainable:
         assert all('feat' in sample for sample in model(**data, mode='predict'))
         return

@@ -191,5 +191,9 @@ def calibrate_batch_norm(runner: Runner, loader: DataLoader) -> None:
 
 
 def describe(figures: Dict[str, float]) -> str:
-    """One line for the terminal."""
-    return '  '.join(f'{key}: {value:.4g}' for key, value in figures.items())
+    """Text for the terminal: one line, and one more for each group 'group/key'."""
+    lines: Dict[str, List[str]] = {'': []}
+    for key, value in figures.items():
+        group, _, name = key.rpartition('/')
+        lines.setdefault(group, []).append(f'{name}: {value:.4g}')
+    return '\n    '.join('  '.join(([f'{g}:'] if g else []) + parts) for g, parts in lines.items())

@@ -217,11 +217,14 @@ class RelabelHook(Hook):
         """
         scalars = runner.message_hub.log_scalars
         for key, history in scalars.items():
-            mode, _, name = key.partition('/')
+            mode, *groups, name = key.split('/')  # such as train/loss_rank, val/rank/joint/loss
             if mode == 'train' and name.startswith(('loss_', 'acc_')):
-                figures[f'train_{name}'] = history.mean(len(runner.train_dataloader))
-            elif mode == 'val' and '/' in name and 'num_' not in name:  # metrics, no times
-                figures[f'val_{name.split("/")[-1]}'] = history.current()
+                value = history.mean(len(runner.train_dataloader))
+            elif mode == 'val' and groups and 'num_' not in name:  # metrics, no times
+                groups, value = groups[1:], history.current()  # without the metric's own prefix
+            else:
+                continue
+            figures['/'.join([*groups, f'{mode}_{name}'])] = value
         figures = dict(round=self.state['round'], **{k: float(v) for k, v in figures.items()})
         runner.logger.info(f'Relabel [epoch {runner.epoch}]  {describe(figures)}')
         runner.visualizer.add_scalars(

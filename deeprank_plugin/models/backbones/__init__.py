@@ -1,5 +1,6 @@
 """Backbones that MMAction2 lacks."""
 
 from .stgcn_slim import STGCNSlim
+from .sttformer import STTFormer
 
-__all__ = ['STGCNSlim']
+__all__ = ['STGCNSlim', 'STTFormer']

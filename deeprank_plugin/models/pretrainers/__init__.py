@@ -1,5 +1,6 @@
 """What is trained without labels."""
 
 from .deeprank import DeepRank
+from .mv_deeprank import MVDeepRank
 
-__all__ = ['DeepRank']
+__all__ = ['DeepRank', 'MVDeepRank']

@@ -1,14 +1,19 @@
-"""Building blocks of the pretrainers: distances, the feature bank, pooling, gathering."""
+"""Building blocks of the pretrainers: distances, the feature bank, views, pooling, gathering."""
 
 from .distances import normalize_features, pairwise_distances
+from .early_gradient import early_gradient
 from .feature_bank import FeatureBank
 from .gather import gather_features
 from .pooling import pool_features
+from .views import VIEWS, view_distances
 
 __all__ = [
+    'VIEWS',
     'FeatureBank',
+    'early_gradient',
     'gather_features',
     'normalize_features',
     'pairwise_distances',
     'pool_features',
+    'view_distances',
 ]

@@ -35,17 +35,18 @@ class FeatureBank:
         """Replace all rows at once.
 
         Args:
-            features (Tensor): Features of shape (N, D), N the number of names.
+            features (Tensor): Features of shape (N, D), or (N, S, D) of S encoders, N the number of
+                names.
 
         Raises:
             ValueError: If the number of rows is another one, or if a value is NaN or infinite.
         """
-        if features.dim() != 2 or features.shape[0] != len(self):
+        if features.dim() not in (2, 3) or features.shape[0] != len(self):
             raise ValueError(
                 f'features of shape {tuple(features.shape)} do not fit a bank of {len(self)} '
                 'samples; expected one row for each sample of the training split'
             )
-        broken = (~torch.isfinite(features)).any(dim=1).nonzero().flatten()
+        broken = (~torch.isfinite(features)).flatten(1).any(dim=1).nonzero().flatten()
         if len(broken):
             raise ValueError(
                 f'the features of {len(broken)} samples are not finite, the first is '
@@ -68,7 +69,7 @@ class FeatureBank:
             names (Sequence[str]): Their names (``frame_dir``).
 
         Returns:
-            Tensor: Features of shape (B, D).
+            Tensor: Features of shape (B, D) or (B, S, D).
 
         Raises:
             RuntimeError: If nothing was written yet.

@@ -1,16 +1,11 @@
 """DeepRank as a whole, on one process and on two."""
 
-import os
-import socket
-from pathlib import Path
-
 import pytest
 import torch
 from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
 from mmengine.model import BaseModule
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from deeprank_plugin.models import DeepRank
 from deeprank_plugin.models.utils import FeatureBank, pairwise_distances
@@ -169,39 +164,6 @@ def test_misfits_are_told_at_build(kwargs, message):
     )
     with pytest.raises(ValueError, match=message):
         DeepRank(**{**config, **kwargs})
-
-
-def two_process_step(rank, port, folder):
-    torch.distributed.init_process_group(
-        'gloo', init_method=f'tcp://127.0.0.1:{port}', rank=rank, world_size=2
-    )
-    model, (inputs, samples, frozen) = make(), make_batch()
-    model.relabel(frozen, [f's{i}' for i in range(8)])
-    rows = slice(4 * rank, 4 * rank + 4)
-    wrapped = DistributedDataParallel(model)
-    losses = wrapped(inputs[rows], samples[rows], mode='loss')
-    losses['loss_rank'].backward()
-    result = dict(losses=losses, grads={k: p.grad for k, p in model.named_parameters()})
-    torch.save(result, Path(folder) / f'{rank}.pth')
-    torch.distributed.barrier()
-    os._exit(0)  # without the teardown of gloo under a living wrapper, which can wait for ever
-
-
-def test_two_processes_equal_one(tmp_path):
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        port = probe.getsockname()[1]
-    torch.multiprocessing.spawn(two_process_step, args=(port, str(tmp_path)), nprocs=2)
-    model, (inputs, samples, frozen) = make(), make_batch()
-    model.relabel(frozen, [f's{i}' for i in range(8)])
-    losses = model(inputs, samples, mode='loss')
-    losses['loss_rank'].backward()
-    for rank in range(2):
-        result = torch.load(tmp_path / f'{rank}.pth')
-        for name, value in losses.items():
-            torch.testing.assert_close(result['losses'][name], value)
-        for name, parameter in model.named_parameters():
-            torch.testing.assert_close(result['grads'][name], parameter.grad)
 
 
 def test_mixed_precision():

@@ -1,0 +1,17 @@
+_base_ = [
+    '../_base_/models/recognizer_sttformer-s.py',
+    '../_base_/datasets/toy_xsub.py',
+    '../_base_/schedules/finetune-sttformer_30e.py',
+]
+
+model = dict(
+    data_preprocessor=dict(modality='bone'),
+    backbone=dict(
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='work_dirs/deeprank_sttformer-s_1xb64-bone-t48-5x20e_toy-xsub-keypoint-3d',
+            prefix='backbone.',
+        )
+    ),
+    cls_head=dict(num_classes=12),
+)

@@ -1,0 +1,17 @@
+_base_ = [
+    '../_base_/models/recognizer_sttformer.py',
+    '../_base_/datasets/ntu60_xview.py',
+    '../_base_/schedules/finetune-sttformer_90e.py',
+]
+
+model = dict(
+    data_preprocessor=dict(modality='motion'),
+    backbone=dict(
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='work_dirs/deeprank_sttformer_1xb64-motion-t120-150e_ntu60-xview-keypoint-3d',
+            prefix='backbone.',
+        )
+    ),
+    cls_head=dict(num_classes=60),
+)

@@ -1,0 +1,16 @@
+_base_ = [
+    '../_base_/models/recognizer_sttformer.py',
+    '../_base_/datasets/uiprmd_xsub.py',
+    '../_base_/schedules/linear_30e.py',
+]
+
+model = dict(
+    backbone=dict(
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='work_dirs/deeprank_sttformer_1xb64-joint-t48-5x20e_uiprmd-xsub-keypoint-3d',
+            prefix='backbone.',
+        )
+    ),
+    cls_head=dict(num_classes=20),
+)

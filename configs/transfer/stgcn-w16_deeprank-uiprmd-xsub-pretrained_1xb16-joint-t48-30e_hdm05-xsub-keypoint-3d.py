@@ -1,0 +1,17 @@
+_base_ = [
+    '../_base_/models/recognizer_stgcn-w16.py',
+    '../_base_/datasets/hdm05_xsub.py',
+    '../_base_/schedules/finetune_30e.py',
+]
+
+model = dict(
+    backbone=dict(
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='work_dirs/deeprank_stgcn-w16_1xb64-joint-t48-5x20e_uiprmd-xsub-keypoint-3d',
+            prefix='backbone.',
+        )
+    ),
+    cls_head=dict(num_classes=11),
+)
+train_dataloader = dict(batch_size=16)

@@ -1,0 +1,208 @@
+"""MV-DeepRank: encoders of several modalities teach each other through three views."""
+
+from typing import Dict, List, Mapping, Optional, Sequence, Union
+
+import torch
+from mmaction.registry import MODELS
+from mmaction.structures import ActionDataSample
+from mmengine.model import ModuleDict
+from torch import Tensor, nn
+
+from deeprank_plugin.evaluation.functional import feature_health, label_disagreement
+
+from ..utils import VIEWS, early_gradient, pairwise_distances, view_distances
+from .base import BasePretrainer, check_fit, compared_rows, encode
+
+
+@MODELS.register_module()
+class MVDeepRank(BasePretrainer):
+    r"""Multi-View DeepRank (Sec. IV): one encoder a modality, one ranking head a view of each.
+
+    The labels of a stream in the view 'self' come from its own bank, in 'other' from the summed
+    distances of the other modalities, in 'all' from those of all (Eqs. 13 to 18). Its loss is the
+    sum over the views, weighted by λ (Eq. 21). With ``views=('self',)`` the streams do not touch:
+    3s-DeepRank in one run.
+
+    An encoder is loaded downstream by ``prefix='streams.joint.backbone.'``.
+
+    Args:
+        backbone (dict): Config of a GCN backbone; one is built for each modality.
+        head (dict): Config of a :class:`RankHead`; one is built for each modality and view.
+        data_preprocessor (dict): Config of a :class:`SkeletonPreprocessor` with a list of
+            modalities. Defaults to joint, bone and motion.
+        views (Sequence[str] or dict): Views of each stream, 'self', 'other' or 'all', or a dict of
+            view to λ. Defaults to all three with λ = 1.
+        normalize (str, optional): Normalisation of the features before their distance is taken:
+            'l2', 'l1', 'minmax' or None (Table I). Defaults to 'l2'.
+        gather (bool): Rank the samples of all processes together, so that G processes with B/G
+            samples compute what one computes with B. Defaults to True.
+        reset_head (bool): Give the heads new weights at every renewal of the labels.
+            Defaults to False.
+        one_by_one (bool): Take each stream's gradients before the next one runs, so that a step
+            needs the activations of one stream; the numbers are the same. Defaults to True.
+        init_cfg (dict or list[dict], optional): Initialisation. Defaults to None.
+
+    Raises:
+        ValueError: If views, modalities, backbone, head and layout do not fit, with what to change.
+    """
+
+    def __init__(
+        self,
+        backbone: Dict,
+        head: Dict,
+        data_preprocessor: Dict = dict(
+            type='SkeletonPreprocessor', modality=['joint', 'bone', 'motion']
+        ),
+        views: Union[Sequence[str], Mapping[str, float]] = VIEWS,
+        normalize: Optional[str] = 'l2',
+        gather: bool = True,
+        reset_head: bool = False,
+        one_by_one: bool = True,
+        init_cfg=None,
+    ) -> None:
+        super().__init__(data_preprocessor, normalize, gather, reset_head, init_cfg)
+        preprocessor = self.data_preprocessor
+        modalities = getattr(preprocessor, 'modality', None)
+        if not isinstance(modalities, list):
+            raise ValueError(
+                f'{type(preprocessor).__name__} feeds {modalities!r}; MVDeepRank has an encoder '
+                "for each modality: use dict(type='SkeletonPreprocessor', modality=['joint', "
+                "'bone', 'motion']), or DeepRank for one"
+            )
+        self.modalities = tuple(modalities)
+        self.views = check_views(views, self.modalities)
+        self.one_by_one = one_by_one
+        self.streams = ModuleDict(
+            {
+                modality: ModuleDict(
+                    dict(
+                        backbone=MODELS.build(backbone),
+                        heads=ModuleDict({view: MODELS.build(head) for view in self.views}),
+                    )
+                )
+                for modality in self.modalities
+            }
+        )
+        self._grad_state: Dict = {}
+        stream = self.streams[self.modalities[0]]
+        check_fit(preprocessor.num_joints, stream['backbone'], list(stream['heads'].values()))
+
+    def ranking_heads(self) -> List[nn.Module]:
+        """The heads that learn the bank's labels."""
+        return [stream['heads'] for stream in self.streams.values()]
+
+    def extract_feat(self, inputs: Dict[str, Tensor]) -> Tensor:
+        """Features of shape (B, S, D), in the order of the modalities."""
+        features = [
+            encode(self.streams[modality]['backbone'], inputs[modality])
+            for modality in self.modalities
+        ]
+        return torch.stack(features, dim=1)
+
+    def distances(self, labels: Tensor) -> Tensor:
+        """Distances within each modality, of shape (S, B, B), of frozen features (B, S, D)."""
+        return torch.stack(
+            [pairwise_distances(features, self.normalize) for features in labels.unbind(dim=1)]
+        )
+
+    def loss(
+        self, inputs: Dict[str, Tensor], data_samples: List[ActionDataSample]
+    ) -> Dict[str, Tensor]:
+        """Ranking loss of each stream (Eq. 21) and accuracy of each view, over all triplets.
+
+        Returns:
+            dict: ``<modality>/loss_rank`` and ``<modality>/acc_<view>``, scalars.
+        """
+        distances = self.distances(self.gather_all(self.label_features(data_samples)))
+        results = {}
+        for index, modality in enumerate(self.modalities):
+
+            def run(index=index, modality=modality) -> Tensor:
+                stream = self.streams[modality]
+                features = self.gather_all(encode(stream['backbone'], inputs[modality]))
+                total = 0.0
+                for view, weight in self.views.items():
+                    labels = view_distances(distances, index, view)
+                    figures = stream['heads'][view].loss(features, labels)
+                    results[f'{modality}/acc_{view}'] = figures['acc_rank']
+                    total = total + weight * figures['loss_rank']
+                return total
+
+            if self.one_by_one:
+                parameters = list(self.streams[modality].parameters())
+                loss = early_gradient(run, parameters, self._grad_state)
+            else:
+                loss = run()
+            results[f'{modality}/loss_rank'] = loss
+        return results
+
+    def predict(
+        self, inputs: Dict[str, Tensor], data_samples: List[ActionDataSample]
+    ) -> List[ActionDataSample]:
+        """Set ``feat`` and, for samples of the bank, ``rank`` on each sample.
+
+        Both are dicts: modality to feature (D,), and ``<modality>/<view>`` to sums (3,).
+        """
+        features = self.extract_feat(inputs)
+        for sample, parts in zip(data_samples, features.float()):
+            sample.set_field(dict(zip(self.modalities, parts)), 'feat')
+        if not self.can_rank(data_samples):
+            return data_samples
+        distances = self.distances(self.label_features(data_samples))
+        ranks: List[Dict] = [{} for _ in data_samples]
+        for index, modality in enumerate(self.modalities):
+            for view, head in self.streams[modality]['heads'].items():
+                sums = head.sums(features[:, index], view_distances(distances, index, view))
+                for rank, *parts in zip(ranks, *sums):
+                    rank[f'{modality}/{view}'] = torch.stack([p.detach().double() for p in parts])
+        for sample, rank in zip(data_samples, ranks):
+            sample.set_field(rank, 'rank')
+        return data_samples
+
+    @torch.no_grad()
+    def health(self, features: Tensor, labels: Optional[Tensor] = None) -> Dict[str, float]:
+        """What is logged of new features (N, S, D), with nothing changed.
+
+        Returns:
+            dict: For each stream, ``<modality>/spread``, ``effective_rank`` and, where classes are
+            known, ``knn``; ``differ_other`` and ``differ_all``, the share of labels in which these
+            views disagree with 'self' (Fig. 4); and, from the second round on, ``flipped_<view>``.
+        """
+        rows = compared_rows(len(features)).to(features.device)
+        now, before = self.distances(features[rows]), None
+        if self.bank is not None and self.bank.features is not None:
+            before = self.distances(self.bank.features.to(features)[rows])
+        figures = {}
+        for index, modality in enumerate(self.modalities):
+            found = feature_health(features[:, index], labels)
+            for view in VIEWS[1:] if len(self.modalities) > 1 else ():
+                found[f'differ_{view}'] = label_disagreement(
+                    now[index], view_distances(now, index, view)
+                )
+            for view in self.views if before is not None else ():
+                found[f'flipped_{view}'] = label_disagreement(
+                    *(view_distances(distances, index, view) for distances in (before, now))
+                )
+            figures.update({f'{modality}/{name}': value for name, value in found.items()})
+        return figures
+
+
+def check_views(
+    views: Union[Sequence[str], Mapping[str, float]], modalities: Sequence[str]
+) -> Dict[str, float]:
+    """Views with their weights λ, or a ``ValueError`` that says what they can be."""
+    weights = dict(views) if isinstance(views, Mapping) else {view: 1.0 for view in views}
+    if isinstance(views, str) or not weights or set(weights) - set(VIEWS):
+        raise ValueError(
+            f'views={views!r} are not known; expected some of {VIEWS}, or a dict of view to weight'
+        )
+    if not isinstance(views, Mapping) and len(weights) != len(views):
+        raise ValueError(f'views={views!r} names a view twice; expected different ones')
+    if any(weight <= 0 for weight in weights.values()):
+        raise ValueError(f'views={views!r}; expected positive weights: leave unwanted views out')
+    if len(modalities) == 1 and set(weights) != {'self'}:
+        raise ValueError(
+            f'views={views!r} need a second modality, and the data preprocessor gives '
+            f"{modalities[0]!r} alone: use views=('self',), or add modalities to it"
+        )
+    return weights

@@ -1,0 +1,32 @@
+"""The three views from which a stream's ranking labels are taken (Sec. IV-A)."""
+
+from torch import Tensor
+
+VIEWS = ('self', 'other', 'all')
+
+
+def view_distances(distances: Tensor, stream: int, view: str) -> Tensor:
+    """Label distances of one stream in one view.
+
+    Args:
+        distances (Tensor): Distances within each modality, of shape (S, B, B).
+        stream (int): Index of the stream's own modality.
+        view (str): 'self' takes its own distances (Eq. 14), 'other' the sum of the other
+            modalities' (Eq. 17), 'all' the sum of all (Eq. 18).
+
+    Returns:
+        Tensor: Distances of shape (B, B).
+
+    Raises:
+        ValueError: If the view is not known, or there is no other modality.
+    """
+    if view == 'self':
+        return distances[stream]
+    if view == 'all':
+        return distances.sum(dim=0)
+    if view != 'other':
+        raise ValueError(f'view={view!r} is not known; choose from {VIEWS}')
+    others = [index for index in range(len(distances)) if index != stream]
+    if not others:
+        raise ValueError("view 'other' needs a second modality; found one")
+    return distances[others].sum(dim=0)

@@ -35,7 +35,7 @@ _ALLOWED = (
 LAYOUT_JOINTS = {'nturgb+d': 25, 'openpose': 18, 'coco': 17}
 
 
-class _SafeUnpickler(pickle.Unpickler):
+class SafeUnpickler(pickle.Unpickler):
     """Admits NumPy arrays and plain containers only."""
 
     def find_class(self, module: str, name: str) -> Any:
@@ -62,7 +62,7 @@ def load_annotations(path: Union[str, Path]) -> Any:
         )
     try:
         with path.open('rb') as file:
-            return _SafeUnpickler(file).load()
+            return SafeUnpickler(file).load()
     except OSError:
         raise
     except (EOFError, IndexError) as error:

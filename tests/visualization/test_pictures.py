@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from deeprank_plugin.visualization import draw_skeletons, plot_embeddings, plot_rounds
+from deeprank_plugin.visualization import draw_skeletons, plot_confusion, plot_embeddings, plot_rounds
 
 
 def test_skeletons_draw_the_bones_of_present_joints():
@@ -37,3 +37,15 @@ def test_rounds_show_what_was_logged():
     assert line.get_xydata().tolist() == [[0, 0.4], [1, 0.5]]
     accuracies = [line.get_ydata().tolist() for line in by_title['Ranking accuracy'].lines]
     assert accuracies == [[0.8], [0.7]]
+
+
+def test_confusion_shows_shares_of_each_class():
+    confusion = np.array([[3, 1, 0], [0, 5, 0], [0, 0, 0]])
+    figure = plot_confusion(confusion, ['wave', 'sit', 'jump'], 'title')
+    axis = figure.axes[0]
+    np.testing.assert_allclose(axis.images[0].get_array(), [[75, 25, 0], [0, 100, 0], [0, 0, 0]])
+    assert [text.get_text() for text in axis.texts] == ['75', '25', '100']
+    assert [tick.get_text() for tick in axis.get_yticklabels()] == ['wave', 'sit', 'jump']
+    assert axis.get_ylabel() == 'true class'
+    many = plot_confusion(np.eye(60, dtype=int))
+    assert not many.axes[0].texts

@@ -1,0 +1,87 @@
+"""fuse_scores.py: by name, with its files and refusals."""
+
+import csv
+import json
+import os
+import pickle
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def fuse(*arguments):
+    environment = dict(os.environ, OMP_NUM_THREADS='1')
+    command = [sys.executable, str(ROOT / 'tools/analysis/fuse_scores.py'), *map(str, arguments)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+
+
+def make(path, seed, order=range(12), change=None):
+    scores = torch.randn(12, 6, generator=torch.Generator().manual_seed(seed)).softmax(1)
+    samples = [
+        dict(frame_dir=f's{i}', pred_score=scores[i], gt_label=torch.tensor([i % 6]), sample_idx=9)
+        for i in order
+    ]
+    if change is not None:
+        change(samples)
+    path.write_bytes(pickle.dumps(samples))
+    return scores.double().numpy()
+
+
+def test_streams_in_another_order(tmp_path):
+    first = make(tmp_path / 'joint.pkl', 1)
+    second = make(tmp_path / 'bone.pkl', 2, order=reversed(range(12)))
+    (tmp_path / 'names.txt').write_text('\n'.join('abcdef'))
+    out = tmp_path / 'out'
+    result = fuse(
+        *(tmp_path / 'joint.pkl', tmp_path / 'bone.pkl', '--weights', 2, 1),
+        *('--out-dir', out, '--names', tmp_path / 'names.txt'),
+    )
+    assert result.returncode == 0, result.stderr
+    total = 2 * first + second
+    labels = np.arange(12) % 6
+    right = total.argmax(axis=1) == labels
+    content = json.loads((out / 'fused.json').read_text())
+    assert content['fusion']['top1'] == pytest.approx(right.mean())
+    assert content['num_samples'] == 12 and content['weights'] == [2, 1]
+    singles = [content['streams'][str(tmp_path / f'{n}.pkl')]['top1'] for n in ('joint', 'bone')]
+    for single, scores in zip(singles, (first, second)):
+        assert single == pytest.approx((scores.argmax(axis=1) == labels).mean())
+    rows = list(csv.DictReader((out / 'per_class.csv').open()))
+    assert [row['name'] for row in rows] == list('abcdef')
+    for index, row in enumerate(rows):
+        assert float(row['fusion']) == pytest.approx(right[labels == index].mean(), abs=1e-6)
+    confusion = np.array(list(csv.reader((out / 'confusion.csv').open())))[1:, 1:].astype(int)
+    assert confusion.sum() == 12 and confusion.trace() == right.sum()
+    assert (out / 'confusion.png').read_bytes().startswith(b'\x89PNG')
+    assert f'{100 * right.mean():.2f}' in result.stdout
+
+    again = fuse(out / 'fused.pkl', '--out-dir', tmp_path / 'again')
+    assert again.returncode == 0, again.stderr
+    repeated = json.loads((tmp_path / 'again' / 'fused.json').read_text())
+    assert repeated['fusion'] == content['fusion']
+
+
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (lambda s: s.pop(3), "1 samples are not in .*bone.pkl, the first is 's3'"),
+        (lambda s: s[3].update(frame_dir='other'), "not in .*bone.pkl, the first is 's3'"),
+        (lambda s: s.append(dict(s[0], frame_dir='more')), "not in .*joint.pkl.*'more'"),
+        (lambda s: s[3].update(gt_label=torch.tensor([1])), "'s3' has class 3 .* 1 in"),
+        (lambda s: [x.update(pred_score=torch.ones(7) / 7) for x in s], '6 classes and .* 7'),
+    ],
+)
+def test_streams_that_do_not_fit(tmp_path, change, message):
+    make(tmp_path / 'joint.pkl', 1)
+    make(tmp_path / 'bone.pkl', 2, change=change)
+    result = fuse(tmp_path / 'joint.pkl', tmp_path / 'bone.pkl', '--out-dir', tmp_path / 'out')
+    assert result.returncode == 2
+    assert re.search(message, result.stderr), result.stderr
+    assert not (tmp_path / 'out').exists()

@@ -1,0 +1,164 @@
+#!/usr/bin/env python
+"""Fuse the scores of several streams, matched by sample name.
+
+Each file is what tools/test.py --dump wrote for one stream (joint, bone, motion). Writes fused.json
+(all figures), per_class.csv, confusion.csv, confusion.png and fused.pkl (scores, as dumped).
+
+Example:
+    python tools/analysis/fuse_scores.py joint.pkl bone.pkl motion.pkl --out-dir work_dirs/fused
+"""
+
+import argparse
+import csv
+import json
+import pickle
+import sys
+from pathlib import Path
+from typing import List, Optional
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+import torch
+from command_line import refuse
+
+from deeprank_plugin.evaluation.dumps import Predictions, load_predictions
+from deeprank_plugin.evaluation.functional.fusion import classification_figures, fuse_scores
+from deeprank_plugin.visualization import plot_confusion
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('dumps', nargs='+', type=Path, help='one file for each stream')
+    parser.add_argument('--weights', nargs='+', type=float, help='one for each stream; default: 1')
+    parser.add_argument('--names', type=Path, help='text file with one class name a line')
+    parser.add_argument('--out-dir', type=Path, default=Path('work_dirs/fused'))
+    return parser.parse_args()
+
+
+def align(first: Predictions, other: Predictions, paths: List[Path]) -> np.ndarray:
+    """Scores of ``other`` in the order of ``first``; every difference between them is an error."""
+    if first.scores.shape[1] != other.scores.shape[1]:
+        raise ValueError(
+            f'{paths[0]} has {first.scores.shape[1]} classes and {paths[1]} '
+            f'{other.scores.shape[1]}; expected streams of one data set'
+        )
+    row_of = {name: row for row, name in enumerate(other.names)}
+    for names, known, path in (
+        (first.names, set(row_of), paths[1]),
+        (other.names, set(first.names), paths[0]),
+    ):
+        missing = [name for name in names if name not in known]
+        if missing:
+            raise ValueError(
+                f'{len(missing)} samples are not in {path}, the first is {missing[0]!r}; expected '
+                'the same samples in every stream: dump them with the same split'
+            )
+    rows = np.array([row_of[name] for name in first.names])
+    differ = np.flatnonzero(first.labels != other.labels[rows])
+    if len(differ):
+        name = first.names[differ[0]]
+        raise ValueError(
+            f'sample {name!r} has class {first.labels[differ[0]]} in {paths[0]} and '
+            f'{other.labels[rows][differ[0]]} in {paths[1]} ({len(differ)} such samples); expected '
+            'streams of one data set'
+        )
+    return other.scores[rows]
+
+
+def read_names(path: Optional[Path], number: int) -> List[str]:
+    """Class names, their numbers where no file is given."""
+    if path is None:
+        return [str(index) for index in range(number)]
+    names = path.read_text(encoding='utf-8').strip().splitlines()
+    if len(names) != number:
+        raise ValueError(
+            f'{path} has {len(names)} lines; expected one for each of {number} classes'
+        )
+    return names
+
+
+def write_csv(path: Path, rows: List) -> None:
+    with path.open('w', newline='', encoding='utf-8') as file:
+        csv.writer(file, lineterminator='\n').writerows(rows)
+
+
+def main() -> None:
+    """Read, match, fuse, write, print."""
+    args = parse_args()
+    try:
+        streams = [load_predictions(path) for path in args.dumps]
+        first = streams[0]
+        scores = [
+            align(first, stream, [args.dumps[0], path]) for stream, path in zip(streams, args.dumps)
+        ]
+        fused = fuse_scores(scores, args.weights)
+        names = read_names(args.names, fused.shape[1])
+    except (ValueError, OSError) as error:
+        refuse(str(error))
+    for stream, path in zip(streams, args.dumps):
+        if stream.were_logits:
+            print(f'{path} holds logits; their softmax is taken.')
+    figures = {str(p): classification_figures(s, first.labels) for p, s in zip(args.dumps, scores)}
+    total = classification_figures(fused, first.labels)
+    args.out_dir.mkdir(parents=True, exist_ok=True)
+    content = dict(
+        num_samples=len(first.names),
+        weights=args.weights or [1.0] * len(streams),
+        streams={path: figure.summary() for path, figure in figures.items()},
+        fusion=total.summary(),
+    )
+    (args.out_dir / 'fused.json').write_text(json.dumps(content, indent=2) + '\n')
+    per_class = [
+        ['class', 'name', 'samples', *figures, 'fusion'],
+        *(
+            [index, names[index], int(total.counts[index])]
+            + [f'{f.per_class[index]:.6f}' for f in (*figures.values(), total)]
+            for index in range(len(names))
+        ),
+    ]
+    write_csv(args.out_dir / 'per_class.csv', per_class)
+    write_csv(
+        args.out_dir / 'confusion.csv',
+        [['', *names]] + [[name, *row] for name, row in zip(names, total.confusion.tolist())],
+    )
+    title = f'top-1 {100 * total.top1:.1f} %, {len(first.names)} samples'
+    plot_confusion(total.confusion, names, title).savefig(args.out_dir / 'confusion.png')
+    samples = [
+        dict(
+            frame_dir=name,
+            pred_score=torch.tensor(row),
+            gt_label=torch.tensor([int(label)]),
+            pred_label=torch.tensor([int(row.argmax())]),
+        )
+        for name, row, label in zip(first.names, fused, first.labels)
+    ]
+    (args.out_dir / 'fused.pkl').write_bytes(pickle.dumps(samples))
+    width = max(*(len(str(path)) for path in args.dumps), 6)
+    print(
+        f'{"class":>5} {"samples":>8} '
+        + ' '.join(f'{f"stream {i}":>9}' for i in range(len(streams)))
+        + f' {"fusion":>9}'
+    )
+    for index, name in enumerate(names):
+        cells = [f'{100 * f.per_class[index]:9.1f}' for f in (*figures.values(), total)]
+        label = '' if name == str(index) else f'  {name}'
+        print(f'{index:>5} {total.counts[index]:>8} ' + ' '.join(cells) + label)
+    print()
+    print(f'{"stream":<{width}} {"weight":>7} {"top-1":>7} {"top-5":>7} {"mean class":>11}')
+    rows = [*zip(figures, content['weights'], figures.values()), ('fusion', None, total)]
+    for name, weight, figure in rows:
+        shown = '' if weight is None else f'{weight:g}'
+        print(
+            f'{name:<{width}} {shown:>7} {100 * figure.top1:7.2f} {100 * figure.top5:7.2f} '
+            f'{100 * figure.mean_class:11.2f}'
+        )
+    print(f'written to {args.out_dir}')
+
+
+if __name__ == '__main__':
+    main()

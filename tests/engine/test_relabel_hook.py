@@ -42,7 +42,7 @@ def write_annotations(path, number=24):
     path.write_bytes(pickle.dumps(content))
 
 
-def make_config(folder, workers=0, **relabel):
+def make_config(folder, workers=0, streams=False, **relabel):
     """A tiny ST-GCN on 24 sequences, 18 to train and 6 held out, batches of 6."""
     annotations = folder.parent / 'annotations.pkl'
     if not annotations.exists():
@@ -91,6 +91,11 @@ def make_config(folder, workers=0, **relabel):
             log_level='WARNING',
         )
     )
+    if streams:
+        cfg.model.type = 'MVDeepRank'
+        cfg.model.data_preprocessor = dict(
+            type='SkeletonPreprocessor', modality=['joint', 'bone', 'motion']
+        )
     cfg.default_hooks.relabel = dict(type='RelabelHook', **relabel)
     cfg.default_hooks.checkpoint = dict(type='CheckpointHook', interval=1, max_keep_ckpts=-1)
     return cfg
@@ -188,7 +193,7 @@ def test_labels_change_between_rounds_and_only_there(tmp_path):
     assert not torch.allclose(banks[1], banks[2])
 
 
-@pytest.mark.parametrize('workers', [0, 2])
+@pytest.mark.parametrize('workers, streams', [(0, False), (2, False), (0, True), (2, True)])
 @pytest.mark.parametrize(
     'relabel, epoch',
     [
@@ -197,10 +202,10 @@ def test_labels_change_between_rounds_and_only_there(tmp_path):
         (dict(monitor='rank/loss', patience=1, min_delta=10.0, max_rounds=3), 2),
     ],
 )
-def test_resumed_equals_uninterrupted(tmp_path, relabel, epoch, workers):
+def test_resumed_equals_uninterrupted(tmp_path, relabel, epoch, workers, streams):
     whole, cut = tmp_path / 'whole', tmp_path / 'cut'
-    last = train(make_config(whole, workers, **relabel)).epoch
-    cfg = make_config(cut, workers, **relabel)
+    last = train(make_config(whole, workers, streams, **relabel)).epoch
+    cfg = make_config(cut, workers, streams, **relabel)
     cfg.resume, cfg.load_from = True, str(whole / f'epoch_{epoch}.pth')
     assert train(cfg).epoch == last > epoch
     first, second = load(whole, last), load(cut, last)
@@ -222,6 +227,11 @@ def test_resumed_equals_uninterrupted(tmp_path, relabel, epoch, workers):
 
     assert len(figures(cut)) > 2
     assert figures(cut) == figures(whole)
+    if streams:
+        logged = set().union(*map(set, figures(whole)))
+        for stream in ('joint', 'bone', 'motion'):
+            for name in ('differ_other', 'differ_all', 'flipped_self', 'train_acc_other'):
+                assert f'relabel/{stream}/{name}' in logged
 
 
 def test_a_finished_run_is_not_trained_further(tmp_path):

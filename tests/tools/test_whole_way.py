@@ -146,7 +146,13 @@ def test_semi_supervised_uses_the_listed_samples_only(folder):
     (folder / 'labels.txt').write_text('\n'.join(names))
     options = finetune_options(folder, folder / 'pretrain' / 'epoch_2.pth')
     run(
-        *(OURS / 'train.py', config('semi', 'deeprank'), '--work-dir', folder / 'semi', *options),
+        *(
+            OURS / 'train.py',
+            config('semi', 'deeprank-pretrained-10p'),
+            '--work-dir',
+            folder / 'semi',
+            *options,
+        ),
         f'train_dataloader.dataset.labels={folder / "labels.txt"}',
     )
     assert torch.load(folder / 'semi' / 'epoch_1.pth')['meta']['iter'] == 24 // 12

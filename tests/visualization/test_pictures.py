@@ -2,7 +2,12 @@
 
 import numpy as np
 
-from deeprank_plugin.visualization import draw_skeletons, plot_confusion, plot_embeddings, plot_rounds
+from deeprank_plugin.visualization import (
+    draw_skeletons,
+    plot_confusion,
+    plot_embeddings,
+    plot_rounds,
+)
 
 
 def test_skeletons_draw_the_bones_of_present_joints():

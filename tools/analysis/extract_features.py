@@ -1,5 +1,8 @@
 #!/usr/bin/env python
-"""Write the features of a config's test data to an .npz file, and print their k-NN accuracy."""
+"""Write the features of a config's test data to an .npz file, and print their k-NN accuracy.
+
+The features have the shape (N, D), with MVDeepRank (N, streams, D) and a k-NN for each stream.
+"""
 
 import argparse
 import os.path as osp
@@ -21,7 +24,9 @@ from deeprank_plugin.evaluation.functional.knn import knn_scores, topk_accuracy
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', help='pretraining config')
     parser.add_argument('out', type=Path, help='.npz file: features, labels, names, splits')
     parser.add_argument('--checkpoint', help='without one: a random encoder, BatchNorm calibrated')
@@ -59,12 +64,16 @@ def main() -> None:
     np.savez(
         args.out, features=torch.stack(features).numpy(), labels=labels, names=names, splits=splits
     )
-    print(f'{args.out}: {len(labels)} features of {features[0].numel()} dimensions')
+    print(f'{args.out}: {len(labels)} features of shape {tuple(features[0].shape)}')
     features, labels, splits = torch.stack(features).numpy(), np.array(labels), np.array(splits)
     bank = splits == cfg.test_evaluator.bank_split
-    for k in (1, 20):
-        scores = knn_scores(features[~bank], features[bank], labels[bank], k=k)
-        print(f'{k}-NN top-1: {topk_accuracy(scores, labels[~bank], (1,))[0]:.4f}')
+    streams = {'': features}
+    if features.ndim == 3:
+        streams = {f'{m} ': features[:, index] for index, m in enumerate(model.modalities)}
+    for name, stream in streams.items():
+        for k in (1, 20):
+            scores = knn_scores(stream[~bank], stream[bank], labels[bank], k=k)
+            print(f'{name}{k}-NN top-1: {topk_accuracy(scores, labels[~bank], (1,))[0]:.4f}')
 
 
 if __name__ == '__main__':

@@ -1,6 +1,7 @@
 """Predictions that ``tools/test.py --dump`` wrote, read without running code from them."""
 
 import io
+import math
 from pathlib import Path
 from typing import Any, List, NamedTuple, Union
 
@@ -26,30 +27,44 @@ class Predictions(NamedTuple):
     were_logits: bool
 
 
-def _load_storage(content: bytes) -> Any:
-    """A tensor's storage from its bytes, by PyTorch's own safe loader."""
-    return torch.load(io.BytesIO(content), map_location='cpu', weights_only=True)
+def _load_storage(content: bytes) -> np.ndarray:
+    """The numbers of a tensor's storage, by PyTorch's own safe loader."""
+    storage = torch.load(io.BytesIO(content), map_location='cpu', weights_only=True)
+    if not isinstance(storage, torch.storage.TypedStorage):
+        raise ValueError(f'a storage is of type {type(storage).__name__}')
+    values = torch.empty(0, dtype=storage.dtype).set_(storage)
+    return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+
+
+def _rebuild(storage, offset, size, stride, requires_grad, hooks, metadata=None) -> np.ndarray:
+    """A tensor's numbers as an array of its own, checked to lie within its storage."""
+    if metadata or math.prod(size) > len(storage):
+        raise ValueError(f'a tensor of shape {tuple(size)} does not fit its storage')
+    return torch.as_strided(torch.from_numpy(storage), size, stride, offset).numpy().copy()
 
 
 class _DumpUnpickler(SafeUnpickler):
-    """Admits tensors as well."""
+    """Admits tensors as well, which become arrays; PyTorch's own functions are not handed out."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ('torch.storage', '_load_from_bytes'):
             return _load_storage  # PyTorch's own would load anything
         if (module, name) == ('torch._utils', '_rebuild_tensor_v2'):
-            return torch._utils._rebuild_tensor_v2
+            return _rebuild
         return super().find_class(module, name)
 
 
-def load_predictions(path: Union[str, Path]) -> Predictions:
+def load_predictions(path: Union[str, Path], kind: str = 'auto') -> Predictions:
     """Read and check a dump.
 
-    Scores that are not negative and sum to 1 in every row are probabilities and stay as they are
-    (``GCNHead`` dumps these by default); others are logits, whose softmax is taken.
+    With ``kind='auto'``, scores that are not negative and sum to 1 (within 0.005, for half
+    precision) in every row are probabilities and stay as they are (``GCNHead`` dumps these by
+    default); scores with negative numbers are logits, whose softmax is taken. Anything between,
+    such as a sum of probabilities, is an error rather than a guess.
 
     Args:
         path (str): File that ``tools/test.py --dump`` wrote.
+        kind (str): 'auto', 'probabilities' or 'logits'. Defaults to 'auto'.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -92,26 +107,60 @@ def load_predictions(path: Union[str, Path]) -> Predictions:
             f'sample {twice!r} occurs {names.count(twice)} times in {path}; expected each once: '
             'test without a RepeatDataset, with round_up=False in the sampler'
         )
-    rows = [np.asarray(sample['pred_score'], dtype=np.float64) for sample in samples]
+    rows = [np.asarray(sample['pred_score']) for sample in samples]
+    for name, row in zip(names, rows):
+        if row.dtype.kind not in 'fiu':
+            raise ValueError(
+                f'sample {name!r} of {path} has scores of {row.dtype}; expected numbers'
+            )
     sizes = sorted({row.shape for row in rows})
     if len(sizes) > 1 or len(sizes[0]) != 1:
         raise ValueError(f'scores of {path} have the shapes {sizes}; expected one shape (classes,)')
-    scores = np.stack(rows)
+    scores = np.stack(rows).astype(np.float64)
     broken = np.flatnonzero(~np.isfinite(scores).all(axis=1))
     if len(broken):
         raise ValueError(
             f'the scores of {len(broken)} samples of {path} are not finite, the first is '
             f'{names[broken[0]]!r}: the network has diverged'
         )
-    labels = np.array([int(np.asarray(sample['gt_label']).item()) for sample in samples])
+    truths = [np.asarray(sample['gt_label']) for sample in samples]
+    for name, truth in zip(names, truths):
+        if truth.size != 1 or truth.dtype.kind not in 'iu':
+            raise ValueError(
+                f'sample {name!r} of {path} has gt_label {truth.tolist()!r}; '
+                'expected one whole number'
+            )
+    labels = np.array([truth.item() for truth in truths])
     outside = np.flatnonzero((labels < 0) | (labels >= scores.shape[1]))
     if len(outside):
         raise ValueError(
             f'sample {names[outside[0]]!r} of {path} has class {labels[outside[0]]} and scores '
             f'for {scores.shape[1]} classes; expected a class below that'
         )
-    logits = bool((scores < 0).any() or (np.abs(scores.sum(axis=1) - 1) > 1e-3).any())
+    logits = _are_logits(scores, kind, path)
     if logits:
         scores = np.exp(scores - scores.max(axis=1, keepdims=True))
         scores /= scores.sum(axis=1, keepdims=True)
     return Predictions(names, scores, labels, logits)
+
+
+def _are_logits(scores: np.ndarray, kind: str, path: Path) -> bool:
+    """Apply the rule of :func:`load_predictions`."""
+    likely = (scores >= 0).all(axis=1) & (np.abs(scores.sum(axis=1) - 1) <= 5e-3)
+    found = f'{likely.sum()} of {len(scores)} rows of {path} are not negative and sum to 1'
+    if kind == 'auto':
+        if likely.all():
+            return False
+        if (scores < 0).any() and likely.mean() < 0.5:
+            return True
+        raise ValueError(
+            f'{found}; expected all of them (probabilities), or negative numbers (logits): name '
+            'what they are (--scores), or dump with average_clips="prob" of the head'
+        )
+    if kind == 'probabilities' and not likely.all():
+        raise ValueError(f'{found}; expected all of them, as kind is {kind!r}')
+    if kind == 'logits' and likely.all():
+        raise ValueError(f'{found}: a softmax would be taken twice; set kind to "probabilities"')
+    if kind not in ('probabilities', 'logits'):
+        raise ValueError(f'kind={kind!r}; expected "auto", "probabilities" or "logits"')
+    return kind == 'logits'

@@ -3,6 +3,7 @@
 from typing import Optional, Sequence
 
 import numpy as np
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 from .figure import new_figure
@@ -11,7 +12,9 @@ from .figure import new_figure
 def plot_confusion(
     confusion: np.ndarray, names: Optional[Sequence[str]] = None, title: str = ''
 ) -> Figure:
-    """Draw a confusion matrix, each row in percent of its class.
+    """Draw a confusion matrix, each row in percent of its class; grey where a class has no samples.
+
+    The colours rise with the root of the share, so that rare confusions can be seen as well.
 
     Args:
         confusion (np.ndarray): Number of samples of class (row) that were given class (column), of
@@ -21,23 +24,37 @@ def plot_confusion(
 
     Returns:
         Figure: To be saved with ``savefig``.
+
+    Raises:
+        ValueError: If there is not one name for each class.
     """
     number = len(confusion)
-    names = [str(index) for index in range(number)] if names is None else list(names)
+    numbers = [str(index) for index in range(number)]
+    names = numbers if names is None else list(names)
+    if len(names) != number:
+        raise ValueError(f'{len(names)} names for {number} classes; expected one for each')
+    plain = names == numbers
     counts = confusion.sum(axis=1, keepdims=True)
-    percent = 100 * confusion / np.maximum(counts, 1)
+    percent = np.ma.masked_invalid(
+        np.where(counts > 0, 100 * confusion / np.maximum(counts, 1), np.nan)
+    )
     longest = max(map(len, names))
-    size = min(max(4.0, 0.3 * number), 18.0)
-    figure = new_figure(size + 1.2 + 0.07 * longest, size + 0.4 + 0.07 * longest)
+    cell, font = (0.3, 8) if number <= 30 else (0.15, 7) if number <= 70 else (0.1, 5)
+    size = max(4.0, cell * number)
+    margin = font / 8 * 0.07 * longest
+    figure = new_figure(size + 1.2 + margin, size + 0.4 + margin)
     axes = figure.add_subplot()
-    image = axes.imshow(percent, cmap='Blues', vmin=0, vmax=100)
-    bar = figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02)
+    axes.set_facecolor('0.8')
+    image = axes.imshow(percent, cmap='Blues', norm=PowerNorm(0.5, 0, 100))
+    bar = figure.colorbar(
+        image, ax=axes, shrink=0.8, pad=0.02, ticks=[0, 1, 5, 10, 25, 50, 75, 100]
+    )
     bar.set_label('share of the class (%)')
     axes.set(xlabel='predicted class', ylabel='true class', title=title)
-    font = 8 if number <= 30 else 6 if number <= 70 else 4
-    ticks = np.arange(number)
-    axes.set_xticks(ticks, names, fontsize=font, rotation=90 if longest > 2 else 0)
-    axes.set_yticks(ticks, names, fontsize=font)
+    ticks = np.arange(0, number, 5 if plain and number > 30 else 1)
+    shown = [names[tick] for tick in ticks]
+    axes.set_xticks(ticks, shown, fontsize=font, rotation=0 if plain else 90)
+    axes.set_yticks(ticks, shown, fontsize=font)
     if number <= 30:  # figures in the cells as long as they can be read
         for row, column in zip(*np.nonzero(confusion)):
             axes.text(
@@ -45,6 +62,6 @@ def plot_confusion(
                 ha='center',
                 va='center',
                 fontsize=7,
-                color='white' if percent[row, column] > 55 else 'black',
+                color='white' if percent[row, column] > 35 else 'black',
             )
     return figure

@@ -37,7 +37,7 @@ def test_probabilities_stay(tmp_path):
     assert (found.scores == expected).all()
 
 
-@pytest.mark.parametrize('shift', [0.0, -3.0])
+@pytest.mark.parametrize('shift', [-2.0, -3.0])
 def test_of_logits_the_softmax_is_taken_once(tmp_path, shift):
     samples = make()
     for sample in samples:
@@ -109,3 +109,58 @@ def test_hostile_dumps_run_nothing(tmp_path, place):
     with pytest.raises(ValueError, match='refused'):
         load_predictions(write(tmp_path / 'a.pkl', samples))
     assert not mark.exists()
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_half_precision_probabilities_stay(tmp_path, dtype):
+    samples = make()
+    for sample in samples:
+        sample['pred_score'] = sample['pred_score'].to(dtype)
+    found = load_predictions(write(tmp_path / 'a.pkl', samples))
+    assert not found.were_logits
+    assert (found.scores == np.stack([s['pred_score'].double().numpy() for s in samples])).all()
+
+
+def test_sums_of_probabilities_are_not_guessed_at(tmp_path):
+    samples = make()
+    for sample in samples:
+        sample['pred_score'] = 3 * sample['pred_score']
+    path = write(tmp_path / 'a.pkl', samples)
+    with pytest.raises(ValueError, match='0 of 4 rows.*--scores'):
+        load_predictions(path)
+    with pytest.raises(ValueError, match='expected all'):
+        load_predictions(path, 'probabilities')
+    assert load_predictions(path, 'logits').were_logits
+    with pytest.raises(ValueError, match='twice'):
+        load_predictions(write(path, make()), 'logits')
+
+
+@pytest.mark.parametrize('label', [1.7, torch.tensor([1, 2]), 'walk'])
+def test_labels_that_are_no_class(tmp_path, label):
+    samples = make()
+    samples[1]['gt_label'] = label
+    with pytest.raises(ValueError, match="'s1' of .*a.pkl has gt_label"):
+        load_predictions(write(tmp_path / 'a.pkl', samples))
+
+
+@pytest.mark.parametrize('size, offset', [((1000,), 0), ((3,), 2)])
+def test_a_tensor_beyond_its_storage(tmp_path, size, offset):
+    storage = torch.ones(3)._typed_storage()
+    samples = make()
+    samples[1]['pred_score'] = Run(
+        torch._utils._rebuild_tensor_v2, storage, offset, size, (1,), False, {}
+    )
+    with pytest.raises(ValueError, match='refused'):
+        load_predictions(write(tmp_path / 'a.pkl', samples))
+
+
+def test_a_dump_cannot_change_functions_of_torch(tmp_path):
+    before = torch._utils._rebuild_tensor_v2.__defaults__
+    build = b'\x80\x02ctorch._utils\n_rebuild_tensor_v2\nN}X\x0c\x00\x00\x00__defaults__)s\x86b.'
+    (tmp_path / 'a.pkl').write_bytes(build)
+    try:
+        with pytest.raises(ValueError):
+            load_predictions(tmp_path / 'a.pkl')
+        assert torch._utils._rebuild_tensor_v2.__defaults__ == before
+    finally:
+        torch._utils._rebuild_tensor_v2.__defaults__ = before

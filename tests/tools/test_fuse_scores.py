@@ -85,3 +85,34 @@ def test_streams_that_do_not_fit(tmp_path, change, message):
     assert result.returncode == 2
     assert re.search(message, result.stderr), result.stderr
     assert not (tmp_path / 'out').exists()
+
+
+def test_refusals_before_anything_is_written(tmp_path):
+    joint = tmp_path / 'joint.pkl'
+    make(joint, 1)
+    twice = fuse(joint, joint, '--out-dir', tmp_path / 'out')
+    assert twice.returncode == 2 and 'given 2 times' in twice.stderr
+    assert not (tmp_path / 'out').exists()
+    own = tmp_path / 'fused.pkl'
+    make(own, 2)
+    before = own.read_bytes()
+    replaced = fuse(own, joint, '--out-dir', tmp_path)
+    assert replaced.returncode == 2 and 'would be replaced' in replaced.stderr
+    assert own.read_bytes() == before
+    blocked = fuse(joint, '--out-dir', joint / 'below')
+    assert blocked.returncode == 2 and '--out-dir' in blocked.stderr
+
+
+def test_what_the_scores_were_is_said(tmp_path):
+    make(tmp_path / 'p.pkl', 1)
+    make(
+        tmp_path / 'l.pkl',
+        2,
+        change=lambda s: [x.update(pred_score=x['pred_score'].log()) for x in s],
+    )
+    out = tmp_path / 'out'
+    result = fuse(tmp_path / 'p.pkl', tmp_path / 'l.pkl', '--out-dir', out)
+    assert result.returncode == 0, result.stderr
+    streams = json.loads((out / 'fused.json').read_text())['streams']
+    assert [s['scores'] for s in streams.values()] == ['probabilities', 'logits']
+    assert 'p.pkl holds probabilities.' in result.stdout and 'l.pkl holds logits' in result.stdout

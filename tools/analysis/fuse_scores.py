@@ -21,10 +21,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import torch
-from command_line import refuse
+from command_line import refuse, require_writable
 
 from deeprank_plugin.evaluation.dumps import Predictions, load_predictions
-from deeprank_plugin.evaluation.functional.fusion import classification_figures, fuse_scores
+from deeprank_plugin.evaluation.functional.fusion import (
+    ClassFigures,
+    classification_figures,
+    fuse_scores,
+)
 from deeprank_plugin.visualization import plot_confusion
 
 
@@ -35,6 +39,13 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('dumps', nargs='+', type=Path, help='one file for each stream')
     parser.add_argument('--weights', nargs='+', type=float, help='one for each stream; default: 1')
+    parser.add_argument(
+        '--scores',
+        nargs='+',
+        default=['auto'],
+        choices=['auto', 'probabilities', 'logits'],
+        help='what the files hold: one for all or one for each (default: auto, from the numbers)',
+    )
     parser.add_argument('--names', type=Path, help='text file with one class name a line')
     parser.add_argument('--out-dir', type=Path, default=Path('work_dirs/fused'))
     return parser.parse_args()
@@ -87,11 +98,25 @@ def write_csv(path: Path, rows: List) -> None:
         csv.writer(file, lineterminator='\n').writerows(rows)
 
 
+def per_class_list(figures: ClassFigures) -> List[Optional[float]]:
+    """Accuracy of each class, None where it does not occur (JSON has no NaN)."""
+    return [None if np.isnan(value) else float(value) for value in figures.per_class]
+
+
 def main() -> None:
     """Read, match, fuse, write, print."""
     args = parse_args()
+    places = [path.resolve() for path in args.dumps]
+    twice = [str(path) for path in args.dumps if places.count(path.resolve()) > 1]
+    if twice:
+        refuse(f'{twice[0]} is given {len(twice)} times; expected each file once (see --weights).')
+    if (args.out_dir / 'fused.pkl').resolve() in places:
+        refuse(f'{args.out_dir}/fused.pkl is read and would be replaced: name another --out-dir.')
+    if len(args.scores) not in (1, len(args.dumps)):
+        refuse(f'{len(args.scores)} --scores for {len(args.dumps)} files; expected 1 or one each.')
+    kinds = args.scores if len(args.scores) > 1 else args.scores * len(args.dumps)
     try:
-        streams = [load_predictions(path) for path in args.dumps]
+        streams = [load_predictions(path, kind) for path, kind in zip(args.dumps, kinds)]
         first = streams[0]
         scores = [
             align(first, stream, [args.dumps[0], path]) for stream, path in zip(streams, args.dumps)
@@ -100,17 +125,20 @@ def main() -> None:
         names = read_names(args.names, fused.shape[1])
     except (ValueError, OSError) as error:
         refuse(str(error))
-    for stream, path in zip(streams, args.dumps):
-        if stream.were_logits:
-            print(f'{path} holds logits; their softmax is taken.')
+    held = ['logits' if stream.were_logits else 'probabilities' for stream in streams]
+    for path, kind in zip(args.dumps, held):
+        print(f'{path} holds {kind}' + ('; their softmax is taken.' if kind == 'logits' else '.'))
     figures = {str(p): classification_figures(s, first.labels) for p, s in zip(args.dumps, scores)}
     total = classification_figures(fused, first.labels)
-    args.out_dir.mkdir(parents=True, exist_ok=True)
+    require_writable(str(args.out_dir), 'folder of the results', '--out-dir')
     content = dict(
         num_samples=len(first.names),
         weights=args.weights or [1.0] * len(streams),
-        streams={path: figure.summary() for path, figure in figures.items()},
-        fusion=total.summary(),
+        streams={
+            path: dict(figure.summary(), scores=kind, per_class=per_class_list(figure))
+            for (path, figure), kind in zip(figures.items(), held)
+        },
+        fusion=dict(total.summary(), per_class=per_class_list(total)),
     )
     (args.out_dir / 'fused.json').write_text(json.dumps(content, indent=2) + '\n')
     per_class = [

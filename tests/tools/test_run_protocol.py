@@ -1,0 +1,185 @@
+"""run_protocol.py from an MV-DeepRank checkpoint to fused results, interrupted and resumed."""
+
+import importlib.util
+import json
+import os
+import pickle
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import deeprank_plugin  # noqa: F401  lets torch.load open MMEngine's checkpoints
+
+ROOT = Path(__file__).resolve().parents[2]
+(SEMI,) = (ROOT / 'configs/semi').glob('stgcn-w16_deeprank-pretrained-10p_*_toy-xsub-*.py')
+(KNN,) = (ROOT / 'configs/knn').glob('stgcn-w16_*_toy-xsub-*.py')
+(PRETRAIN,) = (ROOT / 'configs/mv_deeprank').glob('mv-deeprank_stgcn-w16_*_toy-xsub-*.py')
+
+
+def call(tool, *arguments):
+    environment = dict(os.environ, OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT))
+    command = [sys.executable, str(ROOT / 'tools' / tool), *map(str, arguments)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def run(tool, *arguments):
+    result = call(tool, *arguments)
+    assert result.returncode == 0, result.stdout[-1000:] + result.stderr[-3000:]
+    return result.stdout
+
+
+def options(folder, *parts):
+    found = ['model.backbone.base_channels=4']
+    for part in parts:
+        found += [
+            f'{part}_dataloader.dataset.ann_file={folder / "toy.pkl"}',
+            f'{part}_dataloader.num_workers=0',
+            f'{part}_dataloader.persistent_workers=False',
+        ]
+    return found
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """Random walks in 12 classes, and three encoders pretrained for one epoch."""
+    folder = tmp_path_factory.mktemp('protocol')
+    rng = np.random.default_rng(0)
+    annotations = [
+        dict(
+            frame_dir=f's{index:02d}',
+            label=index % 12,
+            total_frames=20,
+            keypoint=rng.normal(size=(1, 20, 25, 3)).cumsum(axis=1).astype(np.float32),
+        )
+        for index in range(60)
+    ]
+    names = [annotation['frame_dir'] for annotation in annotations]
+    content = dict(split=dict(xsub_train=names[:48], xsub_val=names[48:]), annotations=annotations)
+    (folder / 'toy.pkl').write_bytes(pickle.dumps(content))
+    run(
+        *('train.py', PRETRAIN, '--work-dir', folder / 'mv', '--seed', '0', '--cfg-options'),
+        *(*options(folder, 'train', 'val', 'test'), 'train_dataloader.batch_size=12'),
+        *('model.head.in_channels=16', 'default_hooks.relabel.interval=1'),
+        *('default_hooks.relabel.max_rounds=1', 'default_hooks.checkpoint.interval=1'),
+        *('train_dataloader.dataset.holdout.share=0.1', 'val_dataloader.dataset.holdout.share=0.1'),
+    )
+    return folder
+
+
+def protocol(folder, out, *more):
+    return [
+        *('run_protocol.py', SEMI, out, *more, '--cfg-options'),
+        *(*options(folder, 'train', 'val', 'test'), 'model.cls_head.in_channels=16'),
+        *('train_dataloader.batch_size=8', 'train_cfg.max_epochs=2', 'train_cfg.val_interval=2'),
+        'default_hooks.checkpoint.interval=1',
+    ]
+
+
+def test_streams_fusion_and_resume(folder):
+    out = folder / 'semi'
+    command = protocol(
+        *(folder, out, '--checkpoint', folder / 'mv', '--share', '0.5'),
+        *('--streams', 'joint', 'motion', '--seeds', '3'),
+    )
+    printed = run(*command)
+    assert 'batch 1 x 8 = 8' in printed and 'names 64' in printed
+    results = json.loads((out / 'results.json').read_text())['results']
+    assert set(results) == {'joint', 'motion', 'fused'}
+    # half of every class is labelled, and each stream began from its own encoder
+    names = (out / 'labels' / 'xsub_train_0.5_seed3.txt').read_text().split()
+    assert len(names) == 24
+    log = (out / 'motion' / 'seed_3' / 'train.log').read_text()
+    assert "under 'streams.motion.backbone.'" in log
+    # the fusion is the one of the dumped scores
+    hits = []
+    dumps = [
+        pickle.loads((out / stream / 'seed_3' / 'scores.pkl').read_bytes())
+        for stream in ('joint', 'motion')
+    ]
+    for first, second in zip(*dumps):
+        assert first['frame_dir'] == second['frame_dir']
+        total = first['pred_score'].double() + second['pred_score'].double()
+        hits.append(int(total.argmax()) == int(first['gt_label']))
+    assert results['fused']['seeds']['3']['acc/top1'] == pytest.approx(np.mean(hits))
+
+    # a run that was cut after its first epoch is finished, others are not touched
+    cut, kept = out / 'joint' / 'seed_3', out / 'motion' / 'seed_3'
+    (cut / 'result.json').unlink()
+    (cut / 'epoch_2.pth').unlink()
+    (cut / 'last_checkpoint').write_text(str(cut / 'epoch_1.pth'))
+    times = {path: path.stat().st_mtime for path in kept.rglob('*')}
+    run(*command)
+    assert json.loads((out / 'results.json').read_text())['results'] == results
+    assert 'resumed epoch: 1' in (cut / 'train.log').read_text()
+    assert {path: path.stat().st_mtime for path in kept.rglob('*')} == times
+
+    # other settings do not mix with these results
+    other = call(*command[:-1], 'default_hooks.checkpoint.interval=2')
+    assert other.returncode == 2
+    assert 'results with another' in other.stderr and 'name another folder' in other.stderr
+
+
+@pytest.fixture
+def tool(monkeypatch):
+    """The tool as a module."""
+    monkeypatch.syspath_prepend(ROOT / 'tools')
+    spec = importlib.util.spec_from_file_location('run_protocol', ROOT / 'tools/run_protocol.py')
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    return tool
+
+
+def test_table_of_means_and_sample_deviations(tool):
+    runs = {0: {'acc/top1': 0.5, 'acc/top5': 1.0}, 1: {'acc/top1': 0.7, 'acc/top5': 1.0}}
+    summary = tool.summarise(runs)
+    assert summary['acc/top1']['mean'] == pytest.approx(0.6)
+    assert summary['acc/top1']['std'] == pytest.approx(0.2 / 2**0.5)
+    single = dict(seeds={0: runs[0]}, summary=tool.summarise({0: runs[0]}))
+    table = tool.draw_table(dict(joint=dict(seeds=runs, summary=summary), bone=single))
+    assert '| 60.0 ± 14.1 | 100.0 ± 0.0 | 50.0, 70.0' in table
+    assert '| bone   | 50.0        | 100.0       | 50.0' in table
+
+
+def test_knn_of_a_published_stream_and_from_scratch(folder):
+    run('publish_encoder.py', folder / 'mv' / 'epoch_1.pth', folder / 'encoder.pth')
+    (published,) = folder.glob('encoder_joint-*.pth')
+    printed = run(
+        *('run_protocol.py', KNN, folder / 'knn', '--checkpoint', published),
+        *('--cfg-options', *options(folder, 'test')),
+    )
+    assert '| joint' in printed and 'knn/top1' in printed
+    printed = run(*protocol(folder, folder / 'scratch', '--checkpoint', 'none', '--share', '1'))
+    log = (folder / 'scratch' / 'joint' / 'seed_0' / 'train.log').read_text()
+    assert 'loaded the weights under' not in log
+    assert 'top-1' in printed
+
+
+@pytest.mark.parametrize(
+    'more, message',
+    [
+        (['--checkpoint', 'nowhere.pth'], 'does not exist'),
+        (['--checkpoint', 'bone=a.pth', '--streams', 'joint'], 'one for each as joint=FILE'),
+        (['--checkpoint', 'none', '--share', '1.5'], 'not a share'),
+        (['--checkpoint', 'none', '--weights', '1', '2'], 'give one for each'),
+        (['--checkpoint', 'FOREIGN'], 'holds the encoder of bone'),
+    ],
+)
+def test_refusals(tool, monkeypatch, capsys, tmp_path, more, message):
+    if 'FOREIGN' in more:
+        config = "model = dict(type='DeepRank', data_preprocessor="
+        config += "dict(type='SkeletonPreprocessor', modality='bone'))"
+        content = dict(state_dict={'backbone.w': torch.ones(1)}, meta=dict(cfg=config))
+        torch.save(content, tmp_path / 'bone.pth')
+        more = ['--checkpoint', str(tmp_path / 'bone.pth')]
+    monkeypatch.setattr(sys, 'argv', ['run_protocol.py', str(SEMI), str(tmp_path / 'out'), *more])
+    with pytest.raises(SystemExit) as ended:
+        tool.main()
+    assert ended.value.code == 2
+    (sentence,) = capsys.readouterr().err.strip().splitlines()
+    assert re.search(message, sentence)
+    assert not (tmp_path / 'out').exists()

@@ -1,0 +1,350 @@
+#!/usr/bin/env python
+"""Run a downstream protocol: all streams and seeds of a config, one JSON file and one table.
+
+Each run is one call of tools/train.py (of tools/dist_train.sh with --gpus) and one of
+tools/test.py. What is done is not done again: the same command goes on where it was interrupted.
+
+Example:
+    # finetuning with 10 % of the labels, five seeds, joint encoder of a DeepRank run
+    python tools/run_protocol.py configs/semi/<config>.py work_dirs/protocols/semi \\
+        --checkpoint work_dirs/<pretraining> --share 0.1 --seeds 0 1 2 3 4
+    # three streams of one MV-DeepRank run, and their fusion
+    python tools/run_protocol.py configs/finetune/<config>.py work_dirs/protocols/3s \\
+        --checkpoint work_dirs/<mv-deeprank> --streams joint bone motion
+    # three DeepRank runs; from scratch
+    ... --streams joint bone --checkpoint joint=work_dirs/<a> bone=work_dirs/<b>
+    ... --checkpoint none
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import os.path as osp
+import subprocess
+import sys
+from pathlib import Path
+from typing import Dict, List, Optional, Sequence
+
+TOOLS = Path(__file__).resolve().parent
+sys.path.insert(0, str(TOOLS.parent))
+
+import numpy as np
+from command_line import refuse
+from mmengine.config import Config, DictAction
+from mmengine.runner.checkpoint import find_latest_checkpoint
+
+from deeprank_plugin.engine.initializers import strip_module
+from deeprank_plugin.engine.publishing import list_streams, read_checkpoint
+from deeprank_plugin.models.data_preprocessor import MODALITIES
+
+FIGURES = {'acc/top1': 'top-1', 'acc/top5': 'top-5', 'acc/mean1': 'mean class'}
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='config of finetuning, linear probe, k-NN or transfer')
+    parser.add_argument('out', type=Path, help='folder of the results; the same one resumes')
+    parser.add_argument(
+        '--checkpoint',
+        nargs='+',
+        required=True,
+        metavar='FILE',
+        help='pretrained checkpoint or work dir; one for each stream as joint=FILE; or none',
+    )
+    parser.add_argument('--streams', nargs='+', default=['joint'], choices=MODALITIES)
+    parser.add_argument('--seeds', nargs='+', type=int, default=[0])
+    parser.add_argument(
+        '--share', type=float, help='share of labelled samples; each seed draws its own list'
+    )
+    parser.add_argument('--gpus', type=int, default=1, help='processes of a run (%(default)s)')
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate by the actual over the base batch size, as train.py does',
+    )
+    parser.add_argument('--weights', nargs='+', type=float, help='of the streams in the fusion')
+    parser.add_argument(
+        '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='as for train.py'
+    )
+    return parser.parse_args()
+
+
+# ---------------------------------------------------------------------- what is to be run
+
+
+def read_options(options: Sequence[str]) -> Dict:
+    """``--cfg-options`` as a dict."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    return parser.parse_args(['--cfg-options', *options]).cfg_options if options else {}
+
+
+def find_checkpoints(args: argparse.Namespace) -> Dict[str, Optional[str]]:
+    """Checkpoint file of each stream, None for training from scratch."""
+    if args.checkpoint == ['none']:
+        return dict.fromkeys(args.streams)
+    pairs = [entry.partition('=') for entry in args.checkpoint]
+    named = {name: path for name, equals, path in pairs if equals and name in MODALITIES}
+    if not named and len(args.checkpoint) == 1:
+        named = dict.fromkeys(args.streams, args.checkpoint[0])
+    if set(named) != set(args.streams) or len(named) < len(set(args.streams)):
+        refuse(
+            f'--checkpoint {" ".join(args.checkpoint)} does not give one file for each of the '
+            f'streams {", ".join(args.streams)}: give one file for all of them, or one for each as '
+            f'{args.streams[0]}=FILE.'
+        )
+    found = {}
+    for stream, path in named.items():
+        file = find_latest_checkpoint(path) if osp.isdir(path) else path
+        if file is None or not osp.isfile(file):
+            refuse(f'checkpoint {path!r} of stream {stream} does not exist.')
+        found[stream] = file
+    return found
+
+
+def find_prefix(path: str, stream: str) -> str:
+    """What stands before the keys of a stream's encoder; refuse the encoder of another one."""
+    try:
+        checkpoint = read_checkpoint(path)
+        published = (checkpoint.get('meta') or {}).get('modality')
+        streams = [published] if published else list_streams(checkpoint)
+    except (ValueError, OSError) as error:
+        refuse(str(error))
+    if stream not in streams:
+        refuse(
+            f'checkpoint {path!r} holds the encoder of {", ".join(streams)} and is to be used for '
+            f'stream {stream}: name a checkpoint of that stream, or another --streams.'
+        )
+    prefix = f'streams.{stream}.backbone.'
+    keys = strip_module(checkpoint['state_dict'])
+    return prefix if any(key.startswith(prefix) for key in keys) else 'backbone.'
+
+
+def digest(path: str) -> str:
+    """SHA-256 of a file."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def describe(args: argparse.Namespace, cfg: Config, checkpoints: Dict) -> Dict:
+    """Everything that the results depend on, besides streams and seeds."""
+    return dict(
+        config=osp.basename(args.config),
+        config_sha256=hashlib.sha256(cfg.pretty_text.encode()).hexdigest(),
+        checkpoints={
+            stream: path and dict(file=osp.basename(path), sha256=digest(path))
+            for stream, path in checkpoints.items()
+        },
+        share=args.share,
+        gpus=args.gpus,
+        auto_scale_lr=args.auto_scale_lr,
+        cfg_options=sorted(args.cfg_options),
+    )
+
+
+def settle(folder: Path, settings: Dict) -> None:
+    """Write the settings of a stream down; refuse a folder that holds the results of others."""
+    path = folder / 'settings.json'
+    if path.is_file():
+        before = json.loads(path.read_text())
+        changed = [key for key in settings if before.get(key) != settings[key]]
+        if changed:
+            refuse(
+                f'{folder} holds results with another {changed[0]} ({before.get(changed[0])!r}, '
+                f'now {settings[changed[0]]!r}): name another folder, or remove this one.'
+            )
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(path, settings)
+
+
+def announce(args: argparse.Namespace, cfg: Config) -> None:
+    """Say what batch and learning rate the runs use, and what they were made for."""
+    if cfg.get('train_dataloader') is None:
+        return
+    batch = cfg.train_dataloader.batch_size * args.gpus
+    base = (cfg.get('auto_scale_lr') or {}).get('base_batch_size')
+    rate = cfg.optim_wrapper.optimizer.lr
+    if args.auto_scale_lr and base:
+        rate = rate * batch / base
+    text = (
+        f'batch {args.gpus} x {cfg.train_dataloader.batch_size} = {batch}, learning rate {rate:g}'
+    )
+    if base and batch != base:
+        text += f' (the config names {base} as the batch of its learning rate: '
+        text += 'scaled)' if args.auto_scale_lr else 'not scaled; --auto-scale-lr would)'
+    print(text)
+
+
+# ---------------------------------------------------------------------- the runs
+
+
+def call(command: List, log: Path) -> None:
+    """Run one tool with its output in a file; end with the output's last lines if it fails."""
+    with open(log, 'a') as file:
+        result = subprocess.run(list(map(str, command)), stdout=file, stderr=subprocess.STDOUT)
+    if result.returncode:
+        tail = log.read_text().strip().splitlines()[-5:]
+        refuse(f'{" ".join(map(str, command[:3]))} ... failed, see {log}:\n  ' + '\n  '.join(tail))
+
+
+def draw_labels(args: argparse.Namespace, cfg: Config, seed: int) -> Path:
+    """The list of labelled samples of a seed, by tools/data/make_subset.py."""
+    dataset = cfg.train_dataloader.dataset
+    path = args.out / 'labels' / f'{dataset.split}_{args.share:g}_seed{seed}.txt'
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tool = TOOLS / 'data' / 'make_subset.py'
+        command = [sys.executable, tool, dataset.ann_file, path, '--split', dataset.split]
+        call([*command, '--share', args.share, '--seed', seed], path.with_suffix('.log'))
+    return path
+
+
+def run_one(args, cfg: Config, stream: str, checkpoint, prefix, seed: int) -> Dict:
+    """Train (where the config trains) and test one stream with one seed."""
+    folder = args.out / stream / f'seed_{seed}'
+    done = folder / 'result.json'
+    if done.is_file():
+        return json.loads(done.read_text())
+    folder.mkdir(parents=True, exist_ok=True)
+    options = [*args.cfg_options, f'model.data_preprocessor.modality={stream}']
+    trained = checkpoint
+    if cfg.get('train_dataloader') is not None:
+        train_options = list(options)
+        if checkpoint is None:
+            train_options.append('model.backbone.init_cfg=None')
+        else:
+            train_options += [
+                'model.backbone.init_cfg.type=Pretrained',
+                f'model.backbone.init_cfg.checkpoint={checkpoint}',
+                f'model.backbone.init_cfg.prefix={prefix}',
+            ]
+        if args.share is not None:
+            labels = draw_labels(args, cfg, seed)
+            train_options.append(f'train_dataloader.dataset.labels={labels}')
+        if args.gpus > 1:
+            command = ['bash', TOOLS / 'dist_train.sh', args.config, args.gpus]
+        else:
+            command = [sys.executable, TOOLS / 'train.py', args.config]
+        command += ['--seed', seed, '--work-dir', folder, '--resume']
+        if args.auto_scale_lr:
+            command.append('--auto-scale-lr')
+        call([*command, '--cfg-options', *train_options], folder / 'train.log')
+        trained = find_latest_checkpoint(str(folder))
+        options.append('model.backbone.init_cfg=None')
+    command = [sys.executable, TOOLS / 'test.py', args.config, trained, '--work-dir']
+    command += [folder / 'test', '--dump', folder / 'scores.pkl']
+    call([*command, '--cfg-options', *options], folder / 'test.log')
+    latest = max((folder / 'test').glob('*/*.json'), key=lambda path: path.stat().st_mtime)
+    figures = json.loads(latest.read_text().splitlines()[-1])
+    figures = {k: v for k, v in figures.items() if '/' in k and isinstance(v, float)}
+    write_json(done, figures)
+    return figures
+
+
+def fuse(args: argparse.Namespace, seed: int) -> Dict:
+    """Figures of the streams' fused scores, by tools/analysis/fuse_scores.py."""
+    folder = args.out / 'fused' / f'seed_{seed}'
+    folder.mkdir(parents=True, exist_ok=True)
+    dumps = [args.out / stream / f'seed_{seed}' / 'scores.pkl' for stream in args.streams]
+    command = [sys.executable, TOOLS / 'analysis' / 'fuse_scores.py', *dumps, '--out-dir', folder]
+    if args.weights:
+        command += ['--weights', *args.weights]
+    call(command, folder / 'fuse.log')
+    fused = json.loads((folder / 'fused.json').read_text())['fusion']
+    return {'acc/top1': fused['top1'], 'acc/top5': fused['top5'], 'acc/mean1': fused['mean_class']}
+
+
+# ---------------------------------------------------------------------- the results
+
+
+def write_json(path: Path, content: Dict) -> None:
+    """Write whole or not at all."""
+    temporary = path.with_suffix('.tmp')
+    temporary.write_text(json.dumps(content, indent=2) + '\n')
+    os.replace(temporary, path)
+
+
+def summarise(runs: Dict[int, Dict]) -> Dict:
+    """Mean and sample standard deviation (None for a single seed) of each figure over the seeds."""
+    summary = {}
+    for key in next(iter(runs.values())):
+        values = [run[key] for run in runs.values()]
+        spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
+        summary[key] = dict(mean=float(np.mean(values)), std=spread)
+    return summary
+
+
+def draw_table(results: Dict[str, Dict]) -> str:
+    """A Markdown table: streams down, figures across, in percent."""
+    keys = [k for k in next(iter(results.values()))['summary'] if 'num_' not in k]
+    header = ['stream', *(FIGURES.get(key, key) for key in keys), 'seeds (top-1)']
+    rows = []
+    for stream, result in results.items():
+        cells = []
+        for key in keys:
+            figure = result['summary'].get(key)
+            text = '' if figure is None else f'{100 * figure["mean"]:.1f}'
+            if figure is not None and figure['std'] is not None:
+                text += f' ± {100 * figure["std"]:.1f}'
+            cells.append(text)
+        singles = ', '.join(f'{100 * run[keys[0]]:.1f}' for run in result['seeds'].values())
+        rows.append([stream, *cells, singles])
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+
+    def line(cells, fill=' '):
+        return (
+            '| ' + ' | '.join(cell.ljust(width, fill) for cell, width in zip(cells, widths)) + ' |'
+        )
+
+    return '\n'.join([line(header), line([''] * len(header), '-'), *map(line, rows)])
+
+
+def main() -> None:
+    """Settle what is to be run, run it, write it down."""
+    args = parse_args()
+    if not osp.isfile(args.config):
+        refuse(f'config file {args.config!r} does not exist.')
+    if args.share is not None and not 0 < args.share <= 1:
+        refuse(f'--share {args.share} is not a share of the samples: expected one in (0, 1].')
+    if args.weights and len(args.weights) != len(args.streams):
+        refuse(f'{len(args.weights)} --weights for {len(args.streams)} streams: give one for each.')
+    cfg = Config.fromfile(args.config)
+    cfg.merge_from_dict(read_options(args.cfg_options))
+    trains = cfg.get('train_dataloader') is not None
+    checkpoints = find_checkpoints(args)
+    if not trains and (None in checkpoints.values() or args.share is not None):
+        refuse(f'{args.config} trains nothing: it needs a --checkpoint to test, and no --share.')
+    prefixes = {s: path and find_prefix(path, s) for s, path in checkpoints.items()}
+    if not trains and any(prefix != 'backbone.' for prefix in prefixes.values()):
+        refuse(
+            f'{args.config} tests a checkpoint as it is: write the encoders of MV-DeepRank to '
+            'files with tools/publish_encoder.py first.'
+        )
+    settings = describe(args, cfg, checkpoints)
+    for stream in args.streams:
+        own = dict(settings, checkpoints=settings['checkpoints'][stream])
+        settle(args.out / stream, own)
+    announce(args, cfg)
+    results = {}
+    for stream in args.streams:
+        runs = {}
+        for seed in args.seeds:
+            runs[seed] = run_one(args, cfg, stream, checkpoints[stream], prefixes[stream], seed)
+            shown = ', '.join(f'{k} {v:.4f}' for k, v in runs[seed].items() if 'num_' not in k)
+            print(f'{stream}, seed {seed}: {shown}', flush=True)
+        results[stream] = dict(seeds=runs, summary=summarise(runs))
+    if len(args.streams) > 1 and 'test_evaluator' in cfg and trains:
+        runs = {seed: fuse(args, seed) for seed in args.seeds}
+        results['fused'] = dict(seeds=runs, summary=summarise(runs))
+    table = draw_table(results)
+    write_json(args.out / 'results.json', dict(settings=settings, results=results))
+    (args.out / 'results.md').write_text(table + '\n')
+    print(table)
+
+
+if __name__ == '__main__':
+    main()

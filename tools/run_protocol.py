@@ -184,8 +184,11 @@ def announce(args: argparse.Namespace, cfg: Config) -> None:
 
 def call(command: List, log: Path) -> None:
     """Run one tool with its output in a file; end with the output's last lines if it fails."""
+    environment = dict(os.environ, PYTHON=sys.executable)  # for dist_train.sh
     with open(log, 'a') as file:
-        result = subprocess.run(list(map(str, command)), stdout=file, stderr=subprocess.STDOUT)
+        result = subprocess.run(
+            list(map(str, command)), stdout=file, stderr=subprocess.STDOUT, env=environment
+        )
     if result.returncode:
         tail = log.read_text().strip().splitlines()[-5:]
         refuse(f'{" ".join(map(str, command[:3]))} ... failed, see {log}:\n  ' + '\n  '.join(tail))

@@ -62,3 +62,26 @@ def make_annotations(tmp_path):
         return str(path)
 
     return write
+
+
+@pytest.fixture(scope='session')
+def write_random_walks():
+    """A function that writes one-person random walks of 12 classes, named s00, s01, ..."""
+
+    def write(path, number, train):
+        """``train`` of ``number`` samples are split 'xsub_train', the others 'xsub_val'."""
+        rng = np.random.default_rng(0)
+        annotations = [
+            dict(
+                frame_dir=f's{index:02d}',
+                label=index % 12,
+                total_frames=20,
+                keypoint=rng.normal(size=(1, 20, 25, 3)).cumsum(axis=1).astype(np.float32),
+            )
+            for index in range(number)
+        ]
+        names = [annotation['frame_dir'] for annotation in annotations]
+        split = dict(xsub_train=names[:train], xsub_val=names[train:])
+        path.write_bytes(pickle.dumps(dict(split=split, annotations=annotations)))
+
+    return write

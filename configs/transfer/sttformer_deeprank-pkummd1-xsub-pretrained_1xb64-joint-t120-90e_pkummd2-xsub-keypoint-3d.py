@@ -1,16 +1,11 @@
-_base_ = [
-    '../_base_/models/recognizer_sttformer.py',
-    '../_base_/datasets/pkummd2_xsub.py',
-    '../_base_/schedules/finetune-sttformer_90e.py',
-]
+_base_ = (
+    '../finetune/sttformer_deeprank-pretrained_1xb64-joint-t120-90e_pkummd2-xsub-keypoint-3d.py'
+)
 
 model = dict(
     backbone=dict(
         init_cfg=dict(
-            type='Pretrained',
-            checkpoint='work_dirs/deeprank_sttformer_1xb64-joint-t120-150e_pkummd1-xsub-keypoint-3d',
-            prefix='backbone.',
+            checkpoint='work_dirs/deeprank_sttformer_1xb64-joint-t120-150e_pkummd1-xsub-keypoint-3d'
         )
-    ),
-    cls_head=dict(num_classes=41),
+    )
 )

@@ -45,22 +45,10 @@ def options(folder, *parts):
 
 
 @pytest.fixture(scope='module')
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, write_random_walks):
     """Random walks in 12 classes, and three encoders pretrained for one epoch."""
     folder = tmp_path_factory.mktemp('protocol')
-    rng = np.random.default_rng(0)
-    annotations = [
-        dict(
-            frame_dir=f's{index:02d}',
-            label=index % 12,
-            total_frames=20,
-            keypoint=rng.normal(size=(1, 20, 25, 3)).cumsum(axis=1).astype(np.float32),
-        )
-        for index in range(60)
-    ]
-    names = [annotation['frame_dir'] for annotation in annotations]
-    content = dict(split=dict(xsub_train=names[:48], xsub_val=names[48:]), annotations=annotations)
-    (folder / 'toy.pkl').write_bytes(pickle.dumps(content))
+    write_random_walks(folder / 'toy.pkl', 60, 48)
     run(
         *('train.py', PRETRAIN, '--work-dir', folder / 'mv', '--seed', '0', '--cfg-options'),
         *(*options(folder, 'train', 'val', 'test'), 'train_dataloader.batch_size=12'),

@@ -2,13 +2,11 @@
 
 import json
 import os
-import pickle
 import subprocess
 import sys
 from pathlib import Path
 
 import mmaction
-import numpy as np
 import pytest
 import torch
 
@@ -55,22 +53,10 @@ def figures(work_dir):
 
 
 @pytest.fixture(scope='module')
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, write_random_walks):
     """Annotations of 48 random walks, and a pretrained encoder made by MMAction2's train.py."""
     folder = tmp_path_factory.mktemp('whole')
-    rng = np.random.default_rng(0)
-    annotations = [
-        dict(
-            frame_dir=f's{index:02d}',
-            label=index % 12,
-            total_frames=20,
-            keypoint=rng.normal(size=(1, 20, 25, 3)).cumsum(axis=1).astype(np.float32),
-        )
-        for index in range(48)
-    ]
-    names = [annotation['frame_dir'] for annotation in annotations]
-    content = dict(split=dict(xsub_train=names[:36], xsub_val=names[36:]), annotations=annotations)
-    (folder / 'toy.pkl').write_bytes(pickle.dumps(content))
+    write_random_walks(folder / 'toy.pkl', 48, 36)
     (pretrain,) = (CONFIGS / 'deeprank').glob('deeprank_stgcn-w16_*-joint-*toy-xsub*.py')
     run(
         THEIRS / 'train.py',

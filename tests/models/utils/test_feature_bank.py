@@ -14,6 +14,16 @@ def test_reads_what_was_written_by_row():
     assert bank.read([2, 0], ['c', 'a']).tolist() == [[4, 5], [0, 1]]
 
 
+def test_several_encoders():
+    bank = FeatureBank(['a', 'b', 'c'])
+    features = torch.arange(18.0).view(3, 2, 3)
+    bank.write(features)
+    assert torch.equal(bank.read([2, 0], ['c', 'a']), features[[2, 0]])
+    features[1, 1, 2] = float('nan')
+    with pytest.raises(ValueError, match="'b'"):
+        bank.write(features)
+
+
 def test_state_dict_round_trip():
     bank = FeatureBank(['a', 'b'])
     bank.write(torch.randn(2, 4))

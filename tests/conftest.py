@@ -5,10 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from mmengine.registry import init_default_scope
 
 # Imported before any test asks MMAction2 for its models: the plugin closes the gaps of the toolbox.
 import deeprank_plugin  # noqa: F401
+
+torch.set_num_threads(1)  # for networks as small as those of the tests more threads only wait
 
 SHARED_DATA = Path(__file__).resolve().parents[1].parent / 'shared' / 'data'
 

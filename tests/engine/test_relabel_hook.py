@@ -193,13 +193,19 @@ def test_labels_change_between_rounds_and_only_there(tmp_path):
     assert not torch.allclose(banks[1], banks[2])
 
 
-@pytest.mark.parametrize('workers, streams', [(0, False), (2, False), (0, True), (2, True)])
+ROUNDS = dict(interval=3, max_rounds=2)
+PLATEAU = dict(monitor='rank/loss', patience=1, min_delta=10.0, max_rounds=3)
+
+
 @pytest.mark.parametrize(
-    'relabel, epoch',
+    'relabel, epoch, workers, streams',
     [
-        (dict(interval=3, max_rounds=2), 2),  # in the middle of a round
-        (dict(interval=3, max_rounds=2), 3),  # between a round and the next labels
-        (dict(monitor='rank/loss', patience=1, min_delta=10.0, max_rounds=3), 2),
+        (ROUNDS, 2, 0, False),  # in the middle of a round
+        (ROUNDS, 3, 0, False),  # between a round and the next labels
+        (PLATEAU, 2, 0, False),
+        (ROUNDS, 3, 2, False),
+        (ROUNDS, 2, 2, True),
+        (PLATEAU, 2, 0, True),
     ],
 )
 def test_resumed_equals_uninterrupted(tmp_path, relabel, epoch, workers, streams):

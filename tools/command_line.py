@@ -3,9 +3,10 @@
 import argparse
 import os
 import os.path as osp
+import pickle
 import sys
 import tempfile
-from typing import NoReturn
+from typing import Callable, NoReturn
 
 from mmaction.registry import RUNNERS
 from mmengine.config import Config, DictAction
@@ -117,6 +118,21 @@ def set_randomness(cfg: Config, args: argparse.Namespace) -> None:
     if args.deterministic:
         randomness['deterministic'] = True
     cfg.randomness = randomness
+
+
+def run_or_refuse(run: Callable[[], object]) -> None:
+    """Train or test; refuse a checkpoint that holds more than weights and plain values.
+
+    PyTorch stops such a file before it runs anything, with advice to switch its protection off.
+    """
+    try:
+        run()
+    except pickle.UnpicklingError as error:
+        cause = str(error.__context__ or error).splitlines()[0]
+        refuse(
+            f'a checkpoint was refused, and nothing in it was run ({cause}): expected a file of '
+            'weights and plain values as MMEngine saves it; name another, from a source you trust.'
+        )
 
 
 def build_runner(cfg: Config) -> Runner:

@@ -18,6 +18,7 @@ from command_line import (
     refuse,
     require_checkpoint,
     require_writable,
+    run_or_refuse,
 )
 
 
@@ -52,7 +53,7 @@ def main() -> None:
         add_dump(cfg, args.dump)
     cfg.load_from = args.checkpoint
     cfg.resume = False
-    build_runner(cfg).test()
+    run_or_refuse(build_runner(cfg).test)
 
 
 if __name__ == '__main__':

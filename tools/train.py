@@ -18,6 +18,7 @@ from command_line import (
     read_config,
     refuse,
     require_checkpoint,
+    run_or_refuse,
 )
 from mmengine.config import Config
 
@@ -113,7 +114,7 @@ def main() -> None:
     runner = build_runner(cfg)
     if notice is not None:
         runner.logger.info(notice)
-    runner.train()
+    run_or_refuse(runner.train)
 
 
 if __name__ == '__main__':

@@ -1,11 +1,14 @@
-"""Read annotation pickles without running code from them, and check what they hold."""
+"""Read annotation files without running code from them, and check what they hold."""
 
+import os
 import pickle
 from collections import Counter
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Union
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
+
+from .npz_annotations import MappedSequences, load_npz, require_same
 
 # What NumPy arrays, scalars and dtypes ask for when they are unpickled, by NumPy 1 and 2, and the
 # plain types that Python 2's and 3's pickles ask for by name. Whole names only: no module is
@@ -35,6 +38,14 @@ _ALLOWED = (
 LAYOUT_JOINTS = {'nturgb+d': 25, 'openpose': 18, 'coco': 17}
 
 
+class AnnotationFault(ValueError):
+    """A fault of one sample, with a word for its kind."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
 class SafeUnpickler(pickle.Unpickler):
     """Admits NumPy arrays and plain containers only."""
 
@@ -45,24 +56,34 @@ class SafeUnpickler(pickle.Unpickler):
 
 
 def load_annotations(path: Union[str, Path]) -> Any:
-    """Unpickle an annotation file; everything but NumPy arrays and plain containers is refused.
+    """Read an annotation file; everything but NumPy arrays and plain containers is refused.
 
     Args:
-        path (str): Path of the pickle.
+        path (str): Path of a pickle, or of an ``.npz`` (see ``npz_annotations.py``).
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no whole pickle, or asks for something else.
+        ValueError: If it is no whole file of its kind, or asks for something else.
+    """
+    return open_annotations(path)[0]
+
+
+def open_annotations(path: Union[str, Path]) -> Tuple[Any, Optional[MappedSequences]]:
+    """As :func:`load_annotations`, with the mapped coordinates of an ``.npz`` (None for a pickle).
+
+    Those have the order of the file's annotations.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(
-            f'annotation file {path} does not exist; expected an annotation pickle there: set '
-            'ann_file, or make one (tools/data/make_toy.py makes a toy)'
+            f'annotation file {path} does not exist; expected an annotation pickle or .npz there: '
+            'set ann_file, or make one (tools/data/make_toy.py makes a toy)'
         )
+    if path.suffix == '.npz':
+        return load_npz(path)
     try:
         with path.open('rb') as file:
-            return SafeUnpickler(file).load()
+            return SafeUnpickler(file).load(), None
     except OSError:
         raise
     except (EOFError, IndexError) as error:
@@ -77,6 +98,25 @@ def load_annotations(path: Union[str, Path]) -> Any:
             f'annotation file {path} {reason}; expected a pickle of dicts, lists, strings, numbers '
             "and NumPy arrays (MMAction2's PoseDataset format): save it as such"
         ) from error
+
+
+def write_pickle(content: Any, path: Union[str, Path]) -> None:
+    """Write annotations as a pickle, and compare what comes back; whole or nothing.
+
+    Raises:
+        ValueError: If something would not come back as it was.
+        OSError: If the file cannot be written.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + '.part')
+    try:
+        with temporary.open('wb') as file:
+            pickle.dump(content, file, protocol=4)
+        require_same(content, load_annotations(temporary))
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def split_annotations(
@@ -172,43 +212,88 @@ def check_annotations(
     Raises:
         ValueError: At the first fault, naming file and sample.
     """
+    for _, fault in find_faults(annotations, path, num_classes, layout):
+        raise fault
+
+
+def find_faults(
+    annotations: Sequence[Dict],
+    path: str,
+    num_classes: Optional[int] = None,
+    layout: Optional[Union[str, Dict]] = None,
+) -> Iterator[Tuple[int, AnnotationFault]]:
+    """All faults of all samples, as :func:`check_annotations` would raise the first of them.
+
+    Yields:
+        tuple[int, AnnotationFault]: Index of the sample and what is wrong with it.
+
+    Raises:
+        ValueError: If a sample has no name, or the layout is not known.
+    """
     joints = None
     for row, annotation in enumerate(annotations):
         where = f'sample {sample_name(annotation, path, row)!r} of {path}'
         missing = {'label', 'keypoint', 'total_frames'} - set(annotation)
         if missing:
-            raise ValueError(
-                f'{where} lacks {sorted(missing)}; expected frame_dir, label, total_frames and '
-                'keypoint'
+            yield (
+                row,
+                AnnotationFault(
+                    'missing key',
+                    f'{where} lacks {sorted(missing)}; expected frame_dir, label, total_frames and '
+                    'keypoint',
+                ),
             )
-        keypoint = annotation['keypoint']
-        check_keypoint(keypoint, where, layout, 'keypoint_score' in annotation)
-        if 'keypoint_score' in annotation:
-            check_score(annotation['keypoint_score'], keypoint.shape[:3], where)
-        if joints is None:
-            joints = keypoint.shape[2:]
-        elif keypoint.shape[2:] != joints:
-            raise ValueError(
-                f'{where} has (V, C) = {keypoint.shape[2:]} and the samples before it {joints}; '
-                'expected the same layout in the whole file'
-            )
-        if annotation['total_frames'] != keypoint.shape[1]:
-            raise ValueError(
-                f'{where} says total_frames={annotation["total_frames"]} and holds '
-                f'{keypoint.shape[1]} frames; expected the same number: correct the annotation'
-            )
-        check_label(annotation['label'], where, num_classes)
+        if 'keypoint' in annotation:
+            keypoint = annotation['keypoint']
+            try:
+                check_keypoint(keypoint, where, layout, 'keypoint_score' in annotation)
+            except AnnotationFault as fault:
+                yield row, fault
+            if 'keypoint_score' in annotation:
+                try:
+                    shape = getattr(keypoint, 'shape', ())[:3]
+                    check_score(annotation['keypoint_score'], shape, where)
+                except AnnotationFault as fault:
+                    yield row, fault
+            if getattr(keypoint, 'ndim', 0) == 4:
+                joints = keypoint.shape[2:] if joints is None else joints
+                yield from ((row, f) for f in find_misfits(annotation, joints, where))
+        if 'label' in annotation:
+            try:
+                check_label(annotation['label'], where, num_classes)
+            except AnnotationFault as fault:
+                yield row, fault
+
+
+def find_misfits(annotation: Dict, joints: Tuple, where: str) -> Iterator[AnnotationFault]:
+    """Faults of a sample whose shape fits neither the samples before it nor its own length."""
+    keypoint = annotation['keypoint']
+    if keypoint.shape[2:] != joints:
+        yield AnnotationFault(
+            'mixed layouts',
+            f'{where} has (V, C) = {keypoint.shape[2:]} and the samples before it {joints}; '
+            'expected the same layout in the whole file',
+        )
+    if 'total_frames' in annotation and annotation['total_frames'] != keypoint.shape[1]:
+        yield AnnotationFault(
+            'total_frames',
+            f'{where} says total_frames={annotation["total_frames"]} and holds '
+            f'{keypoint.shape[1]} frames; expected the same number: correct the annotation',
+        )
 
 
 def check_label(label: Any, where: str, num_classes: Optional[int]) -> None:
     """Raise unless a label is a whole number within its range."""
     if isinstance(label, bool) or not isinstance(label, (int, np.integer)):
-        raise ValueError(f'{where} has label {label!r}; expected a whole number from 0')
+        raise AnnotationFault(
+            'label', f'{where} has label {label!r}; expected a whole number from 0'
+        )
     if label < 0 or (num_classes is not None and label >= num_classes):
         upper = 'from 0' if num_classes is None else f'from 0 to {num_classes - 1}'
-        raise ValueError(
+        raise AnnotationFault(
+            'label',
             f'{where} has label {label}; expected {upper}: correct the label, or set num_classes '
-            'of the data set and of the head'
+            'of the data set and of the head',
         )
 
 
@@ -218,30 +303,35 @@ def check_keypoint(
     """Raise unless coordinates have a shape, type and values that can be used."""
     if not isinstance(keypoint, np.ndarray) or keypoint.dtype.kind not in 'fiu':
         kind = getattr(keypoint, 'dtype', type(keypoint).__name__)
-        raise ValueError(
-            f'{where} has a keypoint of type {kind}; expected a NumPy array of numbers'
+        raise AnnotationFault(
+            'keypoint type',
+            f'{where} has a keypoint of type {kind}; expected a NumPy array of numbers',
         )
     if keypoint.ndim != 4 or keypoint.shape[3] not in (2, 3):
-        raise ValueError(
+        raise AnnotationFault(
+            'keypoint shape',
             f'{where} has keypoint of shape {keypoint.shape}; expected (M, T, V, C), bodies x '
-            'frames x joints x 2 or 3 coordinates'
+            'frames x joints x 2 or 3 coordinates',
         )
     if 0 in keypoint.shape:
-        raise ValueError(
+        raise AnnotationFault(
+            'keypoint shape',
             f'{where} has keypoint of shape {keypoint.shape}; expected at least one body and one '
-            'frame: remove the sample'
+            'frame: remove the sample',
         )
     if layout is not None:
         check_layout(keypoint, where, layout, has_score)
     if not np.isfinite(keypoint).all():
         broken = np.argwhere(~np.isfinite(keypoint))[0].tolist()
-        raise ValueError(
+        raise AnnotationFault(
+            'NaN or infinite',
             f'{where} has NaN or infinite coordinates, the first at (body, frame, joint, '
-            f'coordinate) = {broken}; expected finite numbers: repair or remove the sample'
+            f'coordinate) = {broken}; expected finite numbers: repair or remove the sample',
         )
     if not keypoint.any():
-        raise ValueError(
-            f'{where} is zero throughout; expected at least one joint in one frame: remove it'
+        raise AnnotationFault(
+            'zero throughout',
+            f'{where} is zero throughout; expected at least one joint in one frame: remove it',
         )
 
 
@@ -249,14 +339,16 @@ def check_score(score: Any, shape: Sequence[int], where: str) -> None:
     """Raise unless there is one finite number a joint."""
     found = getattr(score, 'shape', type(score).__name__)
     if not isinstance(score, np.ndarray) or score.dtype.kind not in 'fiu' or found != shape:
-        raise ValueError(
+        raise AnnotationFault(
+            'keypoint_score',
             f'{where} has keypoint_score of shape {found}; expected a NumPy array of numbers of '
-            f"shape (M, T, V) = {shape}, as the sample's keypoint has it"
+            f"shape (M, T, V) = {shape}, as the sample's keypoint has it",
         )
     if not np.isfinite(score).all():
-        raise ValueError(
+        raise AnnotationFault(
+            'keypoint_score',
             f'{where} has NaN or infinite keypoint_score; expected finite numbers: repair or '
-            'remove the sample'
+            'remove the sample',
         )
 
 
@@ -277,18 +369,22 @@ def check_layout(
     else:
         joints = layout['num_joints']
     if keypoint.shape[2] != joints:
-        raise ValueError(
+        raise AnnotationFault(
+            'layout',
             f'{where} has {keypoint.shape[2]} joints and layout {layout!r} has {joints}; expected '
             'the same: set layout of the data set and of the data preprocessor, and '
-            "graph_cfg.layout of the backbone, to the data's (nturgb+d: 25, openpose: 18, coco: 17)"
+            "graph_cfg.layout of the backbone, to the data's (nturgb+d: 25, openpose: 18, "
+            'coco: 17)',
         )
     if layout == 'nturgb+d' and keypoint.shape[3] != 3:
-        raise ValueError(
+        raise AnnotationFault(
+            'layout',
             f"{where} is 2D and layout 'nturgb+d' is 3D; expected x, y and z: use a 2D layout "
-            "('coco', 'openpose') here and in the backbone's graph_cfg, or 3D data"
+            "('coco', 'openpose') here and in the backbone's graph_cfg, or 3D data",
         )
     if layout in ('coco', 'openpose') and keypoint.shape[3] == 2 and not has_score:
-        raise ValueError(
+        raise AnnotationFault(
+            'layout',
             f'{where} has two coordinates a joint and no keypoint_score; layout {layout!r} expects '
-            'keypoint_score beside them, or x, y and score as three channels'
+            'keypoint_score beside them, or x, y and score as three channels',
         )

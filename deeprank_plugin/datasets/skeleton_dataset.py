@@ -1,4 +1,4 @@
-"""Skeleton sequences from MMAction2's annotation pickles, checked."""
+"""Skeleton sequences from MMAction2's annotation pickles, or from ``.npz``, checked."""
 
 import os
 import pickle
@@ -11,7 +11,8 @@ import torch
 from mmaction.datasets import PoseDataset
 from mmaction.registry import DATASETS
 
-from .annotations import check_annotations, load_annotations, sample_name, split_annotations
+from .annotations import check_annotations, open_annotations, sample_name, split_annotations
+from .npz_annotations import MappedSequences
 
 PARTS = ('train', 'holdout')
 
@@ -25,7 +26,9 @@ class SkeletonDataset(PoseDataset):
     ``range(num_split_samples)``.
 
     Args:
-        ann_file (str): Annotation pickle. It is read without running code from it.
+        ann_file (str): Annotation pickle, read without running code from it, or an ``.npz`` that
+            ``tools/data/convert_annotations.py`` made of one: its coordinates are mapped, and
+            shared by all workers and processes of a machine.
         pipeline (list): Transforms.
         split (str or list[str], optional): Name or names of splits. Each sample carries the name
             of its own as ``split``. Defaults to None: all samples.
@@ -39,7 +42,7 @@ class SkeletonDataset(PoseDataset):
         num_classes (int, optional): Labels must be below it. Defaults to None.
         sample_offset (int): Added to ``sample_idx``; ``RelabelHook`` sets it where data sets are
             concatenated. Defaults to 0.
-        **kwargs: As for ``PoseDataset``; ``data_prefix`` has no use here, the annotation pickle
+        **kwargs: As for ``PoseDataset``; ``data_prefix`` has no use here, the annotation file
             holds everything.
 
     Raises:
@@ -69,6 +72,7 @@ class SkeletonDataset(PoseDataset):
         self.layout = layout
         self.sample_offset = sample_offset
         self.sample_names: List[str] = []
+        self.sequences: Optional[MappedSequences] = None  # of an .npz
         # seed, epoch, rank; in shared memory, because workers that persist hold a copy of the rest
         self._epoch = torch.full((3,), -1, dtype=torch.int64).share_memory_()
         self._seeded = None
@@ -82,18 +86,26 @@ class SkeletonDataset(PoseDataset):
     def load_data_list(self) -> List[Dict]:
         """Read, check and select."""
         path = self.ann_file
-        infos = split_annotations(load_annotations(path), path, self.split)
+        content, self.sequences = open_annotations(path)
+        infos = split_annotations(content, path, self.split)
         if not infos:
             raise ValueError(f'annotation file {path} holds no sample; expected at least one')
         check_annotations(infos, path, self.num_classes, self.layout)
         infos = [dict(info, frame_dir=sample_name(info, path, 0)) for info in infos]
+        if self.sequences is not None:
+            stored = content if isinstance(content, list) else content['annotations']
+            rows = {sample_name(info, path, 0): row for row, info in enumerate(stored)}
+            for info in infos:
+                for key in self.sequences.places:  # not to be copied into each process
+                    del info[key]
+                info['stored'] = rows[info['frame_dir']]
         if self.labels is not None:
             chosen = read_names(self.labels, [info['frame_dir'] for info in infos], path)
             infos = [info for info in infos if info['frame_dir'] in chosen]
         self.sample_names = [info['frame_dir'] for info in infos]
         for row, info in enumerate(infos):
             info['row'] = row
-            if info['keypoint'].dtype.itemsize > 4:
+            if self.sequences is None and info['keypoint'].dtype.itemsize > 4:
                 info['keypoint'] = info['keypoint'].astype(np.float32)
         if self.holdout is not None:
             held = draw_holdout(self.sample_names, self.holdout['share'], self.holdout['seed'])
@@ -120,6 +132,8 @@ class SkeletonDataset(PoseDataset):
         """Annotation of one sample, with coordinates in float32."""
         info = super().get_data_info(idx)
         info['sample_idx'] = info.pop('row') + self.sample_offset
+        if self.sequences is not None:
+            info.update(self.sequences.read(info.pop('stored')))
         info['keypoint'] = info['keypoint'].astype(np.float32, copy=False)
         return info
 

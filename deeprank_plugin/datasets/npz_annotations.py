@@ -1,0 +1,463 @@
+"""Annotations in an ``.npz`` file: no pickle, and coordinates that processes share.
+
+The file is an uncompressed zip of NumPy arrays, N samples, R rows (one body in one frame) in all:
+
+=================== =========== =================================================================
+member              shape       content
+=================== =========== =================================================================
+``format``          ()          JSON text: the version, and which values are no plain numbers or
+                                texts but a tuple, list, NumPy scalar or array
+``keypoint``        (R, V, C)   coordinates of all samples, one after another, body by body
+``keypoint_score``  (R, V)      of 2D data, optional
+``bodies``          (N,)        bodies M of each sample
+``frames``          (N,)        frames T of each sample; R is the sum of M * T
+``sample/<key>``    (N, ...)    one for each key of the annotations: ``sample/frame_dir`` (texts),
+                                ``sample/label``, ``sample/total_frames``, ``sample/subject`` ...
+``split_names``     (S,)        names of the splits; the three of the splits may be absent
+``split_sizes``     (S,)        number of samples of each
+``split_samples``   (sum,)      indices of the samples, split after split
+``file/<key>``      (1, ...)    one for each other key beside ``split`` and ``annotations``
+=================== =========== =================================================================
+
+``keypoint`` and ``keypoint_score`` are not read but mapped from the place in the zip where they lie
+uncompressed, so that all processes of a machine share one copy, the file's own pages.
+"""
+
+import errno
+import json
+import os
+import struct
+import zipfile
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Sequence, Tuple, Union
+
+import numpy as np
+
+VERSION = 1
+MAPPED = ('keypoint', 'keypoint_score')
+REQUIRED = ('format', 'keypoint', 'bodies', 'frames')
+SPLITS = ('split_names', 'split_sizes', 'split_samples')
+KINDS = ('plain', 'tuple', 'list', 'numpy', 'array')
+NUMBERS_AND_TEXTS = 'biufU'
+REMEDY = 'expected what tools/data/convert_annotations.py writes: make the file again with it'
+
+
+class Place(NamedTuple):
+    """Where an array lies in a file: offset in bytes, type and shape."""
+
+    offset: int
+    dtype: np.dtype
+    shape: Tuple[int, ...]
+
+
+class MappedSequences:
+    """Coordinates of an ``.npz`` file, sample by sample, through memory maps.
+
+    A copy of it, or what a spawned worker unpickles, takes along where the arrays lie and maps the
+    file again on first use; it never takes the coordinates along.
+
+    Args:
+        path (str): The file.
+        places (dict): Name ('keypoint', 'keypoint_score') to :class:`Place`.
+        bodies (np.ndarray): Bodies of each sample. Shape (N,).
+        frames (np.ndarray): Frames of each sample. Shape (N,).
+    """
+
+    def __init__(
+        self, path: str, places: Dict[str, Place], bodies: np.ndarray, frames: np.ndarray
+    ) -> None:
+        self.path = os.path.abspath(path)
+        self.places = places
+        self.bodies, self.frames = bodies, frames
+        self.starts = np.cumsum(bodies * frames) - bodies * frames
+        self._state = self._stat()
+        self._maps: Dict[str, np.ndarray] = {}
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def __getstate__(self) -> Dict:
+        return dict(self.__dict__, _maps={})
+
+    def _stat(self) -> Tuple[int, int]:
+        status = os.stat(self.path)
+        return status.st_size, status.st_mtime_ns
+
+    def _map(self) -> None:
+        if self._stat() != self._state:
+            raise ValueError(
+                f'annotation file {self.path} has changed since it was read; expected it to stay '
+                'as it is while a program uses it: start the program again'
+            )
+        for name, (offset, dtype, shape) in self.places.items():
+            array = np.memmap(self.path, dtype=dtype, mode='r', offset=offset, shape=shape)
+            self._maps[name] = array.view(np.ndarray)
+
+    def view(self, index: int) -> Dict[str, np.ndarray]:
+        """Read-only ``keypoint`` (M, T, V, C) and, if there, ``keypoint_score`` (M, T, V)."""
+        if not self._maps:
+            self._map()
+        start, bodies, frames = self.starts[index], self.bodies[index], self.frames[index]
+        rows = slice(start, start + bodies * frames)
+        return {
+            name: array[rows].reshape(bodies, frames, *array.shape[1:])
+            for name, array in self._maps.items()
+        }
+
+    def read(self, index: int) -> Dict[str, np.ndarray]:
+        """As :meth:`view`, copied: what a transform may change."""
+        return {name: array.copy() for name, array in self.view(index).items()}
+
+
+def load_npz(path: Union[str, Path]) -> Tuple[Any, MappedSequences]:
+    """Open an annotation file; arrays of Python objects are refused, nothing is unpickled.
+
+    Args:
+        path (str): Path of the ``.npz``.
+
+    Returns:
+        tuple: The same dict (or list) as from a pickle, whose coordinates are read-only views of
+        the mapped file, and the :class:`MappedSequences` behind them, in the same order.
+
+    Raises:
+        ValueError: If the file is damaged or not in this format.
+    """
+    try:
+        arrays, places = read_members(path)
+        sequences = map_sequences(path, arrays, places)
+        return to_content(arrays, sequences), sequences
+    except (OSError, zipfile.BadZipFile) as error:
+        # what the zip says leads to a place before the file's start: damage, not the disk
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise
+        raise ValueError(
+            f'annotation file {path} ends too early or is damaged ({error}); {REMEDY}, or copy it '
+            'again'
+        ) from error
+    except Exception as error:  # damaged bytes make zipfile and NumPy raise nearly anything
+        cause = str(error).replace('\n', ' ') or type(error).__name__
+        raise ValueError(f'annotation file {path} is refused: {cause}; {REMEDY}') from error
+
+
+def read_members(path: Union[str, Path]) -> Tuple[Dict[str, np.ndarray], Dict[str, Place]]:
+    """Read the small arrays of an ``.npz``, and find where those lie that are mapped.
+
+    Raises:
+        ValueError: If a member is no plain, uncompressed array that lies within the file.
+        zipfile.BadZipFile: If the zip is damaged.
+    """
+    arrays, places = {}, {}
+    with open(path, 'rb') as file, zipfile.ZipFile(file) as archive:
+        for info in archive.infolist():
+            name = info.filename[: -len('.npy')]
+            if not info.filename.endswith('.npy') or name in arrays or name in places:
+                raise ValueError(f'its member {info.filename!r} is no array, or is there twice')
+            if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
+                raise ValueError(
+                    f'its array {name!r} is compressed or encrypted, and cannot be mapped'
+                )
+            with archive.open(info) as member:
+                shape, fortran, dtype = read_header(member)
+                start = member.tell()
+            if dtype.hasobject:
+                raise ValueError(
+                    f'its array {name!r} holds Python objects, which only a pickle could bring back'
+                )
+            if dtype.kind not in NUMBERS_AND_TEXTS:
+                raise ValueError(f'its array {name!r} is of type {dtype}, no numbers or texts')
+            size = dtype.itemsize
+            for length in shape:  # Python's integers: a header that lies must not overflow
+                size *= length
+            if start + size != info.file_size or info.file_size != info.compress_size:
+                raise ValueError(
+                    f'its array {name!r} says {dtype} {shape}, {size} bytes, and has '
+                    f'{info.file_size - start}'
+                )
+            if name not in MAPPED:
+                with archive.open(info) as member:
+                    arrays[name] = np.lib.format.read_array(member, allow_pickle=False)
+                continue
+            if fortran and len(shape) > 1:
+                raise ValueError(f'its array {name!r} is in Fortran order; expected C order')
+            file.seek(info.header_offset + 26)
+            lengths = struct.unpack('<HH', file.read(4))  # of the name and of what follows it
+            offset = info.header_offset + 30 + sum(lengths) + start
+            if offset + size > os.fstat(file.fileno()).st_size:
+                raise ValueError(f'its array {name!r} reaches beyond the end of the file')
+            places[name] = Place(offset, dtype, shape)
+    return arrays, places
+
+
+def read_header(member) -> Tuple[Tuple[int, ...], bool, np.dtype]:
+    """Shape, order and type from the head of an ``.npy``."""
+    version = np.lib.format.read_magic(member)
+    if version == (1, 0):
+        return np.lib.format.read_array_header_1_0(member)
+    if version == (2, 0):
+        return np.lib.format.read_array_header_2_0(member)
+    raise ValueError(f'it holds an array in version {version} of the .npy format')
+
+
+def map_sequences(
+    path: Union[str, Path], arrays: Dict[str, np.ndarray], places: Dict[str, Place]
+) -> MappedSequences:
+    """Check members and index arrays against each other, and map the coordinates.
+
+    Raises:
+        ValueError: If a member is missing, unknown, or does not fit the others.
+    """
+    found = {*arrays, *places}
+    missing = sorted({*REQUIRED} - found)
+    if missing:
+        raise ValueError(f'it lacks the arrays {missing} and has {sorted(found)}')
+    known = {*REQUIRED, *MAPPED, *SPLITS}
+    unknown = sorted(n for n in found - known if not n.startswith(('sample/', 'file/')))
+    if unknown:
+        raise ValueError(f'its arrays {unknown} are not known')
+    if 0 < len(found & {*SPLITS}) < len(SPLITS):
+        raise ValueError(f'it lacks the arrays {sorted({*SPLITS} - found)} of the splits')
+    number = arrays['bodies'].shape[0] if arrays['bodies'].ndim else 0
+    keypoint = places['keypoint'].shape
+    if len(keypoint) != 3:
+        raise ValueError(f"its 'keypoint' has the shape {keypoint}; expected (R, V, C)")
+    for name in ('bodies', 'frames'):
+        array = arrays[name]
+        if array.shape != (number,) or array.dtype.kind not in 'iu' or number == 0:
+            raise ValueError(
+                f'its {name!r} is {array.dtype} of shape {array.shape}; expected as many whole '
+                "numbers as 'bodies' has, at least one"
+            )
+    counts = [arrays['bodies'].tolist(), arrays['frames'].tolist()]
+    if min(map(min, counts)) < 0:
+        raise ValueError("its 'bodies' or 'frames' has negative numbers")
+    rows = sum(bodies * frames for bodies, frames in zip(*counts))
+    if rows != keypoint[0] or rows == 0:
+        raise ValueError(
+            f"its 'bodies' and 'frames' ask for {rows} rows of 'keypoint', which has {keypoint[0]}"
+        )
+    if 'keypoint_score' in places and places['keypoint_score'].shape != keypoint[:2]:
+        raise ValueError(
+            f"its 'keypoint_score' has the shape {places['keypoint_score'].shape}; expected "
+            f'(R, V) = {keypoint[:2]}'
+        )
+    for name, array in arrays.items():
+        length = number if name.startswith('sample/') else 1 if name.startswith('file/') else None
+        if length is not None and array.shape[:1] != (length,):
+            raise ValueError(f'its {name!r} has the shape {array.shape}; expected {length} entries')
+    bodies, frames = (np.asarray(values, dtype=np.int64) for values in counts)
+    return MappedSequences(str(path), places, bodies, frames)
+
+
+def to_content(arrays: Dict[str, np.ndarray], sequences: MappedSequences) -> Any:
+    """What an annotation pickle would hold."""
+    kinds = read_format(arrays['format'])
+    annotations = [{} for _ in range(len(sequences))]
+    content: Dict[str, Any] = {}
+    for name, array in arrays.items():
+        part, _, key = name.partition('/')
+        if part == 'sample':
+            for annotation, value in zip(annotations, from_column(array, kinds, name)):
+                annotation[key] = value
+        elif part == 'file':
+            content[key] = from_column(array, kinds, name)[0]
+    for index, annotation in enumerate(annotations):
+        annotation.update(sequences.view(index))
+    if 'split_names' not in arrays:
+        return annotations
+    content['split'] = read_splits(
+        arrays, [a.get('frame_dir', a.get('filename')) for a in annotations]
+    )
+    content['annotations'] = annotations
+    return content
+
+
+def read_format(array: np.ndarray) -> Dict[str, str]:
+    """Kinds of values that are not plain, by member."""
+    text = str(array[()]) if array.ndim == 0 else ''
+    try:
+        found = json.loads(text)
+        version, kinds = found['version'], found['kinds']
+    except (ValueError, TypeError, KeyError):
+        raise ValueError(
+            f"its 'format' is {text[:80]!r}; expected JSON with version and kinds"
+        ) from None
+    if version != VERSION:
+        raise ValueError(f'it is of version {version!r} of the format; expected {VERSION}')
+    if not isinstance(kinds, dict) or not all(kind in KINDS for kind in kinds.values()):
+        raise ValueError(f"its 'format' names the kinds {kinds!r}; expected some of {KINDS}")
+    return kinds
+
+
+def read_splits(arrays: Dict[str, np.ndarray], names: Sequence[str]) -> Dict[str, List[str]]:
+    """Names of splits to names of samples."""
+    splits, sizes, samples = (arrays[name] for name in SPLITS)
+    whole = sizes.dtype.kind in 'iu' and samples.dtype.kind in 'iu'
+    if not whole or splits.ndim != 1 or sizes.shape != splits.shape or samples.ndim != 1:
+        raise ValueError(
+            f'its {SPLITS} have the shapes {splits.shape}, {sizes.shape} and {samples.shape}; '
+            'expected (S,), (S,) and (sum,), the last two whole numbers'
+        )
+    sizes, samples = sizes.tolist(), samples.tolist()
+    if min(sizes, default=0) < 0 or sum(sizes) != len(samples):
+        raise ValueError(f"its 'split_sizes' add up to {sum(sizes)}, not to {len(samples)}")
+    if samples and not 0 <= min(samples) <= max(samples) < len(names):
+        raise ValueError(f"its 'split_samples' go beyond the {len(names)} samples")
+    if len(set(splits.tolist())) != len(splits):
+        raise ValueError(f"its 'split_names' {splits.tolist()} are not all different")
+    content, start = {}, 0
+    for split, size in zip(splits.tolist(), sizes):
+        content[split] = [names[index] for index in samples[start : start + size]]
+        start += size
+    return content
+
+
+def from_column(array: np.ndarray, kinds: Dict[str, str], name: str) -> List:
+    """Values of one key, one a sample."""
+    kind = kinds.get(name, 'plain')
+    if kind in ('numpy', 'array'):
+        return list(array)
+    values = array.tolist()
+    return [tuple(value) for value in values] if kind == 'tuple' else values
+
+
+def to_column(values: Sequence, key: str) -> Tuple[np.ndarray, str]:
+    """One array of the values of one key, and their kind.
+
+    Raises:
+        ValueError: If they are neither numbers nor texts, nor sequences of these of one length.
+    """
+    first = values[0]
+    classes = {tuple: 'tuple', list: 'list', np.ndarray: 'array'}
+    kind = 'numpy' if isinstance(first, np.generic) else classes.get(type(first), 'plain')
+    try:
+        array = np.array(values)
+    except (ValueError, OverflowError):  # sequences of several lengths, integers beyond 64 bits
+        array = np.empty(0, object)
+    if array.dtype.kind not in NUMBERS_AND_TEXTS or array.shape[:1] != (len(values),):
+        raise ValueError(
+            f'key {key!r} (the first value is {str(first)[:60]!r}) cannot be an array; expected '
+            'numbers, texts, or sequences of these of one length in all samples: leave it out '
+            'with --drop'
+        )
+    return array, kind
+
+
+def write_npz(content: Any, path: Union[str, Path]) -> None:
+    """Write annotations that passed their checks, and compare what comes back; whole or nothing.
+
+    Args:
+        content (dict or list): As from ``load_annotations``, checked by ``check_annotations``.
+        path (str): Path of the ``.npz``; another file of that name is replaced.
+
+    Raises:
+        ValueError: If something would not come back as it was.
+        OSError: If the file cannot be written.
+    """
+    annotations = content if isinstance(content, list) else content['annotations']
+    arrays = pack(content, annotations)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + '.part')
+    try:
+        with zipfile.ZipFile(temporary, 'w', zipfile.ZIP_STORED, allowZip64=True) as archive:
+            for name, array in arrays.items():
+                with open_member(archive, name) as member:
+                    np.lib.format.write_array(member, array, allow_pickle=False)
+            for name in MAPPED:
+                if name in annotations[0]:
+                    write_concatenated([a[name] for a in annotations], archive, name)
+        require_same(content, load_npz(temporary)[0])
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def open_member(archive: zipfile.ZipFile, name: str):
+    """A new array of the zip; without a date, so that equal content gives equal bytes."""
+    return archive.open(zipfile.ZipInfo(f'{name}.npy'), 'w', force_zip64=True)
+
+
+def write_concatenated(sequences: List[np.ndarray], archive: zipfile.ZipFile, name: str) -> None:
+    """Write arrays (M, T, ...) as one of shape (R, ...), without holding it."""
+    first = sequences[0]
+    rows = sum(sequence.shape[0] * sequence.shape[1] for sequence in sequences)
+    head = dict(
+        descr=np.lib.format.dtype_to_descr(first.dtype),
+        fortran_order=False,
+        shape=(rows, *first.shape[2:]),
+    )
+    with open_member(archive, name) as member:
+        np.lib.format.write_array_header_1_0(member, head)
+        for sequence in sequences:
+            member.write(sequence.tobytes())
+
+
+def pack(content: Any, annotations: List[Dict]) -> Dict[str, np.ndarray]:
+    """All arrays but the coordinates."""
+    keys, kinds = list(annotations[0]), {}
+    for annotation in annotations:
+        name = annotation.get('frame_dir', annotation.get('filename'))
+        if set(annotation) != set(keys):
+            raise ValueError(
+                f'sample {name!r} has the keys {sorted(annotation)} and the first sample '
+                f'{sorted(keys)}; expected the same in all: leave keys out with --drop'
+            )
+        for key in MAPPED:
+            if key in keys and annotation[key].dtype != annotations[0][key].dtype:
+                raise ValueError(
+                    f'sample {name!r} has a {key} of {annotation[key].dtype} and the first sample '
+                    f'of {annotations[0][key].dtype}; expected one type in the whole file'
+                )
+    arrays = {
+        'bodies': np.array([a['keypoint'].shape[0] for a in annotations], dtype=np.int64),
+        'frames': np.array([a['keypoint'].shape[1] for a in annotations], dtype=np.int64),
+    }
+    columns = {f'sample/{key}': [a[key] for a in annotations] for key in keys if key not in MAPPED}
+    if isinstance(content, dict):
+        others = [key for key in content if key not in ('split', 'annotations')]
+        columns.update({f'file/{key}': [content[key]] for key in others})
+        index = {a.get('frame_dir', a.get('filename')): i for i, a in enumerate(annotations)}
+        splits = content['split']
+        members = [index[name] for split in splits.values() for name in split]
+        arrays['split_names'] = np.array(list(splits), dtype=np.str_)
+        arrays['split_sizes'] = np.array([len(s) for s in splits.values()], dtype=np.int64)
+        arrays['split_samples'] = np.array(members, dtype=np.int64)
+    for name, values in columns.items():
+        arrays[name], kind = to_column(values, name.partition('/')[2])
+        if kind != 'plain':
+            kinds[name] = kind
+    return {'format': np.array(json.dumps(dict(version=VERSION, kinds=kinds))), **arrays}
+
+
+def require_same(before: Any, after: Any, where: str = 'the file') -> None:
+    """Raise unless two contents are the same in types and values; splits are compared as lists.
+
+    Raises:
+        ValueError: At the first difference, naming where it is.
+    """
+    if isinstance(before, dict) and isinstance(after, dict) and before.keys() == after.keys():
+        for key, value in before.items():
+            other = after[key]
+            if key == 'split' and where == 'the file':
+                value, other = (
+                    {n: list(s) for n, s in splits.items()} for splits in (value, other)
+                )
+            require_same(value, other, f'{where}, key {key!r}')
+        return
+    if type(before) is type(after):
+        if isinstance(before, np.ndarray):
+            alike = before.dtype == after.dtype and before.shape == after.shape
+            if alike and before.tobytes() == after.tobytes():
+                return
+        elif isinstance(before, (list, tuple)) and len(before) == len(after):
+            for index, (value, other) in enumerate(zip(before, after)):
+                require_same(value, other, f'{where}, number {index}')
+            return
+        elif before == after or (before != before and after != after):
+            return
+    raise ValueError(
+        f'{where}: {str(before)[:60]!r} ({type(before).__name__}) would come back as '
+        f'{str(after)[:60]!r} ({type(after).__name__}); expected values of one type in all '
+        'samples, numbers, texts, or sequences of these of one length: leave the key out with '
+        '--drop'
+    )

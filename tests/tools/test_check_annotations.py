@@ -1,0 +1,155 @@
+"""check_annotations.py as a user runs it: report, verdict, exit code, files."""
+
+import json
+import os
+import pickle
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deeprank_plugin.datasets.annotations import load_annotations
+from deeprank_plugin.datasets.npz_annotations import write_npz
+
+TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'data' / 'check_annotations.py'
+
+
+@pytest.fixture
+def tool(monkeypatch, capsys):
+    """A function that runs the tool in this process: exit code, what it printed."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, 'path', list(sys.path))
+        monkeypatch.setattr(sys, 'argv', [TOOL.name, *map(str, arguments)])
+        with pytest.raises(SystemExit) as ending:
+            runpy.run_path(str(TOOL), run_name='__main__')
+        captured = capsys.readouterr()
+        assert 'Traceback' not in captured.err
+        return int(ending.value.code), captured.out + captured.err
+
+    return run
+
+
+def stand(content):
+    """Rigid bodies of 1.7 m instead of noise."""
+    stick = np.zeros((25, 3), np.float32)
+    stick[:, 1] = np.linspace(-1, 0.7, 25)
+    for index, annotation in enumerate(content['annotations']):
+        path = np.arange(annotation['total_frames'], dtype=np.float32)[None, :, None, None]
+        annotation['keypoint'] = stick + np.float32(0.01 * (index + 1)) * (path + 1)
+
+
+def and_then(change):
+    def both(content):
+        stand(content)
+        return change(content)
+
+    return both
+
+
+def last(printed):
+    return printed.strip().splitlines()[-1]
+
+
+def test_a_good_file(tool, make_annotations, tmp_path):
+    path = make_annotations(change=stand)
+    write_npz(load_annotations(path), tmp_path / 'a.npz')
+    for file in (path, tmp_path / 'a.npz'):
+        code, printed = tool(
+            *(file, '--num-classes', 3, '--layout', 'nturgb+d'),
+            *('--json', tmp_path / 'new' / 'r.json', '--plot', tmp_path / 'plots'),
+        )
+        assert code == 0 and last(printed) == 'verdict: ok'
+        assert '20 samples, 20 without faults' in printed
+        assert (tmp_path / 'plots' / 'skeletons_00.png').read_bytes().startswith(b'\x89PNG')
+        report = json.loads((tmp_path / 'new' / 'r.json').read_text())
+        assert report['verdict'] == 'ok' and report['faults'] == {}
+        assert report['splits']['xsub_train']['classes'] == {'0': 5, '1': 5, '2': 5}
+        assert report['sizes']['size']['median'] == pytest.approx(1.7, abs=1e-3)
+        assert report['bones']['variation']['max'] == pytest.approx(0, abs=1e-5)
+
+
+def test_warnings_leave_the_exit_code_alone(tool, make_annotations):
+    def millimetres(content):
+        for annotation in content['annotations']:
+            annotation['keypoint'] *= 1000
+
+    code, printed = tool(make_annotations(change=and_then(millimetres)))
+    assert code == 0 and last(printed) == 'verdict: warnings'
+    assert 'warning: a body measures 1700' in printed and 'millimetres' in printed
+
+
+def test_all_faults_are_counted(tool, make_annotations, tmp_path):
+    def spoil(content):
+        for index in (2, 5, 9):
+            content['annotations'][index]['label'] = 99
+        content['annotations'][16]['keypoint'][0, 0, 0] = np.nan  # of the other split
+        content['split']['xsub_val'].append('ghost')
+
+    path = make_annotations(change=and_then(spoil))
+    code, printed = tool(path, '--num-classes', 3, '--json', tmp_path / 'r.json')
+    assert code == 1 and last(printed) == 'verdict: faults'
+    for line in ('fault: label: 3', 'fault: NaN or infinite: 1', 'fault: no annotation: 1'):
+        assert line in printed.splitlines()
+    assert '20 samples, 16 without faults' in printed
+    faults = json.loads((tmp_path / 'r.json').read_text())['faults']
+    assert {kind: entry['count'] for kind, entry in faults.items()} == {
+        'label': 3,
+        'NaN or infinite': 1,
+        'no annotation': 1,
+    }
+
+
+def test_damaged_files_are_faults(tool, make_annotations, tmp_path):
+    path = Path(make_annotations(change=stand))
+    write_npz(load_annotations(path), tmp_path / 'a.npz')
+    content = (tmp_path / 'a.npz').read_bytes()
+    at = content.index(load_annotations(path)['annotations'][3]['keypoint'].tobytes())
+    # the last bit of a coordinate: the file reads, and its check sum is not that of its data
+    (tmp_path / 'a.npz').write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+    assert len(load_annotations(tmp_path / 'a.npz')['annotations']) == 20
+    code, printed = tool(tmp_path / 'a.npz', '--plot', tmp_path / 'plots')
+    assert code == 1 and 'keypoint.npy has not the check sum' in printed
+    assert 'fault: unreadable: 1' in printed and last(printed) == 'verdict: faults'
+
+    path.write_bytes(path.read_bytes()[:5000])
+    code, printed = tool(path, '--json', tmp_path / 'r.json')
+    assert code == 1 and 'ends too early' in printed and last(printed) == 'verdict: faults'
+    assert json.loads((tmp_path / 'r.json').read_text())['verdict'] == 'faults'
+
+
+def test_a_hostile_pickle_is_a_fault(tool, tmp_path):
+    class Hostile:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / 'ran'),)
+
+    (tmp_path / 'a.pkl').write_bytes(pickle.dumps(dict(split={}, annotations=[Hostile()])))
+    code, printed = tool(tmp_path / 'a.pkl')
+    assert code == 1 and 'is refused: it asks for' in printed
+    assert not (tmp_path / 'ran').exists()
+
+
+def test_two_dimensions(tool, make_annotations, tmp_path):
+    path = make_annotations(shape=(17, 3))
+    code, printed = tool(path, '--layout', 'coco', '--plot', tmp_path / 'plots')
+    assert code == 0 and last(printed) == 'verdict: ok'
+    assert 'bones: not measured' in printed and 'pictures: none' in printed
+
+
+def test_refusals(tool, make_annotations, tmp_path):
+    code, printed = tool(tmp_path / 'nowhere.pkl')
+    assert code == 2 and 'does not exist' in printed
+    (tmp_path / 'file').write_text('')
+    code, printed = tool(make_annotations(), '--plot', tmp_path / 'file')
+    assert code == 2 and 'cannot be written to' in printed
+
+
+def test_as_a_program_on_real_data(shared_data):
+    command = [sys.executable, TOOL, shared_data / 'hdm05_ntu25.pkl', '--layout', 'nturgb+d']
+    environment = dict(os.environ, OMP_NUM_THREADS='1')
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    assert result.returncode == 0 and '287 samples, 287 without faults' in result.stdout
+    assert 'in both xsub_train and xsub_val: 0 samples, 0 subjects, 0 sequences' in result.stdout

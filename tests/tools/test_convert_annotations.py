@@ -1,0 +1,208 @@
+"""convert_annotations.py as a user runs it: both ways, exactly, with refusals in sentences."""
+
+import os
+import pickle
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'data' / 'convert_annotations.py'
+
+
+@pytest.fixture
+def tool(monkeypatch, capsys):
+    """A function that runs the tool in this process: exit code, what it printed."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, 'path', list(sys.path))
+        monkeypatch.setattr(sys, 'argv', [TOOL.name, *map(str, arguments)])
+        code = 0
+        try:
+            runpy.run_path(str(TOOL), run_name='__main__')
+        except SystemExit as ending:
+            code = ending.code
+        captured = capsys.readouterr()
+        assert 'Traceback' not in captured.err
+        return code, captured.out + captured.err
+
+    return run
+
+
+def add_many_kinds(content):
+    for index, annotation in enumerate(content['annotations']):
+        annotation.update(
+            subject=index % 4,
+            actor=f'actor ü{index}',
+            correct=index % 2 == 0,
+            weight=index / 7,
+            nothing=float('nan'),
+            big=2**62 + index,
+            img_shape=(1080, 1920),
+            box=[0.5, index / 3],
+            camera=np.int16(index),
+            score=np.float32(index / 3),
+            center=np.arange(3, dtype=np.float16) + index,
+            keypoint_score=annotation['keypoint'][..., 0] ** 2,
+        )
+    content['classes'] = ['wave', 'clap', 'kick']
+    content['source'] = 'a test'
+    content['split']['none'] = []
+
+
+def identical(first, second):
+    """Plain recursion over types and values, independent of the tool's."""
+    if type(first) is not type(second):
+        return False
+    if isinstance(first, dict):
+        return first.keys() == second.keys() and all(identical(first[k], second[k]) for k in first)
+    if isinstance(first, (list, tuple)):
+        return len(first) == len(second) and all(map(identical, first, second))
+    if isinstance(first, (np.ndarray, np.generic)):
+        return first.dtype == second.dtype and np.array_equal(first, second)
+    return first == second or first != first and second != second
+
+
+@pytest.mark.parametrize(
+    'kwargs',
+    [
+        {},
+        dict(bodies=2, change=add_many_kinds),
+        dict(shape=(17, 2), change=add_many_kinds),
+        dict(change=lambda content: content['annotations']),
+    ],
+)
+def test_both_ways(tool, make_annotations, tmp_path, kwargs):
+    source = make_annotations(**kwargs)
+    there, back, again = (tmp_path / 'new' / name for name in ('a.npz', 'b.pkl', 'c.npz'))
+    code, printed = tool(source, there)
+    assert code == 0 and f'20 sequences, {there.stat().st_size / 1e6:.1f} MB' in printed
+    assert tool(there, back)[0] == 0
+    assert identical(pickle.load(open(source, 'rb')), pickle.load(open(back, 'rb')))
+    assert tool(back, again)[0] == 0 and there.read_bytes() == again.read_bytes()
+    assert sorted(os.listdir(tmp_path / 'new')) == ['a.npz', 'b.pkl', 'c.npz']
+
+
+@pytest.mark.parametrize('name', ['uiprmd_ntu25.pkl', 'hdm05_ntu25.pkl'])
+def test_real_data(tool, shared_data, tmp_path, name):
+    assert tool(shared_data / name, tmp_path / 'a.npz')[0] == 0
+    assert tool(tmp_path / 'a.npz', tmp_path / 'b.pkl')[0] == 0
+    first, second = (
+        pickle.load(open(path, 'rb')) for path in (shared_data / name, tmp_path / 'b.pkl')
+    )
+    assert identical(first, second)
+
+
+def test_as_a_program(make_annotations, tmp_path):
+    command = [sys.executable, TOOL, make_annotations(), tmp_path / 'a.npz']
+    environment = dict(os.environ, OMP_NUM_THREADS='1')
+    result = subprocess.run(
+        command, capture_output=True, text=True, env=environment, timeout=120, check=True
+    )
+    assert 'splits: xsub_train 15, xsub_val 5' in result.stdout
+
+
+def test_no_file_is_lost(tool, make_annotations, tmp_path):
+    path = tmp_path / 'a.npz'
+    path.write_text('of somebody else')
+    code, printed = tool(make_annotations(), path)
+    assert code == 2 and 'a.npz exists' in printed and '--force' in printed
+    broken = make_annotations(change=change_sample(label=-1), name='broken.pkl')
+    assert tool(broken, path, '--force')[0] == 2  # the other file stays if it fails
+    assert path.read_text() == 'of somebody else'
+    assert tool(make_annotations(), path, '--force')[0] == 0
+    assert path.read_bytes()[:2] == b'PK'
+
+
+def change_sample(index=5, **changes):
+    def change(content):
+        content['annotations'][index].update(changes)
+
+    return change
+
+
+def change_all(**values):
+    def change(content):
+        for index, annotation in enumerate(content['annotations']):
+            annotation.update({key: value(index) for key, value in values.items()})
+
+    return change
+
+
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (change_sample(label=-1), 'has label -1'),
+        (change_sample(total_frames=99), 'says total_frames=99'),
+        (change_sample(more=1), r"'s15' has the keys .*'more'.*--drop"),
+        (
+            change_sample(label=np.int64(1)),
+            r"number 5, key 'label'.*\(int64\).*back as '1' \(int\)",
+        ),
+        (
+            change_sample(label=np.int8(1), index=0),
+            r"number 0, key 'label'.*|number 1, key 'label'",
+        ),
+        (change_all(more=lambda i: {'a': i}), "key 'more'.*cannot be an array.*--drop"),
+        (change_all(more=lambda i: [0] * i), "key 'more'.*cannot be an array.*--drop"),
+        (change_all(more=lambda i: 2**70), "key 'more'.*cannot be an array.*--drop"),
+        (change_all(more=lambda i: i if i else True), "key 'more'.*'True' .bool.*back as '1'"),
+        (change_all(more=lambda i: f'{i}\0'), "key 'more'.*would come back as '0'"),
+        (change_all(more=lambda i: 'a' if i else 1), "key 'more'.*would come back as"),
+        (lambda c: c['split']['xsub_val'].append('ghost'), "'ghost'"),
+        (lambda c: c.update(meta=dict(a=1)), "key 'meta'.*cannot be an array"),
+        (lambda c: c.update(annotations=[], split={}), 'holds no sample'),
+    ],
+)
+def test_what_cannot_be_kept_is_refused(tool, make_annotations, tmp_path, change, message):
+    path = make_annotations(change=lambda content: change(content) and None)
+    code, printed = tool(path, tmp_path / 'out' / 'a.npz')
+    assert code == 2 and re.search(message, printed), printed
+    assert 'annotations.pkl' in printed
+    assert not list(tmp_path.glob('out/*'))
+
+
+def test_mixed_types_of_coordinates(tool, make_annotations, tmp_path):
+    def change(content):
+        annotation = content['annotations'][5]
+        annotation['keypoint'] = annotation['keypoint'].astype(np.float64)
+
+    code, printed = tool(make_annotations(change=change), tmp_path / 'a.npz')
+    assert (
+        code == 2 and "'s15' has a keypoint of float64 and the first sample of float32" in printed
+    )
+
+
+def test_keys_can_be_left_out(tool, make_annotations, tmp_path):
+    path = make_annotations(change=change_all(more=lambda i: {'a': i}, subject=lambda i: i))
+    assert tool(path, tmp_path / 'a.npz', '--drop', 'more')[0] == 0
+    tool(tmp_path / 'a.npz', tmp_path / 'b.pkl')
+    expected = pickle.load(open(path, 'rb'))
+    for annotation in expected['annotations']:
+        del annotation['more']
+    assert identical(expected, pickle.load(open(tmp_path / 'b.pkl', 'rb')))
+    code, printed = tool(path, tmp_path / 'c.npz', '--drop', 'nothing')
+    assert code == 2 and "['nothing']: no sample" in printed
+
+
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (('a.pkl', 'b.pkl'), 'one file whose name ends in .npz'),
+        (('a.npz', 'b.npz'), 'one file whose name ends in .npz'),
+        (('nowhere.pkl', 'b.npz'), 'nowhere.pkl does not exist'),
+        (('nowhere.npz', 'b.pkl'), 'nowhere.npz does not exist'),
+        (('broken.npz', 'b.pkl'), 'broken.npz ends too early or is damaged'),
+        (('broken.npz', 'b.pkl', '--drop', 'label'), 'label, total_frames and keypoint are needed'),
+    ],
+)
+def test_refusals_are_sentences(tool, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    Path('broken.npz').write_bytes(b'PK\x03\x04')
+    code, printed = tool(*arguments)
+    assert code == 2 and message in printed
+    assert os.listdir() == ['broken.npz']

@@ -1,0 +1,87 @@
+#!/usr/bin/env python
+"""Convert annotations between a pickle and an .npz, either way, and exactly.
+
+The .npz is not unpickled, and the workers of a data loader share its coordinates instead of copying
+them; SkeletonDataset takes either. Everything is checked as SkeletonDataset does, and what was
+written is read back and compared, before the file gets its name.
+
+Example:
+    python tools/data/convert_annotations.py data/ntu60_3d.pkl data/ntu60_3d.npz
+    python tools/data/convert_annotations.py data/ntu60_3d.npz data/ntu60_3d.pkl
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
+
+from command_line import refuse
+
+from deeprank_plugin.datasets.annotations import (
+    check_annotations,
+    load_annotations,
+    split_annotations,
+    write_pickle,
+)
+from deeprank_plugin.datasets.npz_annotations import write_npz
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('src', type=Path, help='pickle or .npz to read')
+    parser.add_argument('dst', type=Path, help='.npz or pickle to write')
+    parser.add_argument(
+        '--drop', nargs='+', default=[], metavar='KEY', help='keys of the samples to leave out'
+    )
+    parser.add_argument('--force', action='store_true', help='replace another file of that name')
+    args = parser.parse_args()
+    if (args.src.suffix == '.npz') == (args.dst.suffix == '.npz'):
+        parser.error('expected one file whose name ends in .npz and one whose name does not')
+    if {'frame_dir', 'label', 'total_frames', 'keypoint'} & set(args.drop):
+        parser.error('--drop: frame_dir, label, total_frames and keypoint are needed')
+    return args
+
+
+def read(path: Path, drop: list) -> object:
+    """Content of a file without the dropped keys, checked with all its splits."""
+    content = load_annotations(path)
+    annotations = split_annotations(content, str(path), None)
+    if not annotations:
+        raise ValueError(f'annotation file {path} holds no sample; expected at least one')
+    if isinstance(content, dict):
+        for name, members in content['split'].items():
+            if len(members):  # an empty split is of no use, and no reason to refuse the others
+                split_annotations(content, str(path), name)
+    unknown = set(drop) - {key for annotation in annotations for key in annotation}
+    if unknown:
+        raise ValueError(f'--drop {sorted(unknown)}: no sample of {path} has these keys')
+    annotations = [{k: v for k, v in a.items() if k not in drop} for a in annotations]
+    check_annotations(annotations, str(path))
+    return annotations if isinstance(content, list) else dict(content, annotations=annotations)
+
+
+def main() -> None:
+    """Read, check, write, compare, and print what came out."""
+    args = parse_args()
+    if args.dst.exists() and not args.force:
+        refuse(f'{args.dst} exists: choose another name, or replace it with --force.')
+    try:
+        content = read(args.src, args.drop)
+        (write_npz if args.dst.suffix == '.npz' else write_pickle)(content, args.dst)
+    except (ValueError, OSError) as error:
+        refuse(f'{args.src}: {error}' if str(args.src) not in str(error) else str(error))
+    annotations = content if isinstance(content, list) else content['annotations']
+    splits = {} if isinstance(content, list) else content['split']
+    megabytes = args.dst.stat().st_size / 1e6
+    print(f'{args.dst}: {len(annotations)} sequences, {megabytes:.1f} MB, same as {args.src}')
+    print('splits: ' + (', '.join(f'{name} {len(s)}' for name, s in splits.items()) or 'none'))
+    print('keys: ' + ', '.join(annotations[0]))
+
+
+if __name__ == '__main__':
+    main()

@@ -270,8 +270,10 @@ def test_refusals_are_sentences(tool, tmp_path, monkeypatch, changes, arguments,
 def test_without_onnx_it_says_what_to_install(tool, tmp_path, monkeypatch):
     save(tmp_path)
     find_spec = importlib.util.find_spec
+    present = object()  # stands for an installed package: the same wherever the tests run
+    known = {'onnx': present, 'onnxscript': present, 'onnxruntime': None}
     monkeypatch.setattr(
-        importlib.util, 'find_spec', lambda n, *a: None if n == 'onnxruntime' else find_spec(n, *a)
+        importlib.util, 'find_spec', lambda n, *a: known[n] if n in known else find_spec(n, *a)
     )
     code, printed = tool(tmp_path / 'config.py', tmp_path / 'epoch_1.pth', tmp_path / 'm.onnx')
     assert code == 2 and 'needs onnxruntime' in printed and 'deeprank-plugin[deploy]' in printed

@@ -118,7 +118,7 @@ def test_size_of_the_paper():
     assert torch.equal(block.attention_map, torch.full((1, 3, 150, 150), 1 / 150))
     assert torch.equal(block.attention_scale, torch.ones(1, 3, 1, 1))
     conv = block.temporal[0]  # fan-out is 64 x 3
-    assert float(conv.weight.std()) == pytest.approx(math.sqrt(2 / (64 * 3)), rel=0.05)
+    assert float(conv.weight.detach().std()) == pytest.approx(math.sqrt(2 / (64 * 3)), rel=0.05)
     assert not conv.bias.any()
     assert bool((block.temporal[1].weight == 1).all())
 

@@ -1,5 +1,6 @@
 """Skeleton sequences from MMAction2's annotation pickles, or from ``.npz``, checked."""
 
+import logging
 import os
 import pickle
 import random
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from mmaction.datasets import PoseDataset
 from mmaction.registry import DATASETS
+from mmengine.logging import print_log
 
 from .annotations import check_annotations, open_annotations, sample_name, split_annotations
 from .npz_annotations import MappedSequences
@@ -24,6 +26,9 @@ class SkeletonDataset(PoseDataset):
     ``sample_idx`` of a sample is its index in the split (after ``labels``, before ``holdout``), so
     that the training part and the held-out part share one range of indices,
     ``range(num_split_samples)``.
+
+    ``metainfo['classes']``, which MMEngine saves in checkpoints, are the ``label_names`` that stand
+    beside ``annotations`` in the file, if it has them, else what ``metainfo`` of the config says.
 
     Args:
         ann_file (str): Annotation pickle, read without running code from it, or an ``.npz`` that
@@ -87,6 +92,7 @@ class SkeletonDataset(PoseDataset):
         """Read, check and select."""
         path = self.ann_file
         content, self.sequences = open_annotations(path)
+        self._take_label_names(content)
         infos = split_annotations(content, path, self.split)
         if not infos:
             raise ValueError(f'annotation file {path} holds no sample; expected at least one')
@@ -112,6 +118,26 @@ class SkeletonDataset(PoseDataset):
             keep = self.holdout['part'] == 'holdout'
             infos = [info for info in infos if (info['frame_dir'] in held) == keep]
         return infos
+
+    def _take_label_names(self, content) -> None:
+        """Take the file's own names of the classes, where it has some, into ``metainfo``."""
+        names = content.get('label_names') if isinstance(content, dict) else None
+        if names is None:
+            return
+        if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+            raise ValueError(
+                f'label_names of annotation file {self.ann_file} are {names!r:.80}; expected a '
+                'list of texts, the name of each class'
+            )
+        configured = self._metainfo.get('classes')
+        if configured is not None and list(configured) != list(names):
+            print_log(
+                f'{self.ann_file} names its {len(names)} classes itself; metainfo.classes of the '
+                f'config ({len(configured)} names, others) are not used',
+                logger='current',
+                level=logging.WARNING,
+            )
+        self._metainfo['classes'] = list(names)
 
     def _serialize_data(self) -> Tuple[np.ndarray, np.ndarray]:
         """As MMEngine's, but each sample is freed once it is written: half the peak memory."""

@@ -1,8 +1,14 @@
 # PKU-MMD part I, X-View.
-_base_ = './skeleton3d.py'
+_base_ = ['./skeleton3d.py', './labels/pkummd1.py']
 
 ann_file = 'data/pkummd1_3d.pkl'
-train_dataloader = dict(dataset=dict(ann_file=ann_file, split='xview_train'))
+train_dataloader = dict(
+    dataset=dict(
+        ann_file=ann_file,
+        split='xview_train',
+        metainfo=dict(classes=_base_.label_names),  # saved in checkpoints
+    )
+)
 val_dataloader = dict(dataset=dict(ann_file=ann_file, split='xview_val'))
 test_dataloader = val_dataloader
 

@@ -1,0 +1,23 @@
+# UI-PRMD: the ten exercises done right, then the same done wrong.
+label_names = [
+    'deep squat',
+    'hurdle step',
+    'inline lunge',
+    'side lunge',
+    'sit to stand',
+    'standing active straight leg raise',
+    'standing shoulder abduction',
+    'standing shoulder extension',
+    'standing shoulder internal-external rotation',
+    'standing shoulder scaption',
+    'deep squat, done wrong',
+    'hurdle step, done wrong',
+    'inline lunge, done wrong',
+    'side lunge, done wrong',
+    'sit to stand, done wrong',
+    'standing active straight leg raise, done wrong',
+    'standing shoulder abduction, done wrong',
+    'standing shoulder extension, done wrong',
+    'standing shoulder internal-external rotation, done wrong',
+    'standing shoulder scaption, done wrong',
+]

@@ -1,0 +1,21 @@
+"""For a program: load a model, classify or embed sequences."""
+
+from .inference import (
+    Prediction,
+    extract_features,
+    fuse_streams,
+    inference_skeleton_sequence,
+    init_model,
+)
+from .inferencer import SkeletonInferencer
+from .sequences import read_sequences
+
+__all__ = [
+    'Prediction',
+    'SkeletonInferencer',
+    'extract_features',
+    'fuse_streams',
+    'inference_skeleton_sequence',
+    'init_model',
+    'read_sequences',
+]

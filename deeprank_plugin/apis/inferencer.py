@@ -1,0 +1,243 @@
+"""MMEngine's inferencer for skeletons: files or arrays in, predictions and pictures out."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence, Union
+
+import numpy as np
+from mmaction.structures import ActionDataSample
+from mmengine.config import Config
+from mmengine.infer import BaseInferencer
+from rich.progress import track
+from torch import nn
+from torch.utils.data import DataLoader
+
+from deeprank_plugin.visualization.animation import animate_skeleton, check_format
+
+from .inference import (
+    Keypoints,
+    Prediction,
+    find_layout,
+    init_model,
+    is_single,
+    make_batches,
+    pack_infos,
+    require_classifier,
+    to_prediction,
+)
+from .sequences import read_sequences
+
+Inputs = Union[str, Path, Keypoints, Sequence[Union[str, Path]]]
+
+
+class SkeletonInferencer(BaseInferencer):
+    """Classify sequences from files, folders or arrays, as MMAction2's inferencers do.
+
+    Example:
+        >>> inferencer = SkeletonInferencer('configs/finetune/<config>.py', 'epoch_100.pth')
+        >>> result = inferencer('recordings/', out_dir='predictions', vis=True)
+        >>> result['predictions'][0]['name']
+
+    Args:
+        model (str, Path or Config): Config of a classifier.
+        weights (str, optional): Its checkpoint; see :func:`init_model`. Defaults to None.
+        device (str, optional): Defaults to None: an accelerator where there is one.
+        show_progress (bool): Show a progress bar. Defaults to True.
+
+    Raises:
+        FileNotFoundError: If config or checkpoint does not exist.
+        ValueError: If the checkpoint is of another network, or the model is no classifier.
+    """
+
+    visualize_kwargs = {'vis_dir', 'vis_format', 'fps'}
+    postprocess_kwargs = {'pred_dir', 'topk'}
+
+    def __init__(
+        self,
+        model: Union[str, Path, Config],
+        weights: Optional[str] = None,
+        device: Optional[str] = None,
+        show_progress: bool = True,
+    ) -> None:
+        if not isinstance(model, (str, Path, Config)):
+            raise TypeError(f'model is a {type(model).__name__}; expected the path of a config')
+        # read here, since MMEngine's inferencer looks for a name that is no file among its own
+        # models, and runs the text of a checkpoint's config
+        built = init_model(model, weights, 'cpu')
+        require_classifier(built)
+        self._built = built
+        super().__init__(
+            model=built.cfg, weights=weights, device=device, scope='mmaction',
+            show_progress=show_progress,
+        )  # yapf: disable
+
+    def __call__(
+        self,
+        inputs: Inputs,
+        return_datasamples: bool = False,
+        batch_size: Optional[int] = None,
+        out_dir: Optional[Union[str, Path]] = None,
+        vis: bool = False,
+        vis_format: str = 'gif',
+        fps: float = 30,
+        topk: int = 5,
+    ) -> Dict[str, Any]:
+        """Classify, and write what is asked for.
+
+        Args:
+            inputs (str, Path, np.ndarray, dict or list): File or folder (see
+                :func:`read_sequences`), array of shape (M, T, V, C), annotation, or a list of
+                these.
+            return_datasamples (bool): Return MMAction2's samples in place of dicts.
+                Defaults to False.
+            batch_size (int, optional): Defaults to that of the config's ``test_dataloader``.
+            out_dir (str, optional): Folder for ``preds/<name>.json`` and, with ``vis``,
+                ``vis/<name>.gif``. Defaults to None: nothing is written.
+            vis (bool): Animate each sequence beside its prediction. Defaults to False.
+            vis_format (str): 'gif', or 'mp4' where ffmpeg is installed. Defaults to 'gif'.
+            fps (float): Frames a second of the sequences. Defaults to 30.
+            topk (int): Classes to list. Defaults to 5.
+
+        Returns:
+            dict: ``predictions``, one a sequence: a dict of ``frame_dir``, ``label``, ``name``,
+            ``score``, ``top`` (list of label, name, score) and ``scores`` (C,), or a sample; and
+            ``visualization``, the files written, or None.
+
+        Raises:
+            ValueError: If a sequence cannot be used, or ``vis`` lacks its folder or its program.
+        """
+        if vis and out_dir is None:
+            raise ValueError('vis=True and no out_dir; expected a folder for the animations')
+        if vis:
+            check_format(f'.{vis_format}')
+        if topk < 1:
+            raise ValueError(f'topk={topk}; expected at least 1')
+        out_dir = None if out_dir is None else Path(out_dir)
+        return super().__call__(
+            inputs,
+            return_datasamples,
+            batch_size,
+            vis_dir=out_dir / 'vis' if vis else None,
+            vis_format=vis_format,
+            fps=fps,
+            pred_dir=None if out_dir is None else out_dir / 'preds',
+            topk=topk,
+        )
+
+    def preprocess(self, inputs: List[Dict], batch_size: Optional[int] = None) -> DataLoader:
+        """Batches for the model; the progress bar knows their number."""
+        return make_batches(self.model, inputs, batch_size)
+
+    def visualize(
+        self,
+        inputs: List[Dict],
+        preds: List[ActionDataSample],
+        vis_dir: Optional[Path] = None,
+        vis_format: str = 'gif',
+        fps: float = 30,
+    ) -> Optional[List[str]]:
+        """Animate each sequence; returns the files."""
+        if vis_dir is None:
+            return None
+        paths = [vis_dir / f'{name}.{vis_format}' for name in file_names(inputs)]
+        jobs = list(zip(inputs, preds, paths))
+        for info, sample, path in track(jobs, 'Drawing') if self.show_progress else jobs:
+            draw(self.model, info, to_prediction(self.model, sample), path, fps)
+        return [str(path) for path in paths]
+
+    def postprocess(
+        self,
+        preds: List[ActionDataSample],
+        visualization: Optional[List[str]],
+        return_datasamples: bool = False,
+        pred_dir: Optional[Path] = None,
+        topk: int = 5,
+    ) -> Dict[str, Any]:
+        """Write and return what was predicted."""
+        infos = [sample.metainfo for sample in preds]
+        results = [
+            describe(info, to_prediction(self.model, sample), topk)
+            for info, sample in zip(infos, preds)
+        ]
+        if pred_dir is not None:
+            pred_dir.mkdir(parents=True, exist_ok=True)
+            for name, result in zip(file_names(infos), results):
+                text = json.dumps(result, indent=2, ensure_ascii=False)
+                (pred_dir / f'{name}.json').write_text(text + '\n', encoding='utf-8')
+        return dict(
+            predictions=preds if return_datasamples else results, visualization=visualization
+        )
+
+    def _inputs_to_list(self, inputs: Inputs) -> List[Dict]:
+        """Read files, and check all sequences before the first is put through the model."""
+        several = [inputs] if is_single(inputs) or isinstance(inputs, (str, Path)) else inputs
+        sequences: List = []
+        for entry in several:
+            if isinstance(entry, (str, Path)):
+                sequences += read_sequences(entry)
+            else:
+                sequences.append(entry)
+        return pack_infos(self.model, sequences)[0]
+
+    def _init_model(self, cfg: Config, weights: Optional[str], device: str = 'cpu') -> nn.Module:
+        return self.__dict__.pop('_built').to(device)
+
+    def _init_pipeline(self, cfg: Config) -> None:
+        return None  # make_batches applies it
+
+    def _init_visualizer(self, cfg: Config) -> None:
+        return None  # MMAction2's draws videos
+
+
+def describe(info: Dict, prediction: Prediction, topk: int = 5) -> Dict[str, Any]:
+    """What is written of one sequence: plain values that JSON knows."""
+    return dict(
+        frame_dir=info['frame_dir'],
+        label=prediction.label,
+        name=prediction.name,
+        score=float(prediction.scores[prediction.label]),
+        top=[list(entry) for entry in prediction.top(topk)],
+        scores=prediction.scores.tolist(),
+    )
+
+
+def draw(model: nn.Module, info: Dict, prediction: Prediction, path: Path, fps: float = 30) -> Path:
+    """Animate one sequence beside the five likeliest classes, and the true one if it is known."""
+    layout = find_layout(model)
+    if layout is None:
+        raise ValueError(
+            'the config does not say which joints the data have; expected layout in '
+            "test_dataloader.dataset, such as 'nturgb+d'"
+        )
+    return animate_skeleton(
+        info['keypoint'],
+        path,
+        title=str(info['frame_dir']),
+        top=[(name, score) for _, name, score in prediction.top(5)],
+        truth=true_name(info, prediction.names),
+        layout=layout,
+        fps=fps,
+    )
+
+
+def true_name(info: Dict, names: List[str]) -> Optional[str]:
+    """Name of a sequence's own label, if it has one."""
+    label = info.get('label')
+    known = isinstance(label, (int, np.integer)) and 0 <= label < len(names)
+    return names[label] if known else None
+
+
+def file_names(infos: Sequence[Dict]) -> List[str]:
+    """A file name for each sequence, made of its own name; no two are alike."""
+    names: List[str] = []
+    used = set()  # in lower case: some file systems do not tell it from upper case
+    for info in infos:
+        plain = re.sub(r'[^\w.-]+', '_', str(info['frame_dir'])).lstrip('.')[:150] or 'sequence'
+        name, number = plain, 1
+        while name.lower() in used:
+            number += 1
+            name = f'{plain}_{number}'
+        used.add(name.lower())
+        names.append(name)
+    return names

@@ -1,0 +1,97 @@
+"""Skeleton sequences from files of several formats, as ``dict(frame_dir, keypoint, ...)``."""
+
+import zipfile
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Union
+
+import numpy as np
+
+from deeprank_plugin.datasets.annotations import load_annotations, sample_name, split_annotations
+from deeprank_plugin.datasets.converters.ntu import read_sequence
+
+SUFFIXES = ('.npy', '.npz', '.pkl', '.pickle', '.skeleton')
+
+
+def read_sequences(path: Union[str, Path], split: Optional[str] = None) -> List[Dict]:
+    """Read a file, or all files of a folder in the order of their names.
+
+    ``.npy`` holds one array of shape (M, T, V, C), ``.npz`` one under each name (or annotations as
+    ``tools/data/convert_annotations.py`` writes them), ``.pkl`` annotations in MMAction2's format,
+    ``.skeleton`` one sequence of NTU RGB+D, cleaned up as its converter does. No file runs code;
+    other files of a folder are passed over.
+
+    Args:
+        path (str): File or folder.
+        split (str, optional): Split of annotations. Defaults to None: all samples.
+
+    Returns:
+        list[dict]: With ``frame_dir`` (the name), ``keypoint`` and what else annotations hold.
+
+    Raises:
+        FileNotFoundError: If there is no such path, or no such file in the folder.
+        ValueError: If a file cannot be read, or ``split`` is given for one without splits.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return read_file(path, split)
+    files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+    if not files:
+        raise FileNotFoundError(f'folder {path} holds no file that ends in one of {SUFFIXES}')
+    return [sequence for file in files for sequence in read_file(file, split)]
+
+
+def read_file(path: Path, split: Optional[str] = None) -> List[Dict]:
+    """Sequences of one file."""
+    suffix = path.suffix.lower()
+    if not path.is_file():
+        raise FileNotFoundError(f'{path} does not exist; expected a file or folder of sequences')
+    if suffix not in SUFFIXES:
+        raise ValueError(f'{path} ends in {suffix!r}; expected one of {SUFFIXES}')
+    if suffix in ('.pkl', '.pickle') or (suffix == '.npz' and is_annotation_npz(path)):
+        return read_annotations(load_annotations(path), path, split)
+    if split is not None:
+        raise ValueError(f'{path} has no splits; leave split={split!r} out')
+    if suffix == '.skeleton':
+        return [dict(frame_dir=path.stem, keypoint=read_sequence(path))]
+    arrays = read_arrays(path)
+    if isinstance(arrays, np.ndarray):
+        return [dict(frame_dir=path.stem, keypoint=arrays)]
+    return [dict(frame_dir=f'{path.stem}_{name}', keypoint=arrays[name]) for name in arrays]
+
+
+def read_annotations(content: Any, path: Path, split: Optional[str]) -> List[Dict]:
+    """Samples of an annotation file."""
+    if split is not None or not isinstance(content, dict):
+        annotations = split_annotations(content, str(path), split)
+    else:
+        annotations = split_annotations(content.get('annotations', content), str(path), None)
+    return [
+        dict(annotation, frame_dir=sample_name(annotation, str(path), row))
+        for row, annotation in enumerate(annotations)
+    ]
+
+
+def read_arrays(path: Path) -> Any:
+    """One array, or a dict of them; arrays of Python objects are refused."""
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        with loaded:
+            return {name: loaded[name] for name in loaded.files}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        cause = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if 'allow_pickle' in cause:
+            cause = 'it holds Python objects or is no NumPy file'
+        raise ValueError(
+            f'{path} cannot be read ({cause}); expected NumPy arrays of numbers, complete'
+        ) from error
+
+
+def is_annotation_npz(path: Path) -> bool:
+    """Whether it has the members of the annotation format, and is not just arrays."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {'format.npy', 'bodies.npy', 'frames.npy'} <= set(archive.namelist())
+    except (zipfile.BadZipFile, OSError):
+        return False  # reading it then says what is wrong

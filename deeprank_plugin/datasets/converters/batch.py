@@ -1,0 +1,128 @@
+"""What converters of many files share: broken files, several processes, splits, the report."""
+
+import os
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
+
+from tqdm import tqdm
+
+SHOWN = 20  # faults that are printed
+
+
+class BrokenFile(ValueError):
+    """A raw file is not as it should be: which, what was found, what was expected, what to do."""
+
+
+def convert_all(
+    function: Callable[..., Tuple[List[Dict], List[str]]],
+    jobs: Sequence[Tuple],
+    skip_bad: bool = False,
+    workers: Optional[int] = None,
+    unit: str = 'file',
+    chunk: Optional[int] = None,
+) -> Tuple[List[Dict], List[str]]:
+    """Samples of many files, in the order of the files however many processes there are.
+
+    Args:
+        function (callable): Gives the annotations of one file, and a sentence for each fault.
+        jobs (Sequence[tuple]): Its arguments for each file.
+        skip_bad (bool): Whether to go on after a fault. Defaults to False.
+        workers (int, optional): Processes. Defaults to None: one a core that this process may use.
+        unit (str): What the progress bar calls a job. Defaults to 'file'.
+        chunk (int, optional): Jobs that a process takes at a time. Defaults to None: up to 32.
+
+    Returns:
+        tuple: All annotations, and all faults.
+
+    Raises:
+        BrokenFile: At the first fault, unless they are to be skipped.
+    """
+    if workers is None:
+        workers = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else 1
+    workers = min(workers, len(jobs))
+    if workers < 2:
+        return gather((function(*job) for job in jobs), len(jobs), skip_bad, unit)
+    with ProcessPoolExecutor(workers) as executor:
+        try:
+            chunk = chunk or max(1, min(32, len(jobs) // (8 * workers)))
+            results = executor.map(function, *zip(*jobs), chunksize=chunk)
+            return gather(results, len(jobs), skip_bad, unit)
+        except BaseException:
+            executor.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def gather(
+    results: Iterable[Tuple[List[Dict], List[str]]],
+    number: int,
+    skip_bad: bool,
+    unit: str = 'file',
+) -> Tuple[List[Dict], List[str]]:
+    """Collect what :func:`convert_all` returns, behind a progress bar where there is a terminal."""
+    annotations, faults = [], []
+    for made, found in tqdm(results, total=number, unit=unit, disable=None):
+        if found and not skip_bad:
+            raise BrokenFile(f'{found[0]} (--skip-bad leaves out what is broken)')
+        annotations += made
+        faults += found
+    return annotations, faults
+
+
+def fill_splits(
+    annotations: Sequence[Dict],
+    belongs: Dict[str, Any],
+    source: Callable[[str], Any],
+    faults: Sequence[str],
+) -> Dict[str, List[str]]:
+    """Names of the samples of each split, in the order of the annotations.
+
+    Args:
+        annotations (Sequence[dict]): The samples.
+        belongs (dict): Name of a split to the set of its sources (videos, files).
+        source (callable): Source of a sample, from its name.
+        faults (Sequence[str]): What was left out, for messages.
+
+    Raises:
+        BrokenFile: If a split is left without a sample.
+    """
+    splits = {split: [] for split in belongs}
+    for annotation in annotations:
+        name = annotation['frame_dir']
+        for split, members in belongs.items():
+            if source(name) in members:
+                splits[split].append(name)
+    empty = [split for split, names in splits.items() if not names]
+    if empty:
+        raise BrokenFile(
+            f'split {empty[0]!r} is left without a sample; expected at least one: repair what is '
+            f'broken ({len(faults)} faults, the first: {faults[0] if faults else "none"})'
+        )
+    return splits
+
+
+def check_output(path: Path, force: bool) -> None:
+    """Raise ``ValueError`` if a pickle cannot or must not be written there."""
+    if path.suffix == '.npz':
+        raise ValueError(
+            f'{path} ends in .npz; expected the name of a pickle: write one, and then convert it '
+            'with tools/data/convert_annotations.py'
+        )
+    if path.is_dir() or (path.exists() and not force):
+        remedy = 'choose another name' if path.is_dir() else 'or replace it with --force'
+        raise ValueError(f'{path} exists; expected a new name: {remedy}')
+
+
+def report_faults(
+    faults: Sequence[str], path: Optional[Path] = None, notes: Sequence[str] = ()
+) -> None:
+    """Print the first faults to stderr; write all, and then notes, to a file if one is named."""
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(''.join(line + '\n' for line in [*faults, *notes]), encoding='utf-8')
+    for fault in faults[:SHOWN]:
+        print(f'left out: {fault}', file=sys.stderr)
+    if len(faults) > SHOWN:
+        rest = f'and {len(faults) - SHOWN} more'
+        print(rest + (f', all in {path}' if path else ': --report FILE lists all'), file=sys.stderr)

@@ -1,0 +1,379 @@
+"""PKU-MMD, parts I and II: raw skeleton, label and split files to annotations.
+
+A video is a text file of skeletons (a line a frame, 150 numbers: two bodies of 25 joints of x, y, z
+in metres, an absent body zeros) and a text file of labels (a line an instance of an action: action
+number, first frame, last frame, confidence; frames count from 1, and the last one belongs to the
+instance). A split list is a text file whose line 2 names the videos to train on and line 4 those to
+test on, separated by commas. Each instance becomes one sample.
+
+Source of the format: the data set's own description (Liu et al., arXiv:1703.07475, and the README
+that comes with the files).
+"""
+
+import re
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
+
+import numpy as np
+
+from .batch import BrokenFile, convert_all, fill_splits
+from .text import WHOLE, read_lines, read_table, shorten
+
+BODIES, JOINTS, COORDINATES = 2, 25, 3
+# Actions 1 to 51, as the data set's list of actions has them.
+ACTIONS = (
+    'bow',
+    'brushing hair',
+    'brushing teeth',
+    'check time (from watch)',
+    'cheer up',
+    'clapping',
+    'cross hands in front (say stop)',
+    'drink water',
+    'drop',
+    'eat meal/snack',
+    'falling',
+    'giving something to other person',
+    'hand waving',
+    'handshaking',
+    'hopping (one foot jumping)',
+    'hugging other person',
+    'jump up',
+    'kicking other person',
+    'kicking something',
+    'make a phone call/answer phone',
+    'pat on back of other person',
+    'pickup',
+    'playing with phone/tablet',
+    'point finger at the other person',
+    'pointing to something with finger',
+    'punching/slapping other person',
+    'pushing other person',
+    'put on a hat/cap',
+    'put something inside pocket',
+    'reading',
+    'rub two hands together',
+    'salute',
+    'sitting down',
+    'standing up',
+    'take off a hat/cap',
+    'take off glasses',
+    'take off jacket',
+    'take out something from pocket',
+    'taking a selfie',
+    'tear up paper',
+    'throw',
+    'touch back (backache)',
+    'touch chest (stomachache/heart pain)',
+    'touch head (headache)',
+    'touch neck (neckache)',
+    'typing on a keyboard',
+    'use a fan (with hand or paper)/feeling warm',
+    'wear jacket',
+    'wear on glasses',
+    'wipe face',
+    'writing',
+)
+# Part II has the numbers of part I without these ten: eight between two persons, two with a pocket.
+# A label file with another number is an error, so that a wrong set cannot go unnoticed.
+NOT_IN_PART_2 = (12, 14, 16, 18, 21, 24, 26, 27, 29, 38)
+NUM_CLASSES = {1: 51, 2: 41}
+PUBLISHED = {1: 21545, 2: 7000}  # instances; of part II its authors say 'about'
+NAMES = {1: re.compile(r'\d{4}-[LMR]'), 2: re.compile(r'A\d\dN\d\d-[LMR]')}
+PROTOCOLS = ('xsub', 'xview')
+
+
+class Instance(NamedTuple):
+    """An action in a video.
+
+    Attributes:
+        number (int): Which of the video's instances, from 1.
+        label (int): Its class, from 0.
+        start (int): First frame, from 1.
+        end (int): Last frame, included.
+    """
+
+    number: int
+    label: int
+    start: int
+    end: int
+
+
+def class_numbers(part: int, classes: Optional[int] = None) -> Dict[int, int]:
+    """Action number in the files to label from 0.
+
+    Args:
+        part (int): 1 or 2.
+        classes (int, optional): 51 keeps all numbers for part II too (label = number - 1), as some
+            other code has it. Defaults to None: 51 for part I, 41 for part II.
+
+    Raises:
+        ValueError: If an argument is another.
+    """
+    if part not in NUM_CLASSES:
+        raise ValueError(f'part={part!r} is not known; expected 1 or 2')
+    classes = NUM_CLASSES[part] if classes is None else classes
+    if classes not in (NUM_CLASSES[part], len(ACTIONS)):
+        raise ValueError(
+            f'classes={classes!r} is not known for part {part}; expected 51, or 41 for part 2'
+        )
+    left_out = NOT_IN_PART_2 if classes == NUM_CLASSES[2] else ()
+    numbers = [number for number in range(1, len(ACTIONS) + 1) if number not in left_out]
+    return {number: label for label, number in enumerate(numbers)}
+
+
+def read_skeletons(path: Union[str, Path]) -> np.ndarray:
+    """Coordinates of a video.
+
+    Args:
+        path (str): Its skeleton file.
+
+    Returns:
+        np.ndarray: Float32 of shape (2, T, 25, 3), metres, an absent body exactly zero.
+
+    Raises:
+        BrokenFile: If the file is not as the module's docstring says.
+    """
+    columns = BODIES * JOINTS * COORDINATES
+    lines = read_lines(path, f'{columns} numbers a line, a line a frame')
+    table = read_table(lines, path, columns)
+    frames = table.reshape(len(table), BODIES, JOINTS, COORDINATES)
+    return np.ascontiguousarray(frames.transpose(1, 0, 2, 3))
+
+
+def read_instances(
+    path: Union[str, Path], num_frames: int, labels: Dict[int, int]
+) -> Tuple[List[Instance], List[str]]:
+    """Action instances of a video, and a sentence for each that is faulty.
+
+    Args:
+        path (str): Its label file.
+        num_frames (int): Frames of the video.
+        labels (dict): Action number to label, see :func:`class_numbers`.
+
+    Returns:
+        tuple: The sound instances, and what is wrong with the others.
+
+    Raises:
+        BrokenFile: If the file cannot be read at all, or is empty.
+    """
+    lines = read_lines(path, 'lines of action,start,end,confidence')
+    instances, faults, number = [], [], 0
+    for row, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        number += 1
+        fault = find_fault(line, num_frames, labels)
+        if fault is None:
+            action, start, end, _ = map(int, line.split(','))
+            instances.append(Instance(number, labels[action], start, end))
+        else:
+            faults.append(f'{path}, line {row} {fault}: correct or remove the line')
+    return instances, faults
+
+
+def find_fault(line: str, num_frames: int, labels: Dict[int, int]) -> Optional[str]:
+    """What is wrong with a line of a label file, and what is expected; None if it is sound."""
+    fields = [field.strip() for field in line.split(',')]
+    if len(fields) != 4 or not all(WHOLE.fullmatch(field) for field in fields):
+        return f'is {shorten(line)}; expected four whole numbers, action,start,end,confidence'
+    action, start, end, _ = map(int, fields)
+    if action not in labels:
+        if 1 <= action <= len(ACTIONS):
+            return (
+                f'has action {action} ({ACTIONS[action - 1]}), which is none of the {len(labels)} '
+                'of part II; expected one of those, or --classes 51'
+            )
+        return f'has action {action}; expected 1 to {len(ACTIONS)}'
+    if not 1 <= start <= end:
+        return f'has frames {start} to {end}; expected 1 <= start <= end'
+    if end > num_frames:
+        return (
+            f'has frames {start} to {end}, beyond the end of the video; expected at most frame '
+            f'{num_frames}, the number of lines of the skeleton file'
+        )
+    return None
+
+
+def read_split(path: Union[str, Path]) -> Tuple[List[str], List[str]]:
+    """Videos to train on and to test on, in the order of a split list.
+
+    Raises:
+        BrokenFile: If the file is none, or a video occurs twice.
+    """
+    expected = 'a split list of PKU-MMD: line 2 the training videos, line 4 the test videos'
+    lines = read_lines(path, expected)
+    if len(lines) != 4:
+        raise BrokenFile(f'{path} has {len(lines)} lines; expected {expected}, no others')
+    parts = []
+    for row in (2, 4):
+        names = [name.strip() for name in lines[row - 1].split(',')]
+        names = [name for name in names if name]  # the lists end in a comma
+        odd = [name for name in names if not re.fullmatch(r'[\w-]+', name, re.ASCII)]
+        if odd or not names:
+            found = shorten(odd[0]) if odd else 'no video'
+            raise BrokenFile(
+                f'{path}, line {row} names {found}; expected names such as 0002-L, separated by '
+                f'commas ({expected})'
+            )
+        parts.append(names)
+    seen = set()
+    for name in parts[0] + parts[1]:
+        if name in seen:
+            raise BrokenFile(
+                f'{path} names video {name} twice; expected it once, to train or to test on: '
+                'remove one of them'
+            )
+        seen.add(name)
+    return parts[0], parts[1]
+
+
+def doubt_split(protocol: str, train: Sequence[str], test: Sequence[str]) -> Optional[str]:
+    """A sentence if a list looks like that of the other protocol; None if it does not.
+
+    A recording has one name and three views (L, M, R). X-Sub keeps its views together, X-View keeps
+    each view to one side.
+    """
+    stem, view = ({name.rpartition('-')[i] for name in train} for i in (0, 2))
+    other_stem, other_view = ({name.rpartition('-')[i] for name in test} for i in (0, 2))
+    both = sorted(stem & other_stem if protocol == 'xsub' else view & other_view)
+    if not both:
+        return None
+    kind = 'recordings' if protocol == 'xsub' else 'views'
+    return (
+        f'{protocol}: {len(both)} {kind} ({", ".join(both[:3])}{", ..." if both[3:] else ""}) are '
+        'both in train and in val: is this the list of the other protocol?'
+    )
+
+
+def convert_video(
+    name: str, skeletons: Union[str, Path], labels: Union[str, Path], numbers: Dict[int, int]
+) -> Tuple[List[Dict], List[str]]:
+    """Samples of a video.
+
+    Args:
+        name (str): Name of the video, such as '0002-L'.
+        skeletons (str): Folder of skeleton files.
+        labels (str): Folder of label files.
+        numbers (dict): Action number to label.
+
+    Returns:
+        tuple: Annotations in MMAction2's format, named <video>_<instance, three digits, from 1>,
+        keypoint of shape (2, T, 25, 3), a body that is absent throughout last; and a sentence for
+        each instance, or for the video, that was left out because it is broken.
+    """
+    try:
+        keypoint = read_skeletons(Path(skeletons) / f'{name}.txt')
+        path = Path(labels) / f'{name}.txt'
+        instances, faults = read_instances(path, keypoint.shape[1], numbers)
+    except BrokenFile as error:
+        return [], [str(error)]
+    annotations = []
+    for instance in instances:
+        cut = keypoint[:, instance.start - 1 : instance.end]
+        absent = ~cut.any(axis=(1, 2, 3))
+        if absent.all():
+            faults.append(
+                f'{path}, instance {instance.number}: both bodies are absent from frame '
+                f'{instance.start} to {instance.end}; expected one: remove the instance'
+            )
+            continue
+        annotations.append(
+            dict(
+                frame_dir=f'{name}_{instance.number:03d}',
+                label=instance.label,
+                total_frames=cut.shape[1],
+                keypoint=cut[np.argsort(absent, kind='stable')],
+            )
+        )
+    return annotations, faults
+
+
+def check_names(videos: Sequence[str], part: int) -> None:
+    """Raise if the videos are named as those of the other part.
+
+    Raises:
+        BrokenFile: If they are.
+    """
+    other = 3 - part
+    odd = [name for name in videos if NAMES[other].fullmatch(name)]
+    if odd:
+        raise BrokenFile(
+            f'video {odd[0]} ({len(odd)} such) is named as those of part {other}; expected those '
+            f'of part {part}: name the part and split lists that belong together'
+        )
+
+
+def convert_videos(
+    skeletons: Union[str, Path],
+    labels: Union[str, Path],
+    split_files: Dict[str, Union[str, Path]],
+    part: int,
+    classes: Optional[int] = None,
+    skip_bad: bool = False,
+    workers: Optional[int] = None,
+) -> Tuple[Dict, List[str], List[str]]:
+    """Annotations of a part of PKU-MMD.
+
+    Args:
+        skeletons (str): Folder of skeleton files, <video>.txt.
+        labels (str): Folder of label files, <video>.txt.
+        split_files (dict): 'xsub' and perhaps 'xview', to the split list.
+        part (int): 1 or 2.
+        classes (int, optional): See :func:`class_numbers`.
+        skip_bad (bool): Whether to leave out broken files and instances. Defaults to False.
+        workers (int, optional): Processes. Defaults to None: one a core.
+
+    Returns:
+        tuple: The content of an annotation pickle, with splits <protocol>_train, <protocol>_val and
+        ``label_names`` (by class); a sentence for each video or instance left out; and sentences on
+        what looks doubtful.
+
+    Raises:
+        BrokenFile: If a split list is wrong, a file or instance is broken and not to be skipped, or
+            a split is left without a sample.
+        ValueError: If an argument is wrong.
+    """
+    numbers = class_numbers(part, classes)
+    unknown = sorted(set(split_files) - set(PROTOCOLS))
+    if unknown or not split_files:
+        raise ValueError(f'split_files={split_files!r}; expected lists of {PROTOCOLS}')
+    for folder in (skeletons, labels):
+        if not any(Path(folder).glob('*.txt')):
+            raise BrokenFile(
+                f'folder {folder} holds no .txt file; expected <video>.txt in it: name the '
+                'innermost folder of the unpacked archive'
+            )
+    belongs, doubts = {}, []
+    for protocol, path in split_files.items():
+        train, test = read_split(path)
+        check_names([*train, *test], part)
+        doubts.append(doubt_split(protocol, train, test))
+        belongs.update({f'{protocol}_train': set(train), f'{protocol}_val': set(test)})
+    videos = sorted(set().union(*belongs.values()))
+    there = {path.stem for path in Path(skeletons).glob('*.txt')}
+    spare = sorted(there - set(videos))
+    if spare:
+        shown = ', '.join(spare[:3]) + (', ...' if spare[3:] else '')
+        doubts.append(f'{len(spare)} videos of {skeletons} are in no split list: {shown}')
+    jobs = [(video, skeletons, labels, numbers) for video in videos]
+    annotations, faults = convert_all(convert_video, jobs, skip_bad, workers)
+    splits = fill_splits(annotations, belongs, lambda name: name.rpartition('_')[0], faults)
+    label_names = [ACTIONS[number - 1] for number in numbers]
+    content = dict(split=splits, annotations=annotations, label_names=label_names)
+    absent = sorted(set(range(len(numbers))) - {a['label'] for a in annotations})
+    if absent:
+        shown = ', '.join(map(str, absent[:5])) + (', ...' if absent[5:] else '')
+        doubts.append(f'{len(absent)} of {len(numbers)} classes have no instance: {shown}')
+    return content, faults, [doubt for doubt in doubts if doubt is not None]
+
+
+def published(part: int, samples: int) -> str:
+    """How a number of instances compares with the published one, in words."""
+    expected = PUBLISHED[part]
+    if part == 1:
+        verdict = 'the same' if samples == expected else f'differs by {samples - expected:+,}'
+        return f'{samples:,} instances, published {expected:,}: {verdict}'
+    near = abs(samples - expected) <= 0.05 * expected
+    verdict = 'agrees' if near else f'differs by {samples - expected:+,}'
+    return f'{samples:,} instances, published about {expected:,}: {verdict}'

@@ -1,0 +1,217 @@
+"""A moving stick figure beside what a model says of it, as GIF or MP4."""
+
+import math
+import os
+from pathlib import Path
+from typing import Dict, Optional, Sequence, Tuple, Union
+
+import numpy as np
+from matplotlib.animation import FFMpegWriter, PillowWriter
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+
+from deeprank_plugin.models.data_preprocessor import parse_layout
+
+from .figure import COLORS, new_figure
+from .skeletons import LEFT, LINE_COLORS, RIGHT
+
+# (left, right) joints of each layout
+SIDES = {
+    'nturgb+d': (LEFT, RIGHT),
+    'coco': (set(range(1, 17, 2)), set(range(2, 17, 2))),
+    'openpose': ({5, 6, 7, 11, 12, 13, 15, 17}, {2, 3, 4, 8, 9, 10, 14, 16}),
+}
+DOTS_PER_INCH = 100
+SUFFIXES = ('.gif', '.mp4')
+
+
+class SkeletonFigure:
+    """A figure whose skeleton moves from frame to frame.
+
+    Left limbs are blue, right limbs orange, the trunk black; further bodies are paler. Joints that
+    are absent (exactly zero) are not drawn. NTU's skeletons and those of a layout given as a dict
+    are seen by the camera, x to the right and y up; 'coco' and 'openpose' are pixels, y down.
+
+    Args:
+        keypoint (np.ndarray): Of shape (M, T, V, C), C at least 2.
+        title (str): Written above. Defaults to ''.
+        top (Sequence): (name, score) of the classes to list, highest score first, scores in
+            [0, 1]. Defaults to (): the skeleton alone.
+        truth (str, optional): Name of the true class, if known. Defaults to None.
+        layout (str or dict): As in ``SkeletonPreprocessor``. Defaults to 'nturgb+d'.
+
+    Raises:
+        ValueError: If the shape does not fit the layout, or no joint is present in any frame.
+    """
+
+    def __init__(
+        self,
+        keypoint: np.ndarray,
+        title: str = '',
+        top: Sequence[Tuple[str, float]] = (),
+        truth: Optional[str] = None,
+        layout: Union[str, Dict] = 'nturgb+d',
+    ) -> None:
+        joints, pairs, _ = parse_layout(layout)
+        keypoint = np.asarray(keypoint)
+        if keypoint.ndim != 4 or keypoint.shape[2] != joints or keypoint.shape[3] < 2:
+            raise ValueError(
+                f'keypoint has shape {keypoint.shape}; expected (M, T, {joints}, 2 or 3) for '
+                f'layout {layout!r}'
+            )
+        self.present = keypoint.any(axis=-1)
+        if not self.present.any():
+            raise ValueError('keypoint is zero throughout; expected at least one joint to draw')
+        self.points = keypoint[..., :2].astype(float)
+        self.bones = [(a, b) for a, b in pairs if a != b]
+        left, right = SIDES.get(layout if isinstance(layout, str) else '', (set(), set()))
+        self.colors = [
+            LINE_COLORS['left' if a in left else 'right' if a in right else 'trunk']
+            for a, _ in self.bones
+        ]
+        self.figure, body, side = new_panels(bool(top))
+        self.draw_frame_of(body, upright=layout not in ('coco', 'openpose'))
+        self.figure.suptitle(cut(title, 60), fontsize=10, x=0.02, ha='left', color='0.35')
+        if side is not None:
+            list_classes(side, top, truth)
+        self.show(self.num_frames - 1)  # with the longest text: the layout leaves room for it
+        self.figure.draw_without_rendering()
+        self.figure.set_layout_engine('none')  # or it would be found anew in every frame
+
+    @property
+    def num_frames(self) -> int:
+        """Number of frames T."""
+        return self.points.shape[1]
+
+    def draw_frame_of(self, axis: Axes, upright: bool) -> None:
+        """Set the limits once for all frames, and add the artists that :meth:`show` moves."""
+        seen = self.points[self.present]
+        low, high = seen.min(axis=0), seen.max(axis=0)
+        middle, half = (low + high) / 2, 0.54 * (high - low).max() + 1e-6
+        axis.set(xlim=(middle[0] - half, middle[0] + half), xticks=[], yticks=[], aspect='equal')
+        axis.set_ylim(middle[1] - half, middle[1] + half)
+        ground = low[1]
+        if not upright:
+            axis.invert_yaxis()
+            ground = high[1]
+        axis.set_frame_on(False)
+        axis.axhline(ground, color='0.85', lw=1, zorder=0)
+        self.lines, self.dots = [], []
+        for body in range(len(self.points)):
+            alpha = 1.0 if body == 0 else 0.45
+            lines = LineCollection([], linewidths=3, alpha=alpha, capstyle='round', zorder=2)
+            self.lines.append(axis.add_collection(lines))
+            self.dots.append(
+                axis.scatter([], [], s=9, color='white', edgecolors='0.25', linewidths=0.7,
+                             alpha=alpha, zorder=3)
+            )  # yapf: disable
+        self.clock = axis.text(
+            0.0, 0.0, '', transform=axis.transAxes, fontsize=8, color='0.45', va='top'
+        )
+
+    def show(self, frame: int) -> None:
+        """Draw one frame, from 0."""
+        for body, (lines, dots) in enumerate(zip(self.lines, self.dots)):
+            points, present = self.points[body, frame], self.present[body, frame]
+            drawn = [i for i, (a, b) in enumerate(self.bones) if present[a] and present[b]]
+            lines.set_segments([points[list(self.bones[i])] for i in drawn])
+            lines.set_color([self.colors[i] for i in drawn])
+            dots.set_offsets(points[present])
+        self.clock.set_text(f'frame {frame + 1} of {self.num_frames}')
+
+
+def new_panels(listed: bool) -> Tuple[Figure, Axes, Optional[Axes]]:
+    """A figure with room for the skeleton and, if asked for, for a list of classes."""
+    if not listed:
+        figure = new_figure(4.0, 4.2)
+        return figure, figure.subplots(), None
+    figure = new_figure(7.2, 4.2)
+    body, side = figure.subplots(1, 2, width_ratios=(4, 3.2))
+    return figure, body, side
+
+
+def list_classes(axis: Axes, top: Sequence[Tuple[str, float]], truth: Optional[str]) -> None:
+    """Names over bars of their scores; the first in bold."""
+    for row, (name, score) in enumerate(top):
+        color = COLORS[0] if row == 0 else COLORS[5]
+        axis.barh(row, 1, height=0.22, color='0.93')
+        axis.barh(row, score, height=0.22, color=color)
+        weight = 'bold' if row == 0 else 'normal'
+        axis.text(0, row - 0.2, cut(name), fontsize=9, fontweight=weight, va='bottom')
+        axis.text(1.03, row, f'{score:.1%}', fontsize=9, fontweight=weight, va='center')
+    if truth is not None:
+        right = truth == top[0][0]
+        axis.text(0, len(top) - 0.35, f'true class: {cut(truth)}', fontsize=9, va='top',
+                  color=COLORS[2] if right else COLORS[3])  # yapf: disable
+    axis.set(xlim=(0, 1.2), ylim=(max(len(top), 5) + 0.1, -0.9), xticks=[], yticks=[])
+    axis.set_frame_on(False)
+
+
+def cut(text: str, width: int = 44) -> str:
+    """A text that fits its place."""
+    return text if len(text) <= width else text[: width - 1].rstrip() + '…'
+
+
+def animate_skeleton(
+    keypoint: np.ndarray,
+    path: Union[str, Path],
+    title: str = '',
+    top: Sequence[Tuple[str, float]] = (),
+    truth: Optional[str] = None,
+    layout: Union[str, Dict] = 'nturgb+d',
+    fps: float = 30,
+    max_frames: int = 120,
+) -> Path:
+    """Write the animation of one sequence, whole or not at all.
+
+    A longer sequence is thinned to at most ``max_frames`` evenly spread frames and keeps its
+    duration, as far as a GIF's hundredths of a second allow.
+
+    Args:
+        keypoint (np.ndarray): Of shape (M, T, V, C).
+        path (str or Path): File to write, ``.gif``, or ``.mp4`` where the program ffmpeg is
+            installed; missing folders are made.
+        title, top, truth, layout: See :class:`SkeletonFigure`.
+        fps (float): Frames a second of the sequence. Defaults to 30, NTU's and Kinect's rate.
+        max_frames (int): Defaults to 120.
+
+    Raises:
+        ValueError: If the file's ending is another, ``fps`` or ``max_frames`` is not positive, the
+            sequence cannot be drawn, or MP4 is asked for without ffmpeg.
+    """
+    path = Path(path)
+    check_format(path.suffix)
+    if fps <= 0 or max_frames < 1:
+        raise ValueError(f'fps={fps}, max_frames={max_frames}; expected both positive')
+    drawing = SkeletonFigure(keypoint, title, top, truth, layout)
+    step = math.ceil(drawing.num_frames / max_frames)
+    frames = range(0, drawing.num_frames, step)
+    if path.suffix.lower() == '.mp4':
+        writer = FFMpegWriter(fps=fps / step)
+    else:
+        # a GIF counts hundredths of a second; PillowWriter rounds down, and viewers slow down
+        # what is faster than two of them
+        writer = PillowWriter(fps=(1 - 1e-9) * 100 / max(2, round(100 * step / fps)))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f'{path.stem}.part{path.suffix}')
+    try:
+        with writer.saving(drawing.figure, str(temporary), dpi=DOTS_PER_INCH):
+            for frame in frames:
+                drawing.show(frame)
+                writer.grab_frame()
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def check_format(suffix: str) -> None:
+    """Raise unless animations of this ending can be written here."""
+    if suffix.lower() not in SUFFIXES:
+        raise ValueError(f'an animation cannot end in {suffix!r}; expected one of {SUFFIXES}')
+    if suffix.lower() == '.mp4' and not FFMpegWriter.isAvailable():
+        raise ValueError(
+            'MP4 needs the program ffmpeg, which is not installed here (nothing of that name on '
+            'PATH): install it, or write a .gif'
+        )

@@ -1,0 +1,94 @@
+"""The inferencer reads files, predicts as the functions do, and writes what is asked for."""
+
+import json
+
+import numpy as np
+import pytest
+from mmaction.structures import ActionDataSample
+from PIL import Image
+
+from deeprank_plugin.apis import SkeletonInferencer, inference_skeleton_sequence
+from deeprank_plugin.apis.inferencer import file_names
+from deeprank_plugin.datasets.toy_actions import CLASS_NAMES
+
+
+@pytest.fixture(scope='module')
+def inferencer(tiny):
+    return SkeletonInferencer(tiny.config, tiny.checkpoint, 'cpu', show_progress=False)
+
+
+def test_arrays_and_lists(tiny, inferencer):
+    keypoints = [annotation['keypoint'] for annotation in tiny.test]
+    expected = inference_skeleton_sequence(inferencer.model, keypoints, batch_size=4)
+    result = inferencer(keypoints, batch_size=4, topk=2)
+    assert result['visualization'] is None and len(result['predictions']) == 8
+    for index, (found, prediction) in enumerate(zip(result['predictions'], expected)):
+        assert found['frame_dir'] == str(index)
+        assert found['label'] == prediction.label
+        assert found['name'] == CLASS_NAMES[prediction.label]
+        assert found['scores'] == prediction.scores.tolist()
+        assert found['score'] == max(found['scores'])
+        assert found['top'] == [list(entry) for entry in prediction.top(2)]
+    (single,) = inferencer(keypoints[3], batch_size=1)['predictions']
+    np.testing.assert_allclose(single['scores'], expected[3].scores, atol=1e-6)
+
+
+def test_files_and_what_is_written(tiny, inferencer, tmp_path):
+    np.save(tmp_path / 'walk one.npy', tiny.test[1]['keypoint'][:, :5])
+    result = inferencer(
+        [str(tmp_path / 'walk one.npy'), tiny.test[0]['keypoint'][:, :4]],
+        out_dir=tmp_path / 'out',
+        vis=True,
+    )
+    written = sorted(
+        p.relative_to(tmp_path / 'out').as_posix() for p in (tmp_path / 'out').rglob('*.*')
+    )
+    assert written == ['preds/1.json', 'preds/walk_one.json', 'vis/1.gif', 'vis/walk_one.gif']
+    assert result['visualization'][0] == str(tmp_path / 'out' / 'vis' / 'walk_one.gif')
+    stored = json.loads((tmp_path / 'out' / 'preds' / 'walk_one.json').read_text())
+    assert stored == result['predictions'][0] and stored['frame_dir'] == 'walk one'
+    with Image.open(result['visualization'][0]) as picture:
+        assert picture.n_frames == 5
+
+
+def test_samples_in_place_of_dicts(tiny, inferencer):
+    (found,) = inferencer(str(tiny.data.parent / 'data.pkl'), return_datasamples=True)[
+        'predictions'
+    ][:1]
+    assert isinstance(found, ActionDataSample)
+    expected = inference_skeleton_sequence(
+        inferencer.model, [a['keypoint'] for a in tiny.annotations]
+    )
+    np.testing.assert_array_equal(found.pred_score.numpy(), expected[0].scores)
+
+
+def test_progress_is_shown(tiny, capsys):
+    inferencer = SkeletonInferencer(tiny.config, tiny.checkpoint, 'cpu')
+    inferencer([annotation['keypoint'] for annotation in tiny.test], batch_size=2)
+    printed = capsys.readouterr().out
+    assert 'Inference' in printed and '100%' in printed
+
+
+def test_what_cannot_be_done(tiny, inferencer, tmp_path):
+    keypoint = tiny.test[0]['keypoint']
+    with pytest.raises(ValueError, match='no out_dir'):
+        inferencer(keypoint, vis=True)
+    with pytest.raises(ValueError, match="cannot end in '.avi'"):
+        inferencer(keypoint, vis=True, out_dir=tmp_path, vis_format='avi')
+    with pytest.raises(ValueError, match='topk=0'):
+        inferencer(keypoint, topk=0)
+    with pytest.raises(ValueError, match='sequence 1 is zero'):
+        inferencer([keypoint, keypoint * 0])
+    with pytest.raises(FileNotFoundError, match="'no.py' does not exist"):
+        SkeletonInferencer('no.py')
+    with pytest.raises(TypeError, match='model is a NoneType'):
+        SkeletonInferencer(None, tiny.checkpoint)
+    assert not list(tmp_path.iterdir())
+
+
+def test_file_names_are_safe_and_different():
+    names = ['a b', 'a/b', '../../etc/x', 'A_B', '', '...', 'x' * 300]
+    found = file_names([dict(frame_dir=name) for name in names])
+    assert found[:4] == ['a_b', 'a_b_2', '_.._etc_x', 'A_B_3']
+    assert found[4:6] == ['sequence', 'sequence_2'] and len(found[6]) == 150
+    assert len({name.lower() for name in found}) == len(names)

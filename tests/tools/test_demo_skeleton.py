@@ -1,0 +1,166 @@
+"""The demo's command line: table, file of predictions, animations, one-line errors."""
+
+import importlib.util
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from mmaction.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from PIL import Image
+
+from deeprank_plugin.apis import fuse_streams, inference_skeleton_sequence, init_model
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """A function that runs the tool in this process: exit code, stdout, stderr."""
+    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
+    spec = importlib.util.spec_from_file_location('demo_skeleton', ROOT / 'tools/demo_skeleton.py')
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, 'argv', ['demo_skeleton.py', *map(str, arguments)])
+        code = 0
+        try:
+            tool.main()
+        except SystemExit as exit:
+            code = exit.code
+        return SimpleNamespace(returncode=code, **capsys.readouterr()._asdict())
+
+    return run
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """A tiny recogniser for joints and one for bones, and six sequences with labels."""
+    init_default_scope('mmaction')
+    folder = tmp_path_factory.mktemp('demo')
+    (path,) = (ROOT / 'configs/scratch').glob('stgcn-w16_*_toy-xsub*.py')
+    cfg = Config.fromfile(path)
+    cfg.model.backbone.base_channels = 4
+    cfg.model.cls_head.in_channels = 16
+    for seed, modality in enumerate(['joint', 'bone']):
+        cfg.model.data_preprocessor.modality = modality
+        cfg.dump(str(folder / f'{modality}.py'))
+        torch.manual_seed(seed)
+        model = MODELS.build(cfg.model)
+        with torch.no_grad():
+            model.cls_head.fc.weight *= 20
+        meta = dict(dataset_meta=dict(classes=[f'action {i}' for i in range(12)]))
+        content = dict(state_dict=model.state_dict(), meta=meta)
+        torch.save(content, folder / f'{modality}.pth')
+    rng = np.random.default_rng(0)
+    samples = [
+        dict(
+            frame_dir=f'take {i}',
+            label=i,
+            total_frames=3 + i,
+            keypoint=rng.normal(size=(1 + i % 2, 3 + i, 25, 3)).astype(np.float32),
+        )
+        for i in range(6)
+    ]
+    split = dict(some=['take 1', 'take 4'], others=['take 0'])
+    (folder / 'data.pkl').write_bytes(pickle.dumps(dict(split=split, annotations=samples)))
+    return folder
+
+
+def models(folder, *modalities):
+    return [init_model(folder / f'{m}.py', str(folder / f'{m}.pth')) for m in modalities]
+
+
+def keypoints(folder, *indices):
+    samples = pickle.loads((folder / 'data.pkl').read_bytes())['annotations']
+    return [samples[index]['keypoint'] for index in indices]
+
+
+def test_one_model(call, folder, tmp_path):
+    result = call(
+        *(folder / 'joint.py', folder / 'joint.pth', folder / 'data.pkl'),
+        *('--split', 'some', '--out-dir', tmp_path / 'out', '--topk', '3'),
+    )
+    assert result.returncode == 0, result.err[-2000:]
+    expected = inference_skeleton_sequence(*models(folder, 'joint'), keypoints(folder, 1, 4))
+    written = json.loads((tmp_path / 'out' / 'predictions.json').read_text())
+    assert [entry['frame_dir'] for entry in written] == ['take 1', 'take 4']
+    for entry, prediction, label in zip(written, expected, (1, 4)):
+        assert entry['scores'] == prediction.scores.tolist()
+        rows = [line.split() for line in result.out.splitlines()]
+        first = [row for row in rows if row[:2] == ['take', str(label)]]
+        true = ['(true:', 'action', f'{label})']
+        assert [row[2:5] for row in first] == [true]
+        for rank, (number, name, score) in enumerate(prediction.top(3), start=1):
+            assert [str(rank), f'{score:.2%}', str(number), *name.split()] in [
+                row[-5:] for row in rows
+            ]
+    for name, frames in (('take_1', 4), ('take_4', 7)):
+        with Image.open(tmp_path / 'out' / f'{name}.gif') as picture:
+            assert picture.n_frames == frames
+    assert len(list((tmp_path / 'out').iterdir())) == 3
+
+
+def test_two_streams_of_a_folder(call, folder, tmp_path):
+    sequences = keypoints(folder, 0, 3, 5)
+    (tmp_path / 'in').mkdir()
+    for number, keypoint in enumerate(sequences):
+        np.save(tmp_path / 'in' / f'{number}.npy', keypoint)
+    result = call(
+        *(folder / 'joint.py', folder / 'joint.pth', tmp_path / 'in'),
+        *('--stream', folder / 'bone.py', folder / 'bone.pth'),
+        *('--out-dir', tmp_path / 'out', '--format', 'none', '--limit', '2'),
+    )
+    assert result.returncode == 0, result.err[-2000:]
+    written = json.loads((tmp_path / 'out' / 'predictions.json').read_text())
+    expected = fuse_streams(models(folder, 'joint', 'bone'), sequences[:2])
+    assert [entry['scores'] for entry in written] == [p.scores.tolist() for p in expected]
+    assert [entry['name'] for entry in written] == [f'action {p.label}' for p in expected]
+    assert 'true' not in result.out
+    assert [path.name for path in (tmp_path / 'out').iterdir()] == ['predictions.json']
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'CHECKPOINT': 'no.pth'}, "checkpoint 'no.pth' does not exist"),
+        ({'CONFIG': 'no.py'}, "config file 'no.py' does not exist"),
+        ({'INPUT': 'no.npy'}, 'no.npy does not exist'),
+        ({'--split': 'none'}, "split 'none' is not in"),
+        ({'--cfg-options': 'model.cls_head.num_classes=7'}, 'another network'),
+        ({'--device': 'abacus'}, "device='abacus' cannot be used"),
+        ({'--limit': '0'}, 'limit: expected more than 0'),
+    ],
+)
+def test_errors_are_one_sentence(call, folder, tmp_path, change, message):
+    names = dict(CONFIG=folder / 'joint.py', CHECKPOINT=folder / 'joint.pth')
+    names.update({'INPUT': folder / 'data.pkl', **change})
+    options = [part for key in names if key.startswith('--') for part in (key, names[key])]
+    result = call(
+        *(names['CONFIG'], names['CHECKPOINT'], names['INPUT'], '--out-dir', tmp_path, *options)
+    )
+    assert result.returncode == 2
+    assert message in result.err.splitlines()[-1] and 'Traceback' not in result.err
+
+
+def test_the_command_line_itself(folder, tmp_path):
+    result = subprocess.run(
+        [sys.executable, 'tools/demo_skeleton.py', folder / 'joint.py', folder / 'joint.pth',
+         folder / 'data.pkl', '--split', 'others', '--out-dir', tmp_path, '--format', 'none'],
+        cwd=ROOT,
+        env=dict(os.environ, OMP_NUM_THREADS='1'),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )  # yapf: disable
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert 'take 0 (true: action 0)' in result.stdout and result.stderr == ''

@@ -1,0 +1,113 @@
+#!/usr/bin/env python
+"""Convert a folder of .npy, .npz or .csv sequences to an annotation pickle.
+
+LIST is a CSV file with a header: file (inside FOLDER), label (a whole number from 0, or a name),
+and subject or a column of splits. Names of classes are sorted, and written into the pickle as
+label_names. A broken file ends the conversion, or is left out and reported under --skip-bad. The
+pickle is written whole or not at all.
+
+Layouts: nturgb+d (25 joints), coco (17), openpose (18), kinect-v1 (20, which become NTU's 25), or a
+JSON file {"num_node": V, "edges": [[joint, joint], ...], "center": joint}.
+
+Example:
+    python tools/data/prepare_generic.py moves moves/list.csv data/moves.pkl --layout nturgb+d \
+        --train-subjects 1 3 5 --scale 0.001
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
+
+from command_line import refuse, require_writable
+
+from deeprank_plugin.datasets.annotations import write_pickle
+from deeprank_plugin.datasets.converters.batch import check_output, report_faults
+from deeprank_plugin.datasets.converters.generic import Reading, convert_folder, name_for_check
+from deeprank_plugin.datasets.converters.layouts import find_layout
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('folder', type=Path, help='folder of sequences')
+    parser.add_argument('list', type=Path, help='CSV file: file, label, subject or split')
+    parser.add_argument('out', type=Path, help='pickle to write')
+    parser.add_argument('--layout', default='nturgb+d', help='name or JSON file (%(default)s)')
+    splits = parser.add_mutually_exclusive_group(required=True)
+    splits.add_argument(
+        '--train-subjects',
+        nargs='+',
+        metavar='SUBJECT',
+        help='subjects of split xsub_train; all others make xsub_val',
+    )
+    splits.add_argument('--split-column', metavar='NAME', help="column that names a line's split")
+    parser.add_argument(
+        '--scale', type=float, default=1.0, help='factor to metres: 0.001 for mm (%(default)s)'
+    )
+    parser.add_argument(
+        '--channels',
+        type=int,
+        default=3,
+        help='numbers a joint in .csv and two-axis arrays (%(default)s)',
+    )
+    parser.add_argument(
+        '--axes',
+        help='axes of the arrays: M bodies, T frames, V joints, C channels; default: TVC or MTVC',
+    )
+    parser.add_argument('--workers', type=int, help='processes; default: one a core')
+    parser.add_argument('--skip-bad', action='store_true', help='leave out broken files')
+    parser.add_argument('--report', type=Path, metavar='FILE', help='list there what is left out')
+    parser.add_argument('--force', action='store_true', help='replace another file of that name')
+    args = parser.parse_args()
+    if args.workers is not None and args.workers < 1:
+        parser.error(f'--workers {args.workers}: expected at least 1')
+    return args
+
+
+def main() -> None:
+    """Convert, write, and print what came out and how to use it."""
+    args = parse_args()
+    try:
+        check_output(args.out, args.force)
+    except ValueError as error:
+        refuse(str(error))
+    require_writable(str(args.out.parent), 'folder', 'OUT')
+    try:
+        layout = find_layout(args.layout)
+        content, faults, doubts = convert_folder(
+            args.folder,
+            args.list,
+            Reading(layout, args.channels, args.axes, args.scale),
+            args.train_subjects,
+            args.split_column,
+            args.skip_bad,
+            args.workers,
+        )
+        report_faults(faults, args.report)
+        write_pickle(content, args.out)
+    except (ValueError, OSError) as error:
+        refuse(str(error))
+    annotations = content['annotations']
+    bodies = max(annotation['keypoint'].shape[0] for annotation in annotations)
+    print(f'{args.out}: {len(annotations):,} sequences, up to {bodies} bodies')
+    print('splits: ' + ', '.join(f'{name} {len(s):,}' for name, s in content['split'].items()))
+    labels = sorted({annotation['label'] for annotation in annotations})
+    print(f'classes: {len(labels)}, num_classes={labels[-1] + 1}')
+    for label, name in enumerate(content.get('label_names', [])):
+        print(f'  {label} {name}')
+    print(f'left out: {len(faults):,}')
+    print(f'layout of data set and data preprocessor: {name_for_check(layout)!r}')
+    if not layout.known and layout.name != 'kinect-v1':
+        graph = dict(num_node=layout.num_node, inward=layout.inward, center=layout.center)
+        print(f'graph_cfg of the backbone: layout={graph!r}')
+    for doubt in doubts:
+        print(f'WARNING: {doubt}')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,145 @@
+#!/usr/bin/env python
+"""Convert NTU RGB+D 60 or 120 from raw .skeleton files to an annotation pickle, in float32.
+
+SOURCE is a folder of .skeleton files, or a zip file as the data set is distributed, which is read
+without unpacking it. Samples with missing skeletons are left out, as in the published splits; their
+list is taken from the installed MMAction2 if it is there, else from --missing.
+
+What is done is kept in the folder OUT.parts until the pickle is written, so that an interrupted
+conversion goes on where it was: run the same command again. A broken file ends the conversion, or
+is left out and reported under --skip-bad. The pickle is written whole or not at all.
+
+Example:
+    python tools/data/prepare_ntu.py nturgbd_skeletons_s001_to_s017.zip data/ntu60_3d.pkl \
+        --dataset ntu60 --missing NTU_RGBD_samples_with_missing_skeletons.txt
+    python tools/data/prepare_ntu.py nturgbd_skeletons_s001_to_s017.zip \
+        nturgbd_skeletons_s018_to_s032.zip data/ntu120_3d.pkl --dataset ntu120 \
+        --missing NTU_RGBD120_samples_with_missing_skeletons.txt --report ntu120_left_out.txt
+"""
+
+import argparse
+import runpy
+import sys
+from collections import Counter
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import List
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+sys.path.insert(1, str(ROOT / 'tools'))
+
+from command_line import refuse, require_writable
+
+from deeprank_plugin.datasets.annotations import write_pickle
+from deeprank_plugin.datasets.converters.batch import check_output, report_faults
+from deeprank_plugin.datasets.converters.ntu import (
+    CLASSES,
+    compare_counts,
+    convert_files,
+    find_missing,
+    read_missing,
+    remove_parts,
+)
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('sources', type=Path, nargs='+', metavar='SOURCE', help='folder or zip')
+    parser.add_argument('out', type=Path, help='pickle to write')
+    parser.add_argument('--dataset', choices=tuple(CLASSES), required=True)
+    lists = parser.add_mutually_exclusive_group()
+    lists.add_argument(
+        '--missing',
+        type=Path,
+        action='append',
+        metavar='FILE',
+        help='list of samples with missing skeletons; may be repeated; default: of MMAction2',
+    )
+    lists.add_argument(
+        '--no-missing-list', action='store_true', help='leave no listed sample out: other splits'
+    )
+    parser.add_argument(
+        '--join-tracks',
+        action='store_true',
+        help='let a performer whom the camera lost and found again stay one body',
+    )
+    parser.add_argument('--workers', type=int, help='processes; default: one a core')
+    parser.add_argument('--skip-bad', action='store_true', help='leave out broken files')
+    parser.add_argument('--report', type=Path, metavar='FILE', help='list there what is left out')
+    parser.add_argument('--force', action='store_true', help='replace another file of that name')
+    args = parser.parse_args()
+    if args.workers is not None and args.workers < 1:
+        parser.error(f'--workers {args.workers}: expected at least 1')
+    return args
+
+
+def choose_missing(args: argparse.Namespace) -> List[str]:
+    """Names in the lists that the command line chooses, each announced."""
+    if args.no_missing_list:
+        return []
+    names = set()
+    for path in args.missing or [find_missing(args.dataset)]:
+        found = read_missing(path)
+        print(f'samples with missing skeletons: {len(found)} in {path}')
+        names.update(found)
+    return sorted(names)
+
+
+def main() -> None:
+    """Convert, write, and print counts beside the published ones."""
+    args = parse_args()
+    parts = args.out.with_name(args.out.name + '.parts')
+    try:
+        check_output(args.out, args.force)
+        missing = choose_missing(args)
+        names = ROOT / 'configs' / '_base_' / 'datasets' / 'labels' / f'{args.dataset}.py'
+        label_names = runpy.run_path(str(names))['label_names']
+    except (ValueError, OSError) as error:
+        refuse(str(error))
+    require_writable(str(args.out.parent), 'folder', 'OUT')
+    try:
+        content, faults, notes, doubts = convert_files(
+            args.sources,
+            args.dataset,
+            missing,
+            parts,
+            label_names,
+            args.join_tracks,
+            args.skip_bad,
+            args.workers,
+        )
+        report_faults(faults, args.report, [f'{kind}: {sentence}' for kind, sentence in notes])
+        write_pickle(content, args.out)
+    except (ValueError, OSError) as error:
+        refuse(str(error))
+    except BrokenProcessPool:
+        refuse(
+            'a process ended suddenly; was there too little memory? Run the same command again '
+            'with fewer --workers: what is done is kept.'
+        )
+    except KeyboardInterrupt:
+        print(f'interrupted; run the same command again to go on: {parts}', file=sys.stderr)
+        sys.exit(130)
+    splits, samples = content['split'], content['annotations']
+    number, two = len(samples), sum(len(sample['keypoint']) == 2 for sample in samples)
+    del content, samples  # which map the parts
+    remove_parts(parts)
+    print(f'{args.out}: {number:,} samples, {two:,} with two bodies')
+    print(f'left out: {len(faults):,} broken files')
+    for kind, count in sorted(Counter(kind for kind, _ in notes).items()):
+        print(f'  {kind}: {count:,}')
+    lines, same = compare_counts(splits, args.dataset)
+    print('\n'.join(lines))
+    for doubt in doubts:
+        print(f'WARNING: {doubt}')
+    if args.no_missing_list:
+        print('WARNING: no list of samples with missing skeletons was used')
+    print(f'verdict: the splits {"have" if same else "do NOT have"} the published sizes')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,94 @@
+#!/usr/bin/env python
+"""Convert PKU-MMD, part I or II, from its skeleton, label and split files to an annotation pickle.
+
+Each action instance becomes a sample of two bodies. A broken file or instance ends the conversion,
+or is left out and reported under --skip-bad. The pickle is written whole or not at all.
+
+Example:
+    python tools/data/prepare_pkummd.py raw/PKU_Skeleton_Renew raw/Train_Label_PKU_final \
+        data/pkummd1_3d.pkl --part 1 --xsub raw/cross-subject.txt --xview raw/cross-view.txt
+    python tools/data/prepare_pkummd.py raw2/skeleton raw2/label data/pkummd2_3d.pkl --part 2 \
+        --xsub raw2/cross_subject_v2.txt
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
+
+from command_line import refuse, require_writable
+
+from deeprank_plugin.datasets.annotations import write_pickle
+from deeprank_plugin.datasets.converters.batch import check_output, report_faults
+from deeprank_plugin.datasets.converters.pkummd import PROTOCOLS, convert_videos, published
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('skeletons', type=Path, help='folder of skeleton files, <video>.txt')
+    parser.add_argument('labels', type=Path, help='folder of label files, <video>.txt')
+    parser.add_argument('out', type=Path, help='pickle to write')
+    parser.add_argument('--part', type=int, choices=(1, 2), required=True, help='part I or II')
+    parser.add_argument('--xsub', type=Path, metavar='FILE', help='split list of X-Sub')
+    parser.add_argument('--xview', type=Path, metavar='FILE', help='split list of X-View')
+    parser.add_argument(
+        '--classes',
+        type=int,
+        choices=(41, 51),
+        help='of part II: 51 keeps the numbers of part I as labels; default: 41, closed up',
+    )
+    parser.add_argument('--workers', type=int, help='processes; default: one a core')
+    parser.add_argument('--skip-bad', action='store_true', help='leave out what is broken')
+    parser.add_argument('--report', type=Path, metavar='FILE', help='list there what is left out')
+    parser.add_argument('--force', action='store_true', help='replace another file of that name')
+    args = parser.parse_args()
+    if args.xsub is None and args.xview is None:
+        parser.error('expected --xsub FILE, --xview FILE or both: the split lists of the data set')
+    if args.part == 1 and args.classes == 41:
+        parser.error('--classes 41 is of part II; part I has 51')
+    if args.workers is not None and args.workers < 1:
+        parser.error(f'--workers {args.workers}: expected at least 1')
+    return args
+
+
+def main() -> None:
+    """Convert, write, and print counts beside the published ones."""
+    args = parse_args()
+    try:
+        check_output(args.out, args.force)
+    except ValueError as error:
+        refuse(str(error))
+    require_writable(str(args.out.parent), 'folder', 'OUT')
+    lists = {name: getattr(args, name) for name in PROTOCOLS if getattr(args, name) is not None}
+    try:
+        content, faults, doubts = convert_videos(
+            args.skeletons,
+            args.labels,
+            lists,
+            args.part,
+            args.classes,
+            args.skip_bad,
+            args.workers,
+        )
+        report_faults(faults, args.report)
+        write_pickle(content, args.out)
+    except (ValueError, OSError) as error:
+        refuse(str(error))
+    annotations, names = content['annotations'], content['label_names']
+    two = sum(bool(annotation['keypoint'][1].any()) for annotation in annotations)
+    print(f'{args.out}: {published(args.part, len(annotations))}')
+    print('splits: ' + ', '.join(f'{name} {len(s):,}' for name, s in content['split'].items()))
+    found = len({annotation['label'] for annotation in annotations})
+    print(f'classes: {found} of {len(names)}; instances with two bodies: {two:,}')
+    print(f'left out: {len(faults):,}')
+    for doubt in doubts:
+        print(f'WARNING: {doubt}')
+
+
+if __name__ == '__main__':
+    main()

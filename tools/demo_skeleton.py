@@ -1,0 +1,155 @@
+#!/usr/bin/env python
+"""Classify skeleton sequences from files, print the likeliest classes, and animate them.
+
+The input is a file or a folder of files: .npy with one array of shape (M, T, V, C), .npz with one
+under each name, annotations of MMAction2 (.pkl, .npz), or .skeleton of NTU RGB+D. The config's own
+test pipeline prepares them, so that the scores are those of tools/test.py.
+
+Example:
+    python tools/demo_skeleton.py configs/finetune/<config>.py work_dirs/<run>/epoch_100.pth \\
+        recordings/ --out-dir work_dirs/demo_skeleton
+    python tools/demo_skeleton.py JOINT_CONFIG JOINT_CHECKPOINT data/toy.pkl --split xsub_val \\
+        --limit 4 --stream BONE_CONFIG BONE_CHECKPOINT --stream MOTION_CONFIG MOTION_CHECKPOINT
+"""
+
+import argparse
+import json
+import sys
+import warnings
+from pathlib import Path
+from typing import List
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from command_line import refuse, require_checkpoint, require_writable
+from mmengine.config import DictAction
+from rich.console import Console
+from rich.table import Table
+from tqdm import tqdm
+
+from deeprank_plugin.apis import Prediction, fuse_streams, inference_skeleton_sequence, init_model
+from deeprank_plugin.apis.inference import label_names, pack_infos
+from deeprank_plugin.apis.inferencer import describe, draw, file_names, true_name
+from deeprank_plugin.apis.sequences import read_sequences
+from deeprank_plugin.visualization.animation import check_format
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='config of a finetuned model')
+    parser.add_argument('checkpoint', help='its checkpoint')
+    parser.add_argument('input', help='file or folder of sequences')
+    parser.add_argument(
+        '--stream',
+        nargs=2,
+        action='append',
+        default=[],
+        metavar=('CONFIG', 'CHECKPOINT'),
+        help='another model, such as that of bones, whose scores are averaged with the first; '
+        'may be given again',
+    )
+    parser.add_argument(
+        '--out-dir',
+        default='work_dirs/demo_skeleton',
+        help='folder for animations and predictions.json (%(default)s)',
+    )
+    parser.add_argument(
+        '--format',
+        choices=['gif', 'mp4', 'none'],
+        default='gif',
+        help='of the animations; mp4 needs ffmpeg, none draws nothing (%(default)s)',
+    )
+    parser.add_argument('--fps', type=float, default=30, help='frames a second (%(default)s)')
+    parser.add_argument('--topk', type=int, default=5, help='classes to print (%(default)s)')
+    parser.add_argument('--split', help='split of annotations; default: all samples')
+    parser.add_argument('--limit', type=int, help='use the first sequences only')
+    parser.add_argument('--batch-size', type=int, help="default: that of the config's test data")
+    parser.add_argument('--device', default='cpu', help='such as cuda:0 (%(default)s)')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='override entries of every config',
+    )
+    args = parser.parse_args()
+    for name in ('fps', 'topk', 'limit', 'batch_size'):
+        value = getattr(args, name)
+        if value is not None and value <= 0:
+            parser.error(f'--{name.replace("_", "-")}: expected more than 0')
+    return args
+
+
+def print_table(names: List[str], predictions: List[Prediction], truths: List, k: int) -> None:
+    """One block a sequence, one line a class."""
+    table = Table(box=None, header_style='bold')
+    table.add_column('sequence', overflow='fold')
+    for column in ('rank', 'score', 'label'):
+        table.add_column(column, justify='right')
+    table.add_column('class', overflow='fold')
+    for name, prediction, truth in zip(names, predictions, truths):
+        known = '' if truth is None else f' (true: {truth})'
+        for rank, (label, text, score) in enumerate(prediction.top(k), start=1):
+            first = rank == 1
+            table.add_row(
+                *(name + known if first else '', str(rank), f'{score:.2%}', str(label), text),
+                style='bold' if first else None,
+                end_section=rank == k,
+            )
+    # as wide as needed where the output is no terminal
+    Console(width=None if sys.stdout.isatty() else 160, markup=False, highlight=False).print(table)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Read, classify, print, draw."""
+    if args.format != 'none':
+        check_format(f'.{args.format}')
+    sequences = read_sequences(args.input, args.split)[: args.limit]
+    models = [
+        init_model(config, checkpoint, args.device, args.cfg_options)
+        for config, checkpoint in [(args.config, args.checkpoint), *args.stream]
+    ]
+    infos, _ = pack_infos(models[0], sequences)
+    if len(models) == 1:
+        predictions = inference_skeleton_sequence(models[0], sequences, args.batch_size)
+    else:
+        predictions = fuse_streams(models, sequences, batch_size=args.batch_size)
+    names = [str(info['frame_dir']) for info in infos]
+    truths = [true_name(info, label_names(models[0])) for info in infos]
+    print_table(names, predictions, truths, args.topk)
+    results = [describe(info, p, args.topk) for info, p in zip(infos, predictions)]
+    out_dir = Path(args.out_dir)
+    text = json.dumps(results, indent=2, ensure_ascii=False)
+    (out_dir / 'predictions.json').write_text(text + '\n', encoding='utf-8')
+    print(f'{out_dir / "predictions.json"}: {len(results)} sequences')
+    if args.format == 'none':
+        return
+    jobs = list(zip(infos, predictions, file_names(infos)))
+    for info, prediction, name in tqdm(jobs, desc='Drawing', disable=None):
+        draw(models[0], info, prediction, out_dir / f'{name}.{args.format}', args.fps)
+    print(f'{out_dir}: {len(jobs)} animations, {jobs[0][2]}.{args.format} the first')
+
+
+def print_warning(message, *_, **__) -> None:
+    """One line, without the place in the code."""
+    print(f'warning: {message}', file=sys.stderr)
+
+
+def main() -> None:
+    args = parse_args()
+    for _, checkpoint in [(args.config, args.checkpoint), *args.stream]:
+        require_checkpoint(checkpoint)
+    require_writable(args.out_dir, 'folder', '--out-dir')
+    with warnings.catch_warnings():
+        warnings.showwarning = print_warning
+        try:
+            run(args)
+        except (FileNotFoundError, ValueError) as error:
+            refuse(str(error))
+
+
+if __name__ == '__main__':
+    main()

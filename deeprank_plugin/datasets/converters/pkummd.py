@@ -165,7 +165,7 @@ def read_instances(
         number += 1
         fault = find_fault(line, num_frames, labels)
         if fault is None:
-            action, start, end, _ = map(int, line.split(','))
+            action, start, end, _ = (int(field.strip()) for field in line.split(','))
             instances.append(Instance(number, labels[action], start, end))
         else:
             faults.append(f'{path}, line {row} {fault}: correct or remove the line')

@@ -102,7 +102,7 @@ def find_row(
                     f'{path}, line {number}, number {column} is {shorten(text)}; {expected}, in '
                     'decimals: repair or remove the file'
                 )
-            if not abs(float(text)) < np.finfo(np.float32).max:
+            if not abs(float(text)) < float(np.finfo(np.float32).max):
                 raise BrokenFile(
                     f'{path}, line {number}, number {column} is {shorten(text)}; {expected} that '
                     'float32 can hold: repair or remove the file'

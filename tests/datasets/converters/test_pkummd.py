@@ -246,7 +246,7 @@ def test_damaged_files_give_the_documented_error_only(raw):
             elif change == 1:
                 del data[place : place + rng.randint(1, 50)]
             else:
-                data[place:place] = rng.choice([b'nan', b',', b'\n', b'-', b'1e99', b'\x00'])
+                data[place:place] = rng.choice([b'nan', b',', b'\n', b'-', b'1e99', b'\x1c'])
             if not data:
                 break
         files[which].write_bytes(data)

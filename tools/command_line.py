@@ -1,6 +1,8 @@
 """What the command lines of ``train.py`` and ``test.py`` share: options, checks, refusals."""
 
 import argparse
+import atexit
+import gc
 import os
 import os.path as osp
 import pickle
@@ -8,6 +10,7 @@ import sys
 import tempfile
 from typing import Callable, NoReturn
 
+import torch
 from mmaction.registry import RUNNERS
 from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
@@ -133,6 +136,18 @@ def run_or_refuse(run: Callable[[], object]) -> None:
             f'a checkpoint was refused, and nothing in it was run ({cause}): expected a file of '
             'weights and plain values as MMEngine saves it; name another, from a source you trust.'
         )
+    if torch.distributed.is_initialized():
+        atexit.register(leave_group)
+
+
+def leave_group() -> None:
+    """Close the process group, once nothing uses it any more.
+
+    A group that is left to the end of the interpreter can abort a run that has ended well: its
+    threads are then still running ('terminate called without an active exception').
+    """
+    gc.collect()  # the runner and its distributed model
+    torch.distributed.destroy_process_group()
 
 
 def build_runner(cfg: Config) -> Runner:

@@ -1,6 +1,7 @@
-"""Data set and transforms that importing the package registers."""
+"""Data set, sampler and transforms that importing the package registers."""
 
+from .samplers import ClusterSampler
 from .skeleton_dataset import SkeletonDataset
 from .transforms import CenterSkeleton, CropResize, RandomRotate3D
 
-__all__ = ['CenterSkeleton', 'CropResize', 'RandomRotate3D', 'SkeletonDataset']
+__all__ = ['CenterSkeleton', 'ClusterSampler', 'CropResize', 'RandomRotate3D', 'SkeletonDataset']

@@ -77,6 +77,7 @@ class SkeletonDataset(PoseDataset):
         self.layout = layout
         self.sample_offset = sample_offset
         self.sample_names: List[str] = []
+        self.sample_rows: List[int] = []
         self.sequences: Optional[MappedSequences] = None  # of an .npz
         # seed, epoch, rank; in shared memory, because workers that persist hold a copy of the rest
         self._epoch = torch.full((3,), -1, dtype=torch.int64).share_memory_()
@@ -117,6 +118,7 @@ class SkeletonDataset(PoseDataset):
             held = draw_holdout(self.sample_names, self.holdout['share'], self.holdout['seed'])
             keep = self.holdout['part'] == 'holdout'
             infos = [info for info in infos if (info['frame_dir'] in held) == keep]
+        self.sample_rows = [info['row'] for info in infos]
         return infos
 
     def _take_label_names(self, content) -> None:

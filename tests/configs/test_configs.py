@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmaction.registry import DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
+from mmaction.registry import DATA_SAMPLERS, DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
 from mmaction.structures import ActionDataSample
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -47,7 +47,8 @@ def test_there_are_configs_for_what_the_readme_says(network):
 
     for data in DATA:
         for modality in ('joint', 'bone', 'motion'):
-            assert len(some('deeprank', f'deeprank_{network}', f'-{modality}-', data)) == 1
+            for method in ('deeprank', 'deepcluster'):
+                assert len(some(method, f'{method}_{network}', f'-{modality}-', data)) == 1
             assert len(some('finetune', network, f'-{modality}-', data)) == 1
         assert len(some('deeprank', f'3s-deeprank_{network}', data)) == 1
         assert len(some('mv_deeprank', f'mv-deeprank_{network}', data)) == 1
@@ -106,6 +107,7 @@ def test_config(path):
         if cfg.get(loader) is not None:
             dataset = cfg[loader].dataset
             assert DATASETS.get(dataset.type) is not None
+            assert DATA_SAMPLERS.get(cfg[loader].sampler.type) is not None
             for transform in dataset.pipeline:
                 TRANSFORMS.build(transform)
     for evaluator in ('val_evaluator', 'test_evaluator'):
@@ -126,7 +128,9 @@ def step(model, batch, trainable):
     data = model.data_preprocessor(batch)
     if hasattr(model, 'relabel'):
         features = model(data['inputs'], mode='tensor').detach()
-        model.relabel(features, ['0', '1', '2'])
+        number = getattr(getattr(model, 'head', None), 'num_clusters', 3)  # a sample a cluster
+        more = torch.randn(number - 3, *features.shape[1:])
+        model.relabel(torch.cat([features, more]), [str(row) for row in range(number)])
     if not trainable:
         assert all('feat' in sample for sample in model(**data, mode='predict'))
         return

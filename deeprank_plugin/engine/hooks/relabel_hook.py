@@ -6,6 +6,7 @@ from typing import Dict, List, Optional
 
 from mmaction.registry import HOOKS
 from mmengine.hooks import CheckpointHook, Hook
+from mmengine.runner import BaseLoop
 
 from deeprank_plugin.models.utils import FeatureBank
 
@@ -31,7 +32,8 @@ class RelabelHook(Hook):
     with the labels that it had.
 
     The hook knows no algorithm: a model needs mode 'tensor', ``relabel(features, names, labels)``
-    and ``health(features, labels)``, both returning what to log, and ``bank``.
+    and ``health(features, labels)``, both returning what to log, and ``bank``. Where a model has
+    ``pseudo_labels``, a training sampler with ``set_labels`` is given them.
 
     Args:
         interval (int, optional): Epochs of a round. Defaults to None.
@@ -119,6 +121,7 @@ class RelabelHook(Hook):
         self.state.update(self._loaded['state'])
         if self._loaded['bank'] is not None:
             unwrap(runner.model).bank = FeatureBank.from_state_dict(self._loaded['bank'])
+            hand_over(runner)
         self._loaded = None  # validation loops ask again
 
     # ------------------------------------------------------------------ when
@@ -205,8 +208,9 @@ class RelabelHook(Hook):
         extracted = extract(runner, self._loader)
         figures = unwrap(runner.model).relabel(*extracted)
         figures['seconds'] = time.time() - start
-        if self.reset_optimizer and self.state['round']:
-            runner.optim_wrapper.optimizer.state.clear()
+        hand_over(runner)
+        if self.state['round']:
+            forget(runner, self.reset_optimizer)
         self._report(runner, figures)
 
     def _report(self, runner, figures: Dict[str, float]) -> None:
@@ -232,3 +236,24 @@ class RelabelHook(Hook):
             step=runner.epoch,
             file_path=f'{runner.timestamp}.json',
         )
+
+
+def hand_over(runner) -> None:
+    """Give the training sampler the model's pseudo-labels, where it asks for some."""
+    labels = getattr(unwrap(runner.model), 'pseudo_labels', None)
+    if labels is None or not isinstance(runner._train_loop, BaseLoop):  # a test has none to feed
+        return
+    sampler = runner.train_dataloader.sampler
+    if hasattr(sampler, 'set_labels'):
+        sampler.set_labels(labels)
+
+
+def forget(runner, everything: bool) -> None:
+    """Drop the optimiser's state, of all parameters or of the heads that got new weights."""
+    state, model = runner.optim_wrapper.optimizer.state, unwrap(runner.model)
+    if everything:
+        state.clear()
+    elif getattr(model, 'reset_head', False):
+        for head in model.ranking_heads():
+            for parameter in head.parameters():
+                state.pop(parameter, None)

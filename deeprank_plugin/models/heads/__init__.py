@@ -1,6 +1,7 @@
-"""Heads: the ranking head of pretraining and the pooling head of feature evaluation."""
+"""Heads: ranking and clusters for pretraining, pooling for the evaluation of features."""
 
+from .cluster_head import ClusterHead
 from .pool_head import PoolHead
 from .rank_head import RankHead
 
-__all__ = ['PoolHead', 'RankHead']
+__all__ = ['ClusterHead', 'PoolHead', 'RankHead']

@@ -4,13 +4,16 @@ from typing import Dict, Optional
 
 import torch
 from mmaction.registry import MODELS
+from mmengine.dist import broadcast
 from mmengine.model import BaseModule
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from ..losses import RankingSums, ranking_sums
-from ..losses.ranking_loss import TIES
+from ..losses.ranking_loss import TIES, triplet_sums
+from .classifiers import CLASSIFIERS, place_draws, unrank_triplets
 
-CLASSIFIERS = ('FC',)
+TRIPLETS_AT_ONCE = 8192  # by the classifiers that do not factor
 
 
 @MODELS.register_module()
@@ -35,13 +38,17 @@ class RankHead(BaseModule):
         hidden_channels (int): Outputs of FC0. Defaults to 256.
         act_cfg (dict, optional): Activation after FC0, built from ``MODELS``. None is the paper's
             letter. Defaults to ``dict(type='ReLU')``.
-        classifier (str): The classifier of Table II; 'FC' is the paper's choice and the only one
-            that factors. Defaults to 'FC'.
+        classifier (str): The classifier of Table II: 'FC' is the paper's choice and the only one
+            that factors; 'MLP' and 'ViT' see every triplet one by one, see ``classifiers.py``, and
+            take no ``act_cfg``. Defaults to 'FC'.
+        num_triplets (int, optional): With 'MLP' and 'ViT', the number of triplets of a step, drawn
+            evenly from all P(B, 3), the same on all processes; in eval mode always the same ones.
+            Defaults to None: all of them, in chunks.
         ties (str): What becomes of triplets whose two distances are equal: 'skip' leaves them out
             of loss and accuracy, 'second' labels them as Eq. 2 does to the letter.
             Defaults to 'skip'.
-        chunk_size (int, optional): Anchors taken at once, see :func:`ranking_sums`.
-            Defaults to None.
+        chunk_size (int, optional): Anchors taken at once, see :func:`ranking_sums`; with 'MLP' and
+            'ViT' triplets taken at once, by default 8,192. Defaults to None.
         loss_weight (float): Factor of the loss. Defaults to 1.0.
         init_cfg (dict or list[dict], optional): Initialisation; None is PyTorch's for linear
             layers. Defaults to None.
@@ -56,14 +63,22 @@ class RankHead(BaseModule):
         hidden_channels: int = 256,
         act_cfg: Optional[Dict] = dict(type='ReLU'),
         classifier: str = 'FC',
+        num_triplets: Optional[int] = None,
         ties: str = 'skip',
         chunk_size: Optional[int] = None,
         loss_weight: float = 1.0,
         init_cfg=None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
-        if classifier not in CLASSIFIERS:
-            raise ValueError(f'classifier={classifier!r} is not known; choose from {CLASSIFIERS}')
+        if classifier not in ('FC', *CLASSIFIERS):
+            raise ValueError(
+                f'classifier={classifier!r} is not known; choose from {("FC", *CLASSIFIERS)}'
+            )
+        if num_triplets is not None and (classifier == 'FC' or num_triplets < 1):
+            raise ValueError(
+                f'num_triplets={num_triplets} with classifier={classifier!r}; expected a positive '
+                "number with 'MLP' or 'ViT', or None: 'FC' takes all triplets at the price of pairs"
+            )
         if ties not in TIES:
             raise ValueError(f'ties={ties!r} is not known; choose from {TIES}')
         if in_channels < 1 or hidden_channels < 1:
@@ -77,6 +92,11 @@ class RankHead(BaseModule):
         self.ties = ties
         self.chunk_size = chunk_size
         self.loss_weight = loss_weight
+        self.num_triplets = num_triplets
+        self.classifier: Optional[nn.Module] = None
+        if classifier != 'FC':
+            self.classifier = CLASSIFIERS[classifier](in_channels, hidden_channels)
+            return
         self.fc0 = nn.Linear(2 * in_channels, hidden_channels)
         self.act = nn.Identity() if act_cfg is None else MODELS.build(act_cfg)
         self.fc1 = nn.Linear(hidden_channels, 2)
@@ -91,19 +111,26 @@ class RankHead(BaseModule):
             Tensor: Pair scores s(a, c) of shape (B, B).
 
         Raises:
-            ValueError: If the features have another number of channels.
+            ValueError: If the features have another number of channels, or the classifier has no
+                pair scores.
         """
+        if self.classifier is not None:
+            raise ValueError("only classifier='FC' has pair scores; expected that one")
+        self.check(feats)
+        of_anchor, of_candidate = self.fc0.weight.split(self.in_channels, dim=1)
+        anchors = feats @ of_anchor.T + self.fc0.bias  # (B, hidden)
+        candidates = feats @ of_candidate.T  # (B, hidden)
+        hidden = self.act(anchors.unsqueeze(1) + candidates)  # (B, B, hidden)
+        return hidden @ (self.fc1.weight[0] - self.fc1.weight[1])
+
+    def check(self, feats: Tensor) -> None:
+        """Raise ``ValueError`` unless the features are (B, D)."""
         if feats.dim() != 2 or feats.shape[1] != self.in_channels:
             raise ValueError(
                 f'features of shape {tuple(feats.shape)} do not fit RankHead(in_channels='
                 f'{self.in_channels}); expected (B, {self.in_channels}): set in_channels to the '
                 "backbone's number of output channels"
             )
-        of_anchor, of_candidate = self.fc0.weight.split(self.in_channels, dim=1)
-        anchors = feats @ of_anchor.T + self.fc0.bias  # (B, hidden)
-        candidates = feats @ of_candidate.T  # (B, hidden)
-        hidden = self.act(anchors.unsqueeze(1) + candidates)  # (B, B, hidden)
-        return hidden @ (self.fc1.weight[0] - self.fc1.weight[1])
 
     def sums(self, feats: Tensor, distances: Tensor) -> RankingSums:
         """Loss, number of right answers and number of triplets of each anchor.
@@ -134,8 +161,39 @@ class RankHead(BaseModule):
         with torch.autocast(feats.device.type, enabled=False):
             if feats.dtype in (torch.float16, torch.bfloat16):
                 feats = feats.float()
+            if self.classifier is not None:
+                return self.classified_sums(feats, distances)
             bias = self.fc1.bias[0] - self.fc1.bias[1]
             return ranking_sums(self(feats), distances, bias, self.ties, self.chunk_size)
+
+    def classified_sums(self, feats: Tensor, distances: Tensor) -> RankingSums:
+        """As :meth:`sums`, with a classifier that looks at each triplet."""
+        self.check(feats)
+        number = len(feats)
+        total = number * (number - 1) * (number - 2)
+        if self.num_triplets is None or self.num_triplets >= total:
+            places = torch.arange(total, device=feats.device)
+        else:
+            draws = torch.full((self.num_triplets,), 0.5, device=feats.device)
+            if self.training:
+                draws = torch.rand(self.num_triplets).to(feats.device)
+                broadcast(draws)  # processes that gather their features must agree
+            places = place_draws(draws, total)
+        prepared = self.classifier.prepare(feats)
+
+        def run(places: Tensor, *prepared: Tensor) -> RankingSums:
+            triplets = unrank_triplets(places, number)
+            logits = self.classifier(*prepared, triplets)
+            return triplet_sums(logits[:, 0] - logits[:, 1], distances, triplets, self.ties)
+
+        chunks = places.split(self.chunk_size or TRIPLETS_AT_ONCE)
+        if len(chunks) == 1:
+            return run(places, *prepared)
+        parts = [
+            checkpoint(run, chunk, *prepared, use_reentrant=False, preserve_rng_state=False)
+            for chunk in chunks
+        ]
+        return RankingSums(*(torch.stack(part).sum(dim=0) for part in zip(*parts)))
 
     def loss(self, feats: Tensor, distances: Tensor) -> Dict[str, Tensor]:
         """Mean cross-entropy and accuracy over all P(B, 3) triplets that count.

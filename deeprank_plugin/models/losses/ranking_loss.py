@@ -92,3 +92,33 @@ def ranking_sums(
         for rows in anchors.split(chunk_size)
     ]
     return RankingSums(*(torch.cat(parts) for parts in zip(*chunks)))
+
+
+def triplet_sums(
+    logits: Tensor, distances: Tensor, triplets: Tensor, ties: str = 'skip'
+) -> RankingSums:
+    """:func:`ranking_sums` for some triplets, each with its own logit difference.
+
+    Args:
+        logits (Tensor): First against second class, of shape (K,).
+        distances (Tensor): Label distances of shape (B, B).
+        triplets (Tensor): Anchor, first and second candidate, of shape (3, K).
+        ties (str): As there. Defaults to 'skip'.
+
+    Returns:
+        RankingSums: Sums per anchor, each of shape (B,).
+    """
+    anchor, one, two = triplets
+    first, second = distances[anchor, one], distances[anchor, two]
+    nearer_first, nearer_second = first < second, second < first
+    if ties == 'second':
+        nearer_second = ~nearer_first
+    counted = nearer_first | nearer_second
+    losses = softplus(torch.where(nearer_first, -logits, logits)) * counted
+    correct = (nearer_first & (logits > 0)) | (nearer_second & (logits < 0))
+    zero = torch.zeros(len(distances), dtype=torch.long, device=logits.device)
+    return RankingSums(
+        losses.new_zeros(len(distances)).index_add(0, anchor, losses),
+        zero.index_add(0, anchor, correct.long()),
+        zero.index_add(0, anchor, counted.long()),
+    )

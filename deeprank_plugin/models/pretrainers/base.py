@@ -5,6 +5,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 import torch
 from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
+from mmengine.dist import broadcast
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
@@ -75,11 +76,11 @@ class BasePretrainer(BaseModel):
         device = next(self.parameters()).device
         return self.bank.read(rows, names).to(device)
 
-    def can_rank(self, data_samples: Sequence[ActionDataSample]) -> bool:
-        """Whether these samples have labels and triplets."""
+    def can_rank(self, data_samples: Sequence[ActionDataSample], least: int = 3) -> bool:
+        """Whether these samples have labels, and are enough: 3 make a triplet."""
         return (
             self.bank is not None
-            and len(data_samples) >= 3
+            and len(data_samples) >= least
             and self.bank.knows(*identify(data_samples))
         )
 
@@ -107,10 +108,16 @@ class BasePretrainer(BaseModel):
         bank.write(features)
         figures = self.health(features, labels)
         if self.reset_head and self.bank is not None:
-            for head in self.ranking_heads():
-                reset_parameters(head)
+            self.reset_heads()
         self.bank = bank
         return figures
+
+    def reset_heads(self) -> None:
+        """Give the heads new weights, the same on all processes."""
+        for head in self.ranking_heads():
+            reset_parameters(head)
+            for tensor in head.state_dict().values():
+                broadcast(tensor)
 
 
 def compared_rows(number: int) -> Tensor:

@@ -1,0 +1,119 @@
+"""The larger ranking classifiers of Table II, which look at each triplet as a whole."""
+
+import math
+from typing import Tuple
+
+import torch
+from torch import Tensor, nn
+
+
+class MLPClassifier(nn.Module):
+    """Two 2-layer MLPs with ReLU: one on [anchor; candidate], one on the two results ('MLP').
+
+    The first layer of each takes a concatenation, so it is applied to its halves apart: once a
+    sample and once a pair instead of once a triplet, with the same numbers.
+
+    Args:
+        in_channels (int): Number of feature channels D.
+        hidden_channels (int): Outputs of all layers but the last.
+    """
+
+    def __init__(self, in_channels: int, hidden_channels: int) -> None:
+        super().__init__()
+        self.pair = nn.Sequential(
+            nn.Linear(2 * in_channels, hidden_channels),
+            nn.ReLU(),
+            nn.Linear(hidden_channels, hidden_channels),
+        )
+        self.triplet = nn.Sequential(
+            nn.Linear(2 * hidden_channels, hidden_channels),
+            nn.ReLU(),
+            nn.Linear(hidden_channels, 2),
+        )
+
+    def prepare(self, feats: Tensor) -> Tuple[Tensor, ...]:
+        """What serves all triplets of features (B, D): two tensors (B, B, hidden)."""
+        of_anchor, of_candidate = self.pair[0].weight.chunk(2, dim=1)
+        anchors = feats @ of_anchor.T + self.pair[0].bias
+        pairs = self.pair[2](self.pair[1](anchors.unsqueeze(1) + feats @ of_candidate.T))
+        of_first, of_second = self.triplet[0].weight.chunk(2, dim=1)
+        return pairs @ of_first.T + self.triplet[0].bias, pairs @ of_second.T
+
+    def forward(self, first: Tensor, second: Tensor, triplets: Tensor) -> Tensor:
+        """Logits (K, 2) of triplets (3, K), from what :meth:`prepare` gave."""
+        anchor, one, two = triplets
+        return self.triplet[2](self.triplet[1](first[anchor, one] + second[anchor, two]))
+
+
+class ViTClassifier(nn.Module):
+    """A small transformer on the tokens anchor, first and second candidate ('ViT').
+
+    Linear embedding, sine-cosine positions, two pre-norm blocks of width 256 with two heads and 128
+    hidden units, the mean of the tokens, and a linear layer (Table II; the order of norm and block,
+    GELU and no dropout as in ViT and MAE, to which the paper refers).
+
+    Args:
+        in_channels (int): Number of feature channels D.
+        hidden_channels (int): Width of the tokens; even. Table II: 256.
+    """
+
+    def __init__(self, in_channels: int, hidden_channels: int) -> None:
+        super().__init__()
+        self.embed = nn.Linear(in_channels, hidden_channels)
+        self.blocks = nn.ModuleList(
+            nn.TransformerEncoderLayer(
+                hidden_channels,
+                nhead=2,
+                dim_feedforward=128,
+                dropout=0.0,
+                activation='gelu',
+                batch_first=True,
+                norm_first=True,
+            )
+            for _ in range(2)
+        )
+        self.fc = nn.Linear(hidden_channels, 2)
+        self.register_buffer('positions', sincos_positions(3, hidden_channels), persistent=False)
+
+    def prepare(self, feats: Tensor) -> Tuple[Tensor, ...]:
+        """Embedded features (B, hidden), without positions."""
+        return (self.embed(feats),)
+
+    def forward(self, tokens: Tensor, triplets: Tensor) -> Tensor:
+        """Logits (K, 2) of triplets (3, K), from what :meth:`prepare` gave."""
+        hidden = tokens[triplets.T] + self.positions.to(tokens.dtype)  # (K, 3, hidden)
+        for block in self.blocks:
+            hidden = block(hidden)
+        return self.fc(hidden.mean(dim=1))
+
+
+def sincos_positions(number: int, channels: int) -> Tensor:
+    """Positions of shape (number, channels): sines, then cosines (Vaswani et al., 2017)."""
+    half = channels // 2
+    rates = torch.exp(-math.log(10000.0) * torch.arange(half) / half)
+    angles = torch.arange(number).unsqueeze(1) * rates
+    return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+
+def unrank_triplets(ranks: Tensor, number: int) -> Tensor:
+    """Triplets (3, K) of distinct samples, from their places (K,) in the order of all P(B, 3)."""
+    pairs = (number - 1) * (number - 2)
+    anchor, rest = ranks // pairs, ranks % pairs
+    first, second = rest // (number - 2), rest % (number - 2)
+    first = first + (first >= anchor)
+    low, high = torch.minimum(anchor, first), torch.maximum(anchor, first)
+    second = second + (second >= low)
+    second = second + (second >= high)
+    return torch.stack([anchor, first, second])
+
+
+def place_draws(draws: Tensor, total: int) -> Tensor:
+    """Places of K triplets among all: one from each K-th part, at the share ``draws`` (K,) of it.
+
+    With uniform draws every triplet is expected equally often.
+    """
+    parts = torch.arange(len(draws), device=draws.device)
+    return ((parts + draws.double()) * (total / len(draws))).long().clamp(max=total - 1)
+
+
+CLASSIFIERS = dict(MLP=MLPClassifier, ViT=ViTClassifier)

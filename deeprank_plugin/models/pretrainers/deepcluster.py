@@ -1,0 +1,155 @@
+"""DeepCluster on skeletons: an encoder learns to tell the clusters of its own frozen features."""
+
+from typing import Dict, List, Optional, Sequence
+
+import torch
+from mmaction.registry import MODELS
+from mmaction.structures import ActionDataSample
+from mmengine.dist import broadcast
+from sklearn.metrics import normalized_mutual_info_score
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from deeprank_plugin.evaluation.functional import feature_health
+
+from ..utils import FeatureBank
+from ..utils.clustering import cluster_features
+from .base import BasePretrainer, check_fit, encode
+
+
+@MODELS.register_module()
+class DeepCluster(BasePretrainer):
+    """DeepCluster (Caron et al., ECCV 2018), with the encoder, data and rounds of DeepRank.
+
+    At each renewal the features of all samples are PCA-whitened, L2-normalised and clustered by
+    k-means; the clusters are the classes that a linear layer, given new weights, then learns to
+    tell. The bank holds the cluster of each sample in place of its features. Train with
+    ``sampler=dict(type='ClusterSampler')``, which draws from all clusters alike.
+
+    Args:
+        backbone (dict): Config of a GCN backbone, (N, M, T, V, C) to (N, M, D, T', V').
+        head (dict): Config of a :class:`ClusterHead`, which holds the number of clusters.
+        data_preprocessor (dict): Config of a :class:`SkeletonPreprocessor` with one modality.
+            Defaults to ``dict(type='SkeletonPreprocessor')``.
+        pca_dim (int, optional): Directions that PCA keeps. Defaults to None: all with variance.
+        seed (int): Of k-means. Defaults to 0.
+        init_cfg (dict or list[dict], optional): Initialisation. Defaults to None.
+
+    Raises:
+        ValueError: If backbone, head and layout do not fit, with what to change.
+    """
+
+    def __init__(
+        self,
+        backbone: Dict,
+        head: Dict,
+        data_preprocessor: Dict = dict(type='SkeletonPreprocessor'),
+        pca_dim: Optional[int] = None,
+        seed: int = 0,
+        init_cfg=None,
+    ) -> None:
+        super().__init__(
+            data_preprocessor, normalize=None, gather=False, reset_head=True, init_cfg=init_cfg
+        )
+        self.backbone = MODELS.build(backbone)
+        self.head = MODELS.build(head)
+        self.pca_dim = pca_dim
+        self.seed = seed
+        preprocessor = self.data_preprocessor
+        if not isinstance(getattr(preprocessor, 'modality', None), str):
+            raise ValueError(
+                f'{type(preprocessor).__name__} feeds {getattr(preprocessor, "modality", None)!r}; '
+                "DeepCluster has one encoder: use dict(type='SkeletonPreprocessor', "
+                "modality='joint')"
+            )
+        check_fit(preprocessor.num_joints, self.backbone, [self.head])
+
+    def ranking_heads(self) -> List[nn.Module]:
+        """The head that learns the bank's labels."""
+        return [self.head]
+
+    def extract_feat(self, inputs: Tensor) -> Tensor:
+        """Features of shape (B, D) of sequences (B, clips, M, T, V, C), averaged over clips."""
+        return encode(self.backbone, inputs)
+
+    def clusters(self, data_samples: Sequence[ActionDataSample]) -> Tensor:
+        """Clusters of shape (B,) of these samples."""
+        return self.label_features(data_samples)[:, 0].long()
+
+    @property
+    def pseudo_labels(self) -> Optional[Tensor]:
+        """Cluster of each row of the bank, of shape (N,); None before the first round."""
+        if self.bank is None or self.bank.features is None:
+            return None
+        return self.bank.features[:, 0].long().cpu()
+
+    def loss(self, inputs: Tensor, data_samples: List[ActionDataSample]) -> Dict[str, Tensor]:
+        """Cross-entropy and accuracy over the clusters."""
+        return self.head.loss(self.extract_feat(inputs), self.clusters(data_samples))
+
+    def predict(
+        self, inputs: Tensor, data_samples: List[ActionDataSample]
+    ) -> List[ActionDataSample]:
+        """Set ``feat`` (D,) and, for samples of the bank, ``cluster`` (loss, right, 1)."""
+        features = self.extract_feat(inputs)
+        for sample, feature in zip(data_samples, features.float()):
+            sample.set_field(feature, 'feat')
+        if self.can_rank(data_samples, least=1):
+            labels, logits = self.clusters(data_samples), self.head(features).float()
+            losses = cross_entropy(logits, labels, reduction='none')
+            right = logits.argmax(dim=1) == labels
+            for sample, row in zip(data_samples, torch.stack([losses, right, right | True], 1)):
+                sample.set_field(row.double(), 'cluster')
+        return data_samples
+
+    @torch.no_grad()
+    def relabel(
+        self, features: Tensor, names: Sequence[str], labels: Optional[Tensor] = None
+    ) -> Dict[str, float]:
+        """Cluster new features, and give the head new weights.
+
+        Args:
+            features (Tensor): Features of shape (N, D) of all samples of the training split.
+            names (Sequence[str]): Their names.
+            labels (Tensor, optional): True classes of shape (N,), -1 where unknown; for logging.
+
+        Returns:
+            dict: Beside those of ``health``: ``smallest``, ``median`` and ``largest`` cluster,
+            ``reseeded`` clusters, ``nmi_last`` with the last round's clusters and ``nmi_true`` with
+            the true classes, where known.
+
+        Raises:
+            ValueError: If there are fewer samples than clusters, or the features are the same.
+        """
+        figures = self.health(features, labels)
+        before = self.pseudo_labels
+        clusters = cluster_features(
+            features.cpu().numpy(), self.head.num_clusters, self.pca_dim, self.seed
+        )
+        found = torch.as_tensor(clusters.labels, device=features.device)
+        broadcast(found)  # the same on all processes, whatever their k-means' rounding
+        sizes = torch.bincount(found, minlength=self.head.num_clusters)
+        figures.update(
+            smallest=int(sizes.min()),
+            median=float(sizes.float().median()),
+            largest=int(sizes.max()),
+            reseeded=clusters.reseeded,
+        )
+        now = found.cpu().numpy()
+        if before is not None:
+            figures['nmi_last'] = normalized_mutual_info_score(before.numpy(), now)
+            self.reset_heads()
+        if labels is not None and bool((labels >= 0).any()):
+            known = (labels >= 0).cpu().numpy()
+            figures['nmi_true'] = normalized_mutual_info_score(
+                labels.cpu().numpy()[known], now[known]
+            )
+        bank = FeatureBank(names)
+        bank.write(found[:, None].float())
+        self.bank = bank
+        return figures
+
+    @torch.no_grad()
+    def health(self, features: Tensor, labels: Optional[Tensor] = None) -> Dict[str, float]:
+        """``spread``, ``effective_rank`` and, where classes are known, ``knn`` of new features."""
+        return feature_health(features, labels)

@@ -73,7 +73,6 @@ class ViTClassifier(nn.Module):
             for _ in range(2)
         )
         self.fc = nn.Linear(hidden_channels, 2)
-        self.register_buffer('positions', sincos_positions(3, hidden_channels), persistent=False)
 
     def prepare(self, feats: Tensor) -> Tuple[Tensor, ...]:
         """Embedded features (B, hidden), without positions."""
@@ -81,7 +80,9 @@ class ViTClassifier(nn.Module):
 
     def forward(self, tokens: Tensor, triplets: Tensor) -> Tensor:
         """Logits (K, 2) of triplets (3, K), from what :meth:`prepare` gave."""
-        hidden = tokens[triplets.T] + self.positions.to(tokens.dtype)  # (K, 3, hidden)
+        hidden = tokens[triplets.T] + sincos_positions(3, tokens.shape[1]).to(
+            tokens
+        )  # (K, 3, hidden)
         for block in self.blocks:
             hidden = block(hidden)
         return self.fc(hidden.mean(dim=1))
@@ -90,7 +91,7 @@ class ViTClassifier(nn.Module):
 def sincos_positions(number: int, channels: int) -> Tensor:
     """Positions of shape (number, channels): sines, then cosines (Vaswani et al., 2017)."""
     half = channels // 2
-    rates = torch.exp(-math.log(10000.0) * torch.arange(half) / half)
+    rates = torch.exp(-math.log(10000.0) * torch.arange(half, dtype=torch.float64) / half)
     angles = torch.arange(number).unsqueeze(1) * rates
     return torch.cat([angles.sin(), angles.cos()], dim=1)
 

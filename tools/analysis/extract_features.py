@@ -61,8 +61,14 @@ def main() -> None:
             found.append((feature.cpu(), int(sample.gt_label), meta['frame_dir'], meta['split']))
     features, labels, names, splits = zip(*found)
     args.out.parent.mkdir(parents=True, exist_ok=True)
+    streams = dict(streams=model.modalities) if features[0].dim() == 2 else {}
     np.savez(
-        args.out, features=torch.stack(features).numpy(), labels=labels, names=names, splits=splits
+        args.out,
+        features=torch.stack(features).numpy(),
+        labels=labels,
+        names=names,
+        splits=splits,
+        **streams,
     )
     print(f'{args.out}: {len(labels)} features of shape {tuple(features[0].shape)}')
     features, labels, splits = torch.stack(features).numpy(), np.array(labels), np.array(splits)

@@ -1,5 +1,7 @@
 """How far two ways of measuring distance disagree about the ranking labels."""
 
+from typing import Tuple
+
 import torch
 from torch import Tensor
 
@@ -16,6 +18,12 @@ def label_disagreement(first: Tensor, second: Tensor) -> float:
     Returns:
         float: Share in [0, 1]; NaN if every triplet is tied.
     """
+    differ, counted = count_disagreement(first, second)
+    return differ / counted if counted else float('nan')
+
+
+def count_disagreement(first: Tensor, second: Tensor) -> Tuple[int, int]:
+    """Number of triplets whose label differs, and number of those that have one; see above."""
     differ = counted = 0
     for anchor in range(len(first)):
         candidates = torch.arange(len(first), device=first.device) != anchor
@@ -25,4 +33,4 @@ def label_disagreement(first: Tensor, second: Tensor) -> float:
         product = order_first * order_second
         differ += int((product < 0).sum())
         counted += int((product != 0).sum())
-    return differ / counted if counted else float('nan')
+    return differ, counted

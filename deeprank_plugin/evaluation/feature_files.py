@@ -1,0 +1,109 @@
+"""The .npz files that ``tools/analysis/extract_features.py`` writes."""
+
+import zipfile
+from pathlib import Path
+from typing import NamedTuple, Optional, Sequence, Tuple, Union
+
+import numpy as np
+
+KEYS = ('features', 'labels', 'names', 'splits')
+
+
+class Features(NamedTuple):
+    """Features of one encoder.
+
+    Attributes:
+        title: How tables and pictures call it.
+        features: Of shape (N, D).
+        labels: Classes, of shape (N,).
+        names: Names of the samples, of shape (N,).
+        splits: Their splits, of shape (N,).
+    """
+
+    title: str
+    features: np.ndarray
+    labels: np.ndarray
+    names: np.ndarray
+    splits: np.ndarray
+
+    def select(self, chosen: np.ndarray) -> 'Features':
+        """Some of the samples, by a mask or by index."""
+        return Features(self.title, *(part[chosen] for part in self[1:]))
+
+
+def load_features(path: Union[str, Path], title: str = '') -> Sequence[Features]:
+    """Features of a file, one entry a stream; nothing in it is unpickled.
+
+    Args:
+        path (str): The ``.npz`` file.
+        title (str): Defaults to the name of the file; of several streams each adds its own.
+
+    Raises:
+        ValueError: If it is no such file.
+    """
+    title = title or Path(path).stem
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            content = {key: file[key] for key in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f'{path} cannot be read ({str(error).splitlines()[0]}); expected a file that '
+            'tools/analysis/extract_features.py wrote'
+        ) from error
+    missing = [key for key in KEYS if key not in content]
+    if missing:
+        raise ValueError(
+            f'{path} lacks {missing}; expected a file that tools/analysis/extract_features.py wrote'
+        )
+    features = content['features']
+    sizes = {key: len(content[key]) for key in KEYS}
+    if features.ndim not in (2, 3) or len(set(sizes.values())) > 1:
+        raise ValueError(
+            f'{path} holds features of shape {features.shape} and parts of {sizes} samples; '
+            'expected (N, D) or (N, streams, D), and N of each'
+        )
+    if not np.isfinite(features).all():
+        raise ValueError(f'{path} holds features that are not finite: the encoder has diverged')
+    rest = [content[key] for key in KEYS[1:]]
+    if features.ndim == 2:
+        return [Features(title, features, *rest)]
+    streams = content.get('streams', np.arange(features.shape[1]))
+    return [
+        Features(f'{title} {stream}', features[:, index], *rest)
+        for index, stream in enumerate(streams)
+    ]
+
+
+def split_spec(spec: str) -> Tuple[str, str]:
+    """Title (empty, if there is none) and path of ``[TITLE=]FILE``; a title may have '=' in it."""
+    title, _, path = ('', '', spec) if Path(spec).is_file() else spec.rpartition('=')
+    return title, path
+
+
+def load_all(specs: Sequence[str], split: Optional[str] = None) -> Sequence[Features]:
+    """Features of several files ``[TITLE=]FILE``, of the same samples in the same order.
+
+    Args:
+        specs (Sequence[str]): The files.
+        split (str, optional): Keep this split only. Defaults to None: all samples.
+
+    Raises:
+        ValueError: If a file cannot be read, the samples differ, or the split is not there.
+    """
+    found = []
+    for spec in specs:
+        title, path = split_spec(spec)
+        found += load_features(path, title)
+    first = found[0]
+    for other in found[1:]:
+        if not np.array_equal(first.names, other.names):
+            raise ValueError(
+                f'{first.title} and {other.title} hold other samples, or in another order; '
+                'expected features of the same data: extract them with the same data set'
+            )
+    if split is not None:
+        chosen = first.splits == split
+        if not chosen.any():
+            raise ValueError(f'no sample of split {split!r}; expected one of {set(first.splits)}')
+        found = [features.select(chosen) for features in found]
+    return found

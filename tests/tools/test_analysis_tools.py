@@ -1,0 +1,120 @@
+"""The analysis tools from files to figures and pictures."""
+
+import csv
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+TOOLS = Path(__file__).resolve().parents[2] / 'tools' / 'analysis'
+PNG = b'\x89PNG'
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """Features of three streams of 20 samples in 3 classes, and a DeepCluster checkpoint."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    labels = np.arange(20) % 3
+    rest = dict(labels=labels, names=[f's{i:02d}' for i in range(20)], splits=['train'] * 20)
+    for noise, name in ((0.2, 'joint'), (1.0, 'bone'), (3.0, 'motion')):
+        features = np.eye(4)[labels] + noise * rng.normal(size=(20, 4))
+        np.savez(f'{name}.npz', features=features.astype(np.float32), **rest)
+    clusters = torch.tensor(labels // 2).float()[:, None]  # classes 0 and 1 in one cluster
+    bank = dict(names=rest['names'], features=clusters)
+    torch.save(dict(state_dict={}, relabel=dict(bank=bank)), 'dc.pth')
+    return tmp_path
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    def call(tool, *args):
+        monkeypatch.setattr(sys, 'argv', [f'{tool}.py', *map(str, args)])
+        code = 0
+        try:
+            runpy.run_path(str(TOOLS / f'{tool}.py'))['main']()
+        except SystemExit as error:
+            code = error.code
+        return (code, *capsys.readouterr())
+
+    return call
+
+
+def is_picture(path):
+    return path.read_bytes().startswith(PNG) and path.stat().st_size > 5000
+
+
+def test_label_agreement(run, files):
+    args = ('joint.npz', 'bone.npz', 'motion.npz', '--batch-size', '10', '--out-dir', 'out')
+    code, out, err = run('label_agreement', *args, '--batches', '3')
+    assert code == 0, err
+    content = json.loads((files / 'out' / 'label_agreement.json').read_text())
+    assert content['triplets'] == 3 * 10 * 9 * 8
+    for stream in ('joint', 'bone', 'motion'):
+        other, whole = (content['streams'][stream][view] for view in ('other', 'all'))
+        assert other['counted'] == whole['counted'] == 2160
+        assert 0 < whole['share'] < other['share'] < 1
+        assert other['share'] == other['differ'] / 2160
+    assert is_picture(files / 'out' / 'label_agreement.png')
+    again = run('label_agreement', *args, '--batches', '3')[1]
+    assert out == again
+    code, _, err = run('label_agreement', 'joint.npz')
+    assert code == 2 and 'expected at least 2 streams' in err
+
+
+def test_class_similarity(run, files):
+    (files / 'names.txt').write_text('a\nb\nc\n')
+    args = ('sharp=joint.npz', 'noisy one=motion.npz', '--out-dir', 'out')
+    code, out, err = run('class_similarity', *args, '--names', 'names.txt')
+    assert code == 0, err
+    figures = json.loads((files / 'out' / 'class_similarity.json').read_text())
+    assert figures['sharp']['ratio'] < 0.5 < figures['noisy one']['ratio']
+    matrix = np.loadtxt(files / 'out' / 'noisy_one.csv', delimiter=',')
+    assert matrix.shape == (3, 3) and np.allclose(matrix, matrix.T)
+    assert is_picture(files / 'out' / 'class_similarity.png')
+    (files / 'names.txt').write_text('a\n')
+    code, _, err = run('class_similarity', *args, '--names', 'names.txt')
+    assert code == 2 and 'names.txt has 1 lines: expected 3' in err
+
+
+def test_triplet_precision(run, files):
+    args = ('sharp=joint.npz', 'noisy=motion.npz', '--out-dir', 'out', '--batch-size', '12')
+    code, out, err = run(
+        'triplet_precision', *args, '--batches', '4', '--clusters', 'DC, n=2=dc.pth'
+    )
+    assert code == 0, err
+    content = json.loads((files / 'out' / 'triplet_precision.json').read_text())
+    assert content['purity']['DC, n=2'] == pytest.approx(13 / 20)  # 7 of 14, and 6 of 6
+    sharp, noisy = (content['triplets'][title] for title in ('sharp', 'noisy'))
+    assert sharp['decisive'] > noisy['decisive'] > 0.5
+    assert sharp['all'] > noisy['all'] > noisy['all_chance'] > 0.2
+    assert 'the class of their cluster' in out and is_picture(
+        files / 'out' / 'triplet_precision.png'
+    )
+    torch.save(dict(state_dict={}), 'other.pth')
+    code, _, err = run('triplet_precision', *args, '--clusters', 'x=other.pth')
+    assert code == 2 and 'holds no clusters; expected a checkpoint of DeepCluster' in err
+
+
+def test_tsne(run, files):
+    args = ('sharp=joint.npz', 'noisy=motion.npz', '--out-dir', 'out', '--perplexity', '4')
+    code, out, err = run('tsne', *args, '--classes', '0', '2')
+    assert code == 0, err
+    rows = list(csv.DictReader((files / 'out' / 'tsne.csv').open()))
+    assert len(rows) == 13 and {row['class'] for row in rows} == {'0', '2'}
+    assert list(rows[0]) == ['name', 'class', 'sharp x', 'sharp y', 'noisy x', 'noisy y']
+    assert is_picture(files / 'out' / 'tsne.png')
+    code, _, err = run('tsne', 'joint.npz', '--perplexity', '20')
+    assert code == 2 and '20 samples for a perplexity of 20' in err
+
+
+@pytest.mark.parametrize(
+    'tool', ['label_agreement', 'class_similarity', 'triplet_precision', 'tsne']
+)
+def test_a_file_that_is_not_there(run, files, tool):
+    code, _, err = run(tool, 'none.npz')
+    assert code == 2 and err.startswith('error: none.npz cannot be read') and err.count('\n') == 1

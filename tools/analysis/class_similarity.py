@@ -1,0 +1,67 @@
+#!/usr/bin/env python
+"""Mean cosine distances between the features of classes, several encoders side by side (Fig. 6).
+
+Writes class_similarity.json (mean distance within and between classes), a .csv matrix for each
+encoder, and class_similarity.png.
+
+Example:
+    python tools/analysis/class_similarity.py random=random.npz DeepRank=deeprank.npz
+"""
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+from command_line import refuse, require_writable
+
+from deeprank_plugin.evaluation.feature_files import load_all
+from deeprank_plugin.evaluation.functional.similarity import class_distances, summarise_distances
+from deeprank_plugin.visualization.analysis import plot_class_distances
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('files', nargs='+', metavar='[TITLE=]FILE', help='features of encoders')
+    parser.add_argument('--split', help='samples of this split only; default: all')
+    parser.add_argument('--names', type=Path, help='text file with one class name a line')
+    parser.add_argument('--out-dir', type=Path, default=Path('work_dirs/class_similarity'))
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Compute, print, write."""
+    args = parse_args()
+    require_writable(str(args.out_dir), 'folder', '--out-dir')
+    try:
+        encoders = load_all(args.files, args.split)
+    except ValueError as error:
+        refuse(str(error))
+    labels = encoders[0].labels
+    if labels.min() < 0 or len(np.unique(labels)) < 2:
+        refuse('the samples have no known classes, or one alone: expected at least two classes.')
+    names = None if args.names is None else args.names.read_text().splitlines()
+    if names is not None and len(names) != labels.max() + 1:
+        refuse(f'{args.names} has {len(names)} lines: expected {labels.max() + 1}, one a class.')
+    matrices = {e.title: class_distances(e.features, labels) for e in encoders}
+    result = {title: summarise_distances(matrix) for title, matrix in matrices.items()}
+    print(f'{"":<24}{"within":>9}{"between":>9}{"ratio":>9}   mean cosine distance')
+    for title, figures in result.items():
+        print(f'{title:<24}' + ''.join(f'{value:>9.4f}' for value in figures.values()))
+        plain = re.sub(r'[^\w.-]+', '_', title)
+        np.savetxt(args.out_dir / f'{plain}.csv', matrices[title], delimiter=',', fmt='%.6f')
+    (args.out_dir / 'class_similarity.json').write_text(json.dumps(result, indent=2) + '\n')
+    plot_class_distances(matrices, names).savefig(args.out_dir / 'class_similarity.png')
+    print(f'{args.out_dir}: class_similarity.json, class_similarity.png, {len(result)} .csv')
+
+
+if __name__ == '__main__':
+    main()

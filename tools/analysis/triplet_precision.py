@@ -1,0 +1,129 @@
+#!/usr/bin/env python
+"""How many pseudo-labels agree with the true classes (Fig. 8).
+
+For features (DeepRank), over all triplets of batches that are drawn: the share whose closer
+candidate has the anchor's class, and the share that a random ranking would have; and the same among
+the triplets that one candidate decides, having the anchor's class alone (chance: 50 %), which is
+what the picture shows. For DeepCluster checkpoints (--clusters): the share of samples whose class
+is the most frequent one of their cluster. These are not the same measure: the paper compares them,
+and so does this tool. Writes triplet_precision.json and .png.
+
+Example:
+    python tools/analysis/triplet_precision.py random=random.npz DeepRank=deeprank.npz \
+        --clusters DeepCluster=work_dirs/<deepcluster>/epoch_60.pth --split xsub_train
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+import torch
+from command_line import refuse, require_writable
+from tqdm import tqdm
+
+from deeprank_plugin.engine.publishing import read_checkpoint
+from deeprank_plugin.evaluation.feature_files import load_all, split_spec
+from deeprank_plugin.evaluation.functional.precision import (
+    Precision,
+    cluster_purity,
+    count_precision,
+)
+from deeprank_plugin.models.utils import pairwise_distances
+from deeprank_plugin.visualization.analysis import plot_precision
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('files', nargs='+', metavar='[TITLE=]FILE', help='features of encoders')
+    parser.add_argument(
+        '--clusters', nargs='+', default=[], metavar='TITLE=FILE', help='DeepCluster checkpoints'
+    )
+    parser.add_argument('--split', help='samples of this split only; default: all')
+    parser.add_argument('--batches', type=int, default=100, help='(%(default)s)')
+    parser.add_argument('--batch-size', type=int, default=64, help='(%(default)s)')
+    parser.add_argument('--seed', type=int, default=0, help='of the batches (%(default)s)')
+    parser.add_argument('--out-dir', type=Path, default=Path('work_dirs/triplet_precision'))
+    return parser.parse_args()
+
+
+def read_clusters(path: str, label_of: dict) -> float:
+    """Purity of the clusters in a checkpoint's bank.
+
+    Raises:
+        ValueError: If it has none, or classes are not known.
+    """
+    try:
+        bank = (read_checkpoint(path).get('relabel') or {}).get('bank') or {}
+    except OSError as error:
+        raise ValueError(f'{path} cannot be read ({error.strerror})') from None
+    clusters = bank.get('features')
+    if clusters is None or tuple(clusters.shape[1:]) != (1,):
+        raise ValueError(f'{path} holds no clusters; expected a checkpoint of DeepCluster')
+    unknown = [name for name in bank['names'] if name not in label_of]
+    if unknown:
+        raise ValueError(
+            f'{len(unknown)} samples of {path}, such as {unknown[0]!r}, are not among the '
+            'features; expected those of the training split: leave --split out, or name it'
+        )
+    labels = np.array([label_of[name] for name in bank['names']])
+    return cluster_purity(clusters[:, 0].long().numpy(), labels)
+
+
+def main() -> None:
+    """Count, print, write."""
+    args = parse_args()
+    require_writable(str(args.out_dir), 'folder', '--out-dir')
+    purity = {}
+    try:
+        encoders = load_all(args.files, args.split)
+        labels = torch.as_tensor(encoders[0].labels)
+        label_of = dict(zip(encoders[0].names.tolist(), encoders[0].labels.tolist()))
+        for spec in args.clusters:
+            title, path = split_spec(spec)
+            purity[title or Path(path).stem] = read_clusters(path, label_of)
+    except ValueError as error:
+        refuse(str(error))
+    if int(labels.min()) < 0 or args.batches < 1 or not 3 <= args.batch_size <= len(labels):
+        refuse(
+            f'{args.batches} batches of {args.batch_size} from {len(labels)} samples: expected at '
+            'least 1 batch of at least 3 samples, and a class for each sample.'
+        )
+    rng = np.random.default_rng(args.seed)
+    batches = [rng.choice(len(labels), args.batch_size, replace=False) for _ in range(args.batches)]
+    triplets = {}
+    for encoder in encoders:
+        counts = np.zeros(len(Precision._fields))
+        features = torch.as_tensor(encoder.features)
+        for rows in tqdm(batches, desc=encoder.title, disable=None):
+            counts += count_precision(pairwise_distances(features[rows]), labels[rows])
+        sums = Precision(*counts)
+        triplets[encoder.title] = dict(
+            all=sums.right / sums.total,
+            all_chance=sums.chance / sums.total,
+            decisive=sums.decided / sums.decisive,
+        )
+    for title, share in purity.items():
+        print(f'{title}: {100 * share:.2f} % of the samples have the class of their cluster')
+    for title, figures in triplets.items():
+        print(
+            f'{title}: {100 * figures["decisive"]:.2f} % of the decisive triplets (chance 50 %), '
+            f'{100 * figures["all"]:.2f} % of all (chance {100 * figures["all_chance"]:.2f} %)'
+        )
+    content = dict(triplets=triplets, purity=purity, seed=args.seed)
+    (args.out_dir / 'triplet_precision.json').write_text(json.dumps(content, indent=2) + '\n')
+    shares = dict(purity, **{title: figures['decisive'] for title, figures in triplets.items()})
+    picture = plot_precision(shares, dict.fromkeys(triplets, 0.5))
+    picture.savefig(args.out_dir / 'triplet_precision.png')
+    print(f'{args.out_dir}: triplet_precision.json, triplet_precision.png')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,78 @@
+#!/usr/bin/env python
+"""t-SNE of features, several encoders side by side (Figs. 5 and 7).
+
+Writes tsne.csv (name, class, and two coordinates for each encoder) and tsne.png.
+
+Example:
+    python tools/analysis/tsne.py none=none.npz L2=l2.npz --split xsub_val --classes 0 1 2 3 4
+"""
+
+import argparse
+import csv
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+from command_line import refuse, require_writable
+from sklearn.manifold import TSNE
+
+from deeprank_plugin.evaluation.feature_files import load_all
+from deeprank_plugin.visualization.analysis import plot_embeddings
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('files', nargs='+', metavar='[TITLE=]FILE', help='features of encoders')
+    parser.add_argument('--split', help='samples of this split only; default: all')
+    parser.add_argument('--classes', nargs='+', type=int, help='these only; default: all')
+    parser.add_argument('--perplexity', type=float, default=30, help='(%(default)s)')
+    parser.add_argument('--seed', type=int, default=0, help='(%(default)s)')
+    parser.add_argument('--names', type=Path, help='text file with one class name a line')
+    parser.add_argument('--out-dir', type=Path, default=Path('work_dirs/tsne'))
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Embed and write."""
+    args = parse_args()
+    require_writable(str(args.out_dir), 'folder', '--out-dir')
+    try:
+        encoders = load_all(args.files, args.split)
+    except ValueError as error:
+        refuse(str(error))
+    if args.classes is not None:
+        chosen = np.isin(encoders[0].labels, args.classes)
+        encoders = [encoder.select(chosen) for encoder in encoders]
+    labels = encoders[0].labels
+    if len(labels) <= args.perplexity:
+        refuse(
+            f'{len(labels)} samples for a perplexity of {args.perplexity:g}: expected more '
+            'samples, or a lower --perplexity.'
+        )
+    points = {}
+    for encoder in encoders:
+        norms = np.linalg.norm(encoder.features, axis=1, keepdims=True)
+        unit = encoder.features / np.maximum(norms, 1e-12)
+        tsne = TSNE(perplexity=args.perplexity, init='pca', random_state=args.seed)
+        points[encoder.title] = tsne.fit_transform(unit)
+    with open(args.out_dir / 'tsne.csv', 'w', newline='') as file:
+        writer = csv.writer(file)
+        writer.writerow(['name', 'class', *(f'{t} {axis}' for t in points for axis in 'xy')])
+        for row, (name, label) in enumerate(zip(encoders[0].names, labels)):
+            places = [f'{v:.4f}' for found in points.values() for v in found[row]]
+            writer.writerow([name, label, *places])
+    names = None
+    if args.names is not None:
+        names = dict(enumerate(args.names.read_text().splitlines()))
+    plot_embeddings(points, labels, names).savefig(args.out_dir / 'tsne.png')
+    print(f'{args.out_dir}: tsne.csv, tsne.png ({len(labels)} samples)')
+
+
+if __name__ == '__main__':
+    main()

@@ -27,7 +27,7 @@ from deeprank_plugin.engine.hooks.extraction import leaf_configs
 from deeprank_plugin.engine.initializers import strip_module
 from deeprank_plugin.engine.publishing import read_checkpoint
 from deeprank_plugin.evaluation.functional import fuse_scores
-from deeprank_plugin.models.pretrainers.base import BasePretrainer, encode
+from deeprank_plugin.models.pretrainers.base import Pretrainer, encode
 
 Sequence4D = Union[np.ndarray, Tensor, Mapping]
 Keypoints = Union[Sequence4D, Sequence[Sequence4D]]
@@ -321,7 +321,7 @@ def require_classifier(model: nn.Module) -> None:
 
 def choose_encoder(model: nn.Module) -> Callable[[Tensor], Tensor]:
     """From the preprocessor's inputs to features (B, D) or (B, S, D)."""
-    if isinstance(model, BasePretrainer):
+    if isinstance(model, Pretrainer):
         return model.extract_feat
     backbone = getattr(model, 'backbone', None)
     if backbone is None:

@@ -2,6 +2,14 @@
 
 from .samplers import ClusterSampler
 from .skeleton_dataset import SkeletonDataset
-from .transforms import CenterSkeleton, CropResize, RandomRotate3D
+from .transforms import CenterSkeleton, CropResize, RandomRotate3D, RandomShear3D, TwoViews
 
-__all__ = ['CenterSkeleton', 'ClusterSampler', 'CropResize', 'RandomRotate3D', 'SkeletonDataset']
+__all__ = [
+    'CenterSkeleton',
+    'ClusterSampler',
+    'CropResize',
+    'RandomRotate3D',
+    'RandomShear3D',
+    'SkeletonDataset',
+    'TwoViews',
+]

@@ -90,7 +90,8 @@ def make_batch(cfg):
     pipeline = cfg.test_dataloader.dataset.pipeline
     persons = pipeline[2].num_person
     clip_len = min(pipeline[1].clip_len, 12)  # a multiple of every tuple length here
-    inputs = [torch.randn(1, persons, clip_len, 25, 3) for _ in range(3)]
+    clips = 2 if cfg.model.type == 'SkeletonMoCo' else 1
+    inputs = [torch.randn(clips, persons, clip_len, 25, 3) for _ in range(3)]
     samples = []
     for index in range(3):
         sample = ActionDataSample(metainfo=dict(sample_idx=index, frame_dir=str(index)))

@@ -3,5 +3,7 @@
 from .center import CenterSkeleton
 from .crop_resize import CropResize
 from .rotate import RandomRotate3D
+from .shear import RandomShear3D
+from .two_views import TwoViews
 
-__all__ = ['CenterSkeleton', 'CropResize', 'RandomRotate3D']
+__all__ = ['CenterSkeleton', 'CropResize', 'RandomRotate3D', 'RandomShear3D', 'TwoViews']

@@ -15,35 +15,19 @@ from ..utils.distances import check_normalization
 NUM_COMPARED = 256  # samples whose P(256, 3) = 16,581,120 labels are compared between rounds
 
 
-class BasePretrainer(BaseModel):
-    """An encoder (or several) with a bank of frozen features that ``RelabelHook`` renews.
+class Pretrainer(BaseModel):
+    """What is trained without labels: the modes of a call.
 
-    A subclass implements ``extract_feat``, ``loss``, ``predict`` and ``health``, and names its
-    ``ranking_heads``.
+    A subclass implements ``extract_feat``, ``loss`` and ``predict``.
 
     Args:
         data_preprocessor (dict): Config of the preprocessor.
-        normalize (str, optional): Normalisation of the features before their distance is taken.
-        gather (bool): Rank the samples of all processes together.
-        reset_head (bool): Give the heads new weights at every renewal of the labels.
         init_cfg (dict or list[dict], optional): Initialisation. Defaults to None.
     """
 
-    def __init__(
-        self,
-        data_preprocessor: Dict,
-        normalize: Optional[str],
-        gather: bool,
-        reset_head: bool,
-        init_cfg=None,
-    ) -> None:
+    def __init__(self, data_preprocessor: Dict, init_cfg=None) -> None:
         # built here: the base class asks MMEngine's registry, which needs a default scope
         super().__init__(MODELS.build(data_preprocessor), init_cfg)
-        check_normalization(normalize)
-        self.normalize = normalize
-        self.gather = gather
-        self.reset_head = reset_head
-        self.bank: Optional[FeatureBank] = None
 
     def forward(self, inputs, data_samples: Optional[List] = None, mode: str = 'tensor'):
         """Features, losses or samples with results.
@@ -64,6 +48,35 @@ class BasePretrainer(BaseModel):
         if mode == 'predict':
             return self.predict(inputs, data_samples)
         raise RuntimeError(f"mode={mode!r} is not known; expected 'tensor', 'loss' or 'predict'")
+
+
+class BasePretrainer(Pretrainer):
+    """An encoder (or several) with a bank of frozen features that ``RelabelHook`` renews.
+
+    A subclass also implements ``health`` and names its ``ranking_heads``.
+
+    Args:
+        data_preprocessor (dict): Config of the preprocessor.
+        normalize (str, optional): Normalisation of the features before their distance is taken.
+        gather (bool): Rank the samples of all processes together.
+        reset_head (bool): Give the heads new weights at every renewal of the labels.
+        init_cfg (dict or list[dict], optional): Initialisation. Defaults to None.
+    """
+
+    def __init__(
+        self,
+        data_preprocessor: Dict,
+        normalize: Optional[str],
+        gather: bool,
+        reset_head: bool,
+        init_cfg=None,
+    ) -> None:
+        super().__init__(data_preprocessor, init_cfg)
+        check_normalization(normalize)
+        self.normalize = normalize
+        self.gather = gather
+        self.reset_head = reset_head
+        self.bank: Optional[FeatureBank] = None
 
     def label_features(self, data_samples: Sequence[ActionDataSample]) -> Tensor:
         """Frozen features (B, ...) of these samples, from the bank."""

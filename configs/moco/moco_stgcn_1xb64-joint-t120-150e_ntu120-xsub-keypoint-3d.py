@@ -1,0 +1,10 @@
+_base_ = [
+    '../_base_/models/moco_stgcn.py',
+    '../_base_/datasets/pretrain/ntu120_xsub.py',
+    '../_base_/schedules/moco_150e.py',
+]
+
+train_pipeline = _base_.train_pipeline
+views = dict(type='TwoViews', transforms=[train_pipeline[1], dict(type='RandomShear3D', beta=0.5)])
+train_dataloader = dict(dataset=dict(pipeline=[train_pipeline[0], views, *train_pipeline[-2:]]))
+val_dataloader = val_cfg = val_evaluator = None  # k-NN by tools/test.py

@@ -1,0 +1,38 @@
+"""Two augmentations of one sequence."""
+
+from typing import Dict, List
+
+import numpy as np
+from mmaction.registry import TRANSFORMS
+from mmcv.transforms import BaseTransform, Compose
+
+
+@TRANSFORMS.register_module()
+class TwoViews(BaseTransform):
+    """Put a sequence through random transforms twice, as the two clips of a sample.
+
+    Required Keys:
+
+        - keypoint (np.ndarray): Of shape (M, T, V, C).
+
+    Modified Keys:
+
+        - keypoint: Of shape (M, 2 T', V, C), one view after the other, as ``FormatGCNInput`` takes
+          clips.
+        - num_clips: 2
+
+    Args:
+        transforms (list[dict]): The transforms; they must give every view the same length.
+    """
+
+    def __init__(self, transforms: List[Dict]) -> None:
+        self.transforms = Compose(transforms)
+
+    def transform(self, results: Dict) -> Dict:
+        """Augment one sequence twice."""
+        views = [self.transforms(dict(results, keypoint=results['keypoint'])) for _ in range(2)]
+        keypoints = [view['keypoint'] for view in views]
+        return dict(views[0], keypoint=np.concatenate(keypoints, axis=1), num_clips=2)
+
+    def __repr__(self) -> str:
+        return f'{self.__class__.__name__}({self.transforms})'

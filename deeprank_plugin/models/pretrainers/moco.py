@@ -1,0 +1,136 @@
+"""Contrastive pretraining of skeletons with a momentum encoder and a queue (MoCo v2)."""
+
+import copy
+from typing import Dict, List, Tuple
+
+import torch
+from mmaction.registry import MODELS
+from mmaction.structures import ActionDataSample
+from mmengine.dist import all_gather, broadcast
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, normalize
+
+from .base import Pretrainer, check_fit, encode
+
+
+@MODELS.register_module()
+class SkeletonMoCo(Pretrainer):
+    """MoCo v2 on skeletons, as SkeletonCLR uses it: a peer to compare with.
+
+    Two augmentations of each sequence (``TwoViews``) go through the encoder and through a copy of
+    it whose weights follow by momentum. The first is to find the second among the queue of
+    earlier keys (InfoNCE). Sources: Chen et al., arXiv:2003.04297; Li et al., CVPR 2021
+    (SkeletonCLR), whose defaults are taken: 128 dimensions, temperature 0.07, momentum 0.999, a
+    queue of 32,768. As there, BatchNorm is not shuffled over processes. The augmentations are
+    those of the configs: a crop that is resized, and a shear.
+
+    Args:
+        backbone (dict): Config of a GCN backbone, (N, M, T, V, C) to (N, M, D, T', V').
+        in_channels (int): Its number of feature channels D.
+        data_preprocessor (dict): Config of a :class:`SkeletonPreprocessor` with one modality.
+            Defaults to ``dict(type='SkeletonPreprocessor')``.
+        dim (int): Outputs of the projection, a 2-layer MLP. Defaults to 128.
+        queue_size (int): Keys that are kept as negatives. Defaults to 32768.
+        momentum (float): Of the key encoder. Defaults to 0.999.
+        temperature (float): Defaults to 0.07.
+        init_cfg (dict or list[dict], optional): Initialisation. Defaults to None.
+
+    Raises:
+        ValueError: If an argument is out of its range, or backbone and layout do not fit.
+    """
+
+    def __init__(
+        self,
+        backbone: Dict,
+        in_channels: int,
+        data_preprocessor: Dict = dict(type='SkeletonPreprocessor'),
+        dim: int = 128,
+        queue_size: int = 32768,
+        momentum: float = 0.999,
+        temperature: float = 0.07,
+        init_cfg=None,
+    ) -> None:
+        super().__init__(data_preprocessor, init_cfg)
+        if queue_size < 1 or not 0 <= momentum <= 1 or temperature <= 0:
+            raise ValueError(
+                f'queue_size={queue_size}, momentum={momentum}, temperature={temperature}; '
+                'expected at least 1, from 0 to 1, and above 0'
+            )
+        self.backbone = MODELS.build(backbone)
+        self.in_channels = in_channels
+        check_fit(self.data_preprocessor.num_joints, self.backbone, [self])
+        self.projection = nn.Sequential(
+            nn.Linear(in_channels, in_channels), nn.ReLU(), nn.Linear(in_channels, dim)
+        )
+        self.momentum = momentum
+        self.temperature = temperature
+        self.key_backbone = copy.deepcopy(self.backbone).requires_grad_(False)
+        self.key_projection = copy.deepcopy(self.projection).requires_grad_(False)
+        # parameters and no buffers: MMAction2's runtime averages buffers over the processes
+        queue = normalize(torch.randn(queue_size, dim), dim=1)
+        self.queue = nn.Parameter(queue, requires_grad=False)
+        self.place = nn.Parameter(torch.zeros(1, dtype=torch.double), requires_grad=False)
+        self.started = nn.Parameter(torch.zeros(1), requires_grad=False)
+
+    def extract_feat(self, inputs: Tensor) -> Tensor:
+        """Features of shape (B, D) of sequences (B, clips, M, T, V, C), averaged over clips."""
+        return encode(self.backbone, inputs)
+
+    def pairs(self) -> List[Tuple[Tensor, Tensor]]:
+        """Parameters of encoder and projection, each with that of the momentum copy."""
+        own = [*self.backbone.parameters(), *self.projection.parameters()]
+        return list(zip(own, [*self.key_backbone.parameters(), *self.key_projection.parameters()]))
+
+    @torch.no_grad()
+    def update_keys(self) -> None:
+        """Let the momentum copy follow; at the first step it becomes a true copy."""
+        momentum = self.momentum if self.started else 0.0
+        if not self.started:  # the encoder may have been loaded or initialised since it was made
+            self.key_backbone.load_state_dict(self.backbone.state_dict())
+            broadcast(self.queue)
+            self.started.fill_(1)
+        for own, other in self.pairs():
+            other.mul_(momentum).add_(own, alpha=1 - momentum)
+
+    @torch.no_grad()
+    def enqueue(self, keys: Tensor) -> None:
+        """Replace the oldest keys by new ones (B, dim), those of all processes in order."""
+        keys = torch.cat(all_gather(keys))[-len(self.queue) :]
+        rows = (int(self.place) + torch.arange(len(keys), device=keys.device)) % len(self.queue)
+        self.queue[rows] = keys.to(self.queue)
+        self.place.fill_((int(self.place) + len(keys)) % len(self.queue))
+
+    def loss(self, inputs: Tensor, data_samples: List[ActionDataSample]) -> Dict[str, Tensor]:
+        """InfoNCE of sequences (B, 2, M, T, V, C).
+
+        Returns:
+            dict: ``loss_contrast`` and ``acc_contrast``, the share of keys found.
+
+        Raises:
+            ValueError: If there are not two views of each.
+        """
+        if inputs.shape[1] != 2:
+            raise ValueError(
+                f'{inputs.shape[1]} clips a sequence; SkeletonMoCo expects two views: set '
+                "dict(type='TwoViews', transforms=[...]) in the training pipeline"
+            )
+        queries = normalize(self.projection(encode(self.backbone, inputs[:, :1])).float(), dim=1)
+        with torch.no_grad():
+            self.update_keys()
+            keys = self.key_projection(encode(self.key_backbone, inputs[:, 1:]))
+            keys = normalize(keys.float(), dim=1)
+        positive = (queries * keys).sum(dim=1, keepdim=True)
+        negative = queries @ self.queue.clone().to(queries).T  # the queue changes before backward
+        logits = torch.cat([positive, negative], dim=1) / self.temperature
+        target = torch.zeros(len(logits), dtype=torch.long, device=logits.device)
+        self.enqueue(keys)
+        found = (logits.argmax(dim=1) == 0).float().mean()
+        return dict(loss_contrast=cross_entropy(logits, target), acc_contrast=found)
+
+    def predict(
+        self, inputs: Tensor, data_samples: List[ActionDataSample]
+    ) -> List[ActionDataSample]:
+        """Set ``feat`` (D,) on each sample."""
+        for sample, feature in zip(data_samples, self.extract_feat(inputs).float()):
+            sample.set_field(feature, 'feat')
+        return data_samples

@@ -1,7 +1,7 @@
 _base_ = [
     '../_base_/models/moco_stgcn-w16.py',
     '../_base_/datasets/pretrain/uiprmd_xsub.py',
-    '../_base_/schedules/moco_100e.py',
+    '../_base_/schedules/cosine_100e.py',
 ]
 
 train_pipeline = _base_.train_pipeline

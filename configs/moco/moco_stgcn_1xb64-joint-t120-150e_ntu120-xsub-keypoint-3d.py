@@ -1,7 +1,7 @@
 _base_ = [
     '../_base_/models/moco_stgcn.py',
     '../_base_/datasets/pretrain/ntu120_xsub.py',
-    '../_base_/schedules/moco_150e.py',
+    '../_base_/schedules/cosine_150e.py',
 ]
 
 train_pipeline = _base_.train_pipeline

@@ -1,7 +1,7 @@
 _base_ = [
     '../_base_/models/moco_sttformer.py',
     '../_base_/datasets/pretrain/pkummd1_xsub.py',
-    '../_base_/schedules/moco_150e_lr1e-2.py',
+    '../_base_/schedules/cosine_150e_lr1e-2.py',
 ]
 
 train_pipeline = _base_.train_pipeline

@@ -1,4 +1,4 @@
 # The same for STTFormer.
-_base_ = './moco_150e.py'
+_base_ = './cosine_100e.py'
 
 optim_wrapper = dict(optimizer=dict(lr=0.01))

@@ -1,4 +1,4 @@
-# Contrastive pretraining: as many epochs as DeepRank at most has, the rate annealed once.
+# Pretraining without relabelling: as many epochs as DeepRank at most has, the rate annealed once.
 _base_ = '../default_runtime.py'
 
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=150)

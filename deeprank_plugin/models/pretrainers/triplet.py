@@ -1,0 +1,89 @@
+"""The triplet loss with labels, the supervised reference of Fig. 1."""
+
+from typing import Dict, List, Optional
+
+import torch
+from mmaction.registry import MODELS
+from mmaction.structures import ActionDataSample
+from torch import Tensor
+
+from ..utils import pairwise_distances
+from ..utils.distances import check_normalization
+from .base import Pretrainer, check_fit, encode
+
+
+@MODELS.register_module()
+class SupervisedTriplet(Pretrainer):
+    """An encoder trained on triplets whose positive has the anchor's true class (Fig. 1).
+
+    All valid triplets of the batch count, and the loss is the mean over those that still violate
+    the margin ('batch all', Hermans et al., arXiv:1703.07737, after Schroff et al., CVPR 2015). It
+    reads the labels, so it is a reference and no competitor of the methods without them.
+
+    Args:
+        backbone (dict): Config of a GCN backbone, (N, M, T, V, C) to (N, M, D, T', V').
+        in_channels (int): Its number of feature channels D.
+        data_preprocessor (dict): Config of a :class:`SkeletonPreprocessor` with one modality.
+            Defaults to ``dict(type='SkeletonPreprocessor')``.
+        margin (float): Defaults to 0.2.
+        normalize (str, optional): As in :class:`DeepRank`. Defaults to 'l2'.
+        init_cfg (dict or list[dict], optional): Initialisation. Defaults to None.
+
+    Raises:
+        ValueError: If the margin is not positive, or backbone and layout do not fit.
+    """
+
+    def __init__(
+        self,
+        backbone: Dict,
+        in_channels: int,
+        data_preprocessor: Dict = dict(type='SkeletonPreprocessor'),
+        margin: float = 0.2,
+        normalize: Optional[str] = 'l2',
+        init_cfg=None,
+    ) -> None:
+        super().__init__(data_preprocessor, init_cfg)
+        check_normalization(normalize)
+        if margin <= 0:
+            raise ValueError(f'margin={margin}; expected above 0')
+        self.backbone = MODELS.build(backbone)
+        self.in_channels = in_channels
+        check_fit(self.data_preprocessor.num_joints, self.backbone, [self])
+        self.margin = margin
+        self.normalize = normalize
+
+    def extract_feat(self, inputs: Tensor) -> Tensor:
+        """Features of shape (B, D) of sequences (B, clips, M, T, V, C), averaged over clips."""
+        return encode(self.backbone, inputs)
+
+    def loss(self, inputs: Tensor, data_samples: List[ActionDataSample]) -> Dict[str, Tensor]:
+        """Triplet loss of the batch; 0 where no triplet is valid or violates the margin.
+
+        Returns:
+            dict: ``loss_triplet``, and ``acc_triplet``, the share of valid triplets whose positive
+            is nearer than their negative (NaN if there is none).
+        """
+        features = self.extract_feat(inputs).float()
+        labels = torch.cat([sample.gt_label for sample in data_samples]).to(features.device)
+        return triplet_loss(pairwise_distances(features, self.normalize), labels, self.margin)
+
+    def predict(
+        self, inputs: Tensor, data_samples: List[ActionDataSample]
+    ) -> List[ActionDataSample]:
+        """Set ``feat`` (D,) on each sample."""
+        for sample, feature in zip(data_samples, self.extract_feat(inputs).float()):
+            sample.set_field(feature, 'feat')
+        return data_samples
+
+
+def triplet_loss(distances: Tensor, labels: Tensor, margin: float) -> Dict[str, Tensor]:
+    """Batch-all triplet loss from distances (B, B) and true classes (B,)."""
+    same = labels.unsqueeze(1) == labels
+    positive = same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+    valid = positive.unsqueeze(2) & ~same.unsqueeze(1)  # (anchor, positive, negative)
+    gaps = distances.unsqueeze(2) - distances.unsqueeze(1)
+    violations = torch.where(valid, gaps + margin, 0.0).clamp(min=0)
+    return dict(
+        loss_triplet=violations.sum() / (violations > 0).sum().clamp(min=1),
+        acc_triplet=(valid & (gaps < 0)).sum() / valid.sum(),
+    )

@@ -12,8 +12,8 @@ from mmengine.registry import init_default_scope
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted(
     path
-    for folder in ('configs', 'projects')
-    for path in (ROOT / folder).rglob('*.py')
+    for folder in (ROOT / 'configs', *(ROOT / 'projects').glob('*/configs'))
+    for path in folder.rglob('*.py')
     if '_base_' not in path.parts
 )
 STEPPED = set()

@@ -1,0 +1,161 @@
+#!/usr/bin/env python
+"""Make one of the paper's tables: pretrain, finetune, fuse, print.
+
+Every step is a call of tools/train.py or tools/run_protocol.py. What is done is not done again, and
+tables share their steps: a run that was killed goes on with the same command.
+
+Example:
+    python projects/paper_tables/run.py table4 --data ntu60 --gpus 4
+    python projects/paper_tables/run.py table3 --data uiprmd --preset small
+    python projects/paper_tables/run.py table6 --data ntu60 --dry-run
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Dict, List, Optional
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(1, str(Path(__file__).resolve().parents[2] / 'tools'))
+
+from command_line import refuse
+from steps import PAPER, ROOT, SAMPLES, SMALL, Step, Study, is_done, order, run
+from tables import TABLES, Cell, Table
+
+DATA = {name.split('-')[0]: name for name in reversed(SAMPLES) if name != 'hdm05-xsub'}
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('table', choices=TABLES, help='peers: all methods with 10 %% of the labels')
+    parser.add_argument('--data', choices=DATA, help='default: ntu60; table5: ntu120')
+    parser.add_argument('--preset', choices=['paper', 'small'], help='default: by the data')
+    parser.add_argument('--gpus', type=int, default=1, help='processes of a run (%(default)s)')
+    parser.add_argument('--seeds', type=int, nargs='+', help="default: the preset's")
+    parser.add_argument('--out', type=Path, help='default: work_dirs/paper_tables/PRESET')
+    parser.add_argument('--dry-run', action='store_true', help='list the steps and their GPU hours')
+    parser.add_argument(
+        '--tflops', type=float, default=10.0, help='assumed rate of a GPU for --dry-run'
+    )
+    return parser.parse_args()
+
+
+def estimate_hours(steps: List[Step], tflops: float) -> Dict[str, float]:
+    """GPU hours of each step from its network's operations: a guess, not a measurement.
+
+    Three times the forward pass for each sample and epoch, at the assumed rate.
+    """
+    import torch
+    from mmaction.registry import MODELS
+    from mmengine.config import Config
+    from mmengine.registry import init_default_scope
+    from torch.utils.flop_counter import FlopCounterMode
+
+    import deeprank_plugin  # noqa: F401
+
+    init_default_scope('mmaction')
+    hours, known = {}, {}
+    for step in steps:
+        cfg = Config.fromfile(ROOT / step.config)
+        backbone = dict(cfg.model.backbone)
+        backbone.pop('init_cfg', None)
+        test = cfg.test_dataloader.dataset.pipeline
+        shape = (1, test[2].num_person, test[1].clip_len, 25, 3)
+        name = str((backbone, shape))
+        if name not in known:
+            counter = FlopCounterMode(display=False)
+            with counter, torch.no_grad():
+                MODELS.build(backbone).eval()(torch.zeros(shape))
+            known[name] = counter.get_total_flops()
+        option = 'train_cfg.max_epochs='
+        found = [part.removeprefix(option) for part in step.command if part.startswith(option)]
+        epochs = int(found[0]) if found else cfg.train_cfg.max_epochs
+        samples = SAMPLES[step.data] * step.share * step.runs * epochs
+        hours[step.key] = 3 * known[name] * samples / (tflops * 1e12) / 3600
+    return hours
+
+
+def read_figure(cell: Optional[Cell], out: Path) -> Optional[Dict]:
+    """Mean and standard deviation of a cell, in percent."""
+    if cell is None:
+        return None
+    results = json.loads((out / cell.step.key / 'results.json').read_text())['results']
+    figure = results[cell.stream]['summary']['acc/top1']
+    return {key: value and 100 * value for key, value in figure.items()}
+
+
+def show(figure: Optional[Dict], expected: Optional[float]) -> str:
+    """Our figure, and the paper's in brackets."""
+    text = '' if figure is None else f'{figure["mean"]:.1f}'
+    if figure is not None and figure['std'] is not None:
+        text += f' ± {figure["std"]:.1f}'
+    return text if expected is None else f'{text} [{expected:.1f}]'
+
+
+def draw(table: Table, out: Path, seeds) -> str:
+    """The table in Markdown."""
+    lines = ['| | ' + ' | '.join(table.columns) + ' |', '|---' * (len(table.columns) + 1) + '|']
+    for name, cells in table.rows:
+        texts = [show(read_figure(cell, out), cell and cell.paper) for cell in cells]
+        lines.append(f'| {name} | ' + ' | '.join(texts) + ' |')
+    note = f'top-1 in %, mean ± std over seeds {", ".join(map(str, seeds))} of finetuning'
+    return f'{table.title}\n\n' + '\n'.join(lines) + f"\n\n{note}; in brackets the paper's figure."
+
+
+def main() -> None:
+    """Plan, run, print."""
+    args = parse_args()
+    name = args.data or ('ntu120' if args.table == 'table5' else 'ntu60')
+    data = DATA[name]
+    small = name in ('toy', 'uiprmd')
+    if args.preset is not None and (args.preset == 'small') != small:
+        refuse(
+            f'--preset {args.preset} with --data {name}: expected small with toy or uiprmd, paper '
+            'with the others.'
+        )
+    preset = SMALL if small else PAPER
+    if args.seeds:
+        preset = preset._replace(seeds=tuple(args.seeds))
+    out = (args.out or Path('work_dirs/paper_tables') / preset.name).resolve()
+    try:
+        table = TABLES[args.table](Study(preset, out, args.gpus), data)
+        steps = order([cell.step for _, cells in table.rows for cell in cells if cell])
+        done = {step.key: is_done(step, out) for step in steps}
+    except ValueError as error:
+        refuse(str(error))
+    if args.dry_run:
+        hours = estimate_hours(steps, args.tflops)
+        for step in steps:
+            state = 'done' if done[step.key] else f'{hours[step.key]:.3g} h'
+            print(f'{state:>8}  {step.key}')
+        left = sum(h for key, h in hours.items() if not done[key])
+        print(f'{len(steps)} steps; about {left:.3g} GPU hours left at {args.tflops:g} TFLOP/s')
+        return
+    for number, step in enumerate(steps, start=1):
+        print(f'[{number}/{len(steps)}] {step.key}', end=' ', flush=True)
+        if done[step.key]:
+            print('(done before)')
+            continue
+        print(flush=True)
+        try:
+            run(step, out)
+        except RuntimeError as error:
+            refuse(str(error))
+    text = draw(table, out, preset.seeds)
+    path = out / f'{args.table}_{data}.md'
+    path.write_text(text + '\n')
+    figures = {
+        name: [cell and dict(read_figure(cell, out), paper=cell.paper) for cell in cells]
+        for name, cells in table.rows
+    }
+    content = dict(title=table.title, columns=list(table.columns), rows=figures)
+    path.with_suffix('.json').write_text(json.dumps(content, indent=2) + '\n')
+    print(f'\n{text}\n\n{path}')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,166 @@
+"""What each table is made of."""
+
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+import paper
+from paper import MODALITIES
+from steps import TITLES, Step, Study
+
+COLUMNS = (*MODALITIES, 'fused')
+
+
+class Cell(NamedTuple):
+    """A figure: the step that it comes from, its stream, and the paper's figure."""
+
+    step: Step
+    stream: str
+    paper: Optional[float]
+
+
+class Table(NamedTuple):
+    """Title, names of the columns, and rows of a name and cells."""
+
+    title: str
+    columns: Sequence[str]
+    rows: List[Tuple[str, List[Optional[Cell]]]]
+
+
+def four(name: str, step: Step, figures: Optional[Sequence] = None) -> Tuple[str, List]:
+    """A row of three streams and their fusion."""
+    figures = figures or (None,) * 4
+    return name, [Cell(step, stream, figure) for stream, figure in zip(COLUMNS, figures)]
+
+
+def ablation(study: Study, data: str, table: Dict, make, title: str, share=None) -> Table:
+    """Tables I, II, III and VI: a row each of a pretraining with ST-GCN."""
+    share = '10p' if study.preset.name == 'small' else share
+    rows = []
+    for key, figures in table.items():
+        name, pretrained = make(key)
+        rows.append(four(name, study.protocol('stgcn', data, pretrained, share), figures))
+    return Table(f'{title} ({data}, {share or "all labels"})', COLUMNS, rows)
+
+
+def table1(study: Study, data: str) -> Table:
+    def make(key):
+        options = [] if key == 'l2' else [f'model.normalize={"None" if key == "none" else key}']
+        return key, study.pretrain('3s', 'stgcn', data, options)
+
+    return ablation(study, data, paper.TABLE1, make, 'Table I: normalisation')
+
+
+def table2(study: Study, data: str) -> Table:
+    def make(key):
+        options = {
+            'FC': [],
+            'MLP': ['model.head.classifier=MLP', 'model.head.num_triplets=16384'],
+            'ViT': ['model.head.classifier=ViT', 'model.head.num_triplets=2048'],
+        }
+        return key, study.pretrain('3s', 'stgcn', data, options[key])
+
+    return ablation(study, data, paper.TABLE2, make, 'Table II: classifiers')
+
+
+def table3(study: Study, data: str) -> Table:
+    def make(views):
+        if views == ('self',):
+            return 'self', study.pretrain('3s', 'stgcn', data)
+        options = [f'model.views=[{",".join(views)}]'] if len(views) < 3 else []
+        return ', '.join(views), study.pretrain('mv', 'stgcn', data, options)
+
+    return ablation(study, data, paper.TABLE3, make, 'Table III: views', '1p')
+
+
+def table6(study: Study, data: str) -> Table:
+    def make(number):
+        if number == 'DeepRank':
+            return number, study.pretrain('3s', 'stgcn', data)
+        options = [f'model.head.num_clusters={number}']
+        return f'DeepCluster, n = {number}', study.pretrain('dc', 'stgcn', data, options)
+
+    table = {number: paper.TABLE6.get(number) for number in study.preset.clusters}
+    table['DeepRank'] = paper.TABLE1['l2']
+    return ablation(study, data, table, make, 'Table VI: number of clusters')
+
+
+def compare(study: Study, splits: Sequence[str], table: Dict, title: str, share=None) -> Table:
+    """Tables IV, V and VII: methods and networks, joint and fused, on two splits."""
+    share = '10p' if study.preset.name == 'small' else share
+    rows = []
+    for (method, network), figures in table.items():
+        cells = []
+        streams = ('joint',) if method == 'mae' else MODALITIES
+        for split, (joint, fused) in zip(splits, figures):
+            step = study.protocol(
+                network, split, study.pretrain(method, network, split), share, streams
+            )
+            cells.append(Cell(step, 'joint', joint))
+            cells.append(Cell(step, 'fused', fused) if len(streams) > 1 else None)
+        rows.append((f'{TITLES[method]}, {network}', cells))
+    columns = [f'{split} {kind}' for split in splits for kind in ('joint', 'fused')]
+    return Table(f'{title} ({share or "all labels"})', columns, rows)
+
+
+def pair(data: str, first: str, second: str) -> List[str]:
+    """The two splits of a data set; small ones have one."""
+    return [f'{data}-{first}', f'{data}-{second}'] if data.startswith(('ntu', 'pku')) else [data]
+
+
+def table4(study: Study, data: str) -> Table:
+    splits = pair(data.split('-')[0], 'xsub', 'xview') if data.startswith('ntu') else [data]
+    return compare(study, splits, paper.TABLE4, 'Table IV: finetuning')
+
+
+def table5(study: Study, data: str) -> Table:
+    splits = pair(data.split('-')[0], 'xsub', 'xset') if data.startswith('ntu') else [data]
+    return compare(study, splits, paper.TABLE5, 'Table V: finetuning')
+
+
+def table7(study: Study, data: str) -> Table:
+    splits = pair(data.split('-')[0], 'xsub', 'xview') if data.startswith('ntu') else [data]
+    return compare(study, splits, paper.TABLE7, 'Table VII: semi-supervised', '10p')
+
+
+def table8(study: Study, data: str) -> Table:
+    small = study.preset.name == 'small'
+    rows, seen = [], set()
+    for (method, source, network), figure in paper.TABLE8.items():
+        if small:
+            if data != 'uiprmd-xsub':
+                raise ValueError(
+                    f'table8 transfers to a second data set, which {data} has not; expected '
+                    '--data uiprmd (to HDM05)'
+                )
+            source, figure = source and 'uiprmd', None
+            if (method, source, network) in seen:
+                continue
+            seen.add((method, source, network))
+        pretrained = source and study.pretrain(method, network, f'{source}-xsub')
+        config = None
+        if small:
+            name = study.preset.networks[network]
+            epochs = dict(stgcn='100e', sttformer='90e')[network]
+            config = f'configs/transfer/{name}_deeprank-uiprmd-xsub-pretrained-10p_1xb8-joint-t48-'
+            config += f'{epochs}_hdm05-xsub-keypoint-3d.py'
+        target, share = ('hdm05-xsub', '10p') if small else ('pkummd2-xsub', None)
+        step = study.protocol(network, target, pretrained, share, ('joint',), config)
+        name = f'{TITLES[method]}, {network}' + (f', from {source}' if source else '')
+        rows.append((name, [Cell(step, 'joint', figure)]))
+    return Table('Table VIII: transfer', ['joint'], rows)
+
+
+def peers(study: Study, data: str) -> Table:
+    """Not in the paper: all methods side by side, 10 % of the labels."""
+    rows = []
+    for network in ('stgcn', 'sttformer'):
+        for method in TITLES:
+            pretrained = None if method == 'scratch' else study.pretrain(method, network, data)
+            step = study.protocol(network, data, pretrained, '10p')
+            rows.append(four(f'{TITLES[method]}, {network}', step))
+    return Table(f'Peers ({data}, 10p)', COLUMNS, rows)
+
+
+TABLES = {
+    function.__name__: function
+    for function in (table1, table2, table3, table4, table5, table6, table7, table8, peers)
+}

@@ -1,0 +1,148 @@
+"""The steps of every table exist, are done once, and end in a table."""
+
+import json
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config, DictAction
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / 'projects' / 'paper_tables'))
+
+import run as tool  # noqa: E402
+import steps as module  # noqa: E402
+from steps import PAPER, SMALL, Step, Study, order  # noqa: E402
+from tables import TABLES, Cell, Table  # noqa: E402
+
+CASES = [(table, SMALL, data) for table in TABLES for data in ('toy-xsub', 'uiprmd-xsub')]
+CASES.remove(('table8', SMALL, 'toy-xsub'))
+CASES += [(table, PAPER, 'ntu60-xsub') for table in TABLES if table != 'table5']
+CASES += [('table5', PAPER, 'ntu120-xsub')]
+
+
+def find(cfg, path):
+    """The value at a dotted path."""
+    for key in path.split('.'):
+        cfg = cfg[int(key)] if key.isdigit() else cfg[key]
+    return cfg
+
+
+@pytest.mark.parametrize('table, preset, data', CASES)
+def test_configs_exist_and_options_meet_them(tmp_path, table, preset, data):
+    made = TABLES[table](Study(preset, tmp_path), data)
+    assert all(len(cells) == len(made.columns) for _, cells in made.rows)
+    parser = ArgumentParser()
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    checked = set()
+    steps = order([cell.step for _, cells in made.rows for cell in cells if cell])
+    assert len({step.command for step in steps}) == len(steps)
+    for step in steps:
+        assert (ROOT / step.config).is_file()
+        command = list(step.command)
+        if '--cfg-options' not in command or str(command) in checked:
+            continue
+        options = command[command.index('--cfg-options') + 1 :]
+        signature = (step.config.split('_')[0], tuple(options))
+        if signature in checked:
+            continue
+        checked.add(signature)
+        cfg = Config.fromfile(ROOT / step.config)
+        for option in options:
+            path, _, value = option.partition('=')
+            parent, _, key = path.rpartition('.')
+            assert find(cfg, parent) is not None, option
+            if key not in ('classifier', 'num_triplets', 'normalize', 'views'):
+                assert key in find(cfg, parent) or key == 'max_rounds', option
+        cfg.merge_from_dict(parser.parse_args(['--cfg-options', *options]).cfg_options)
+
+
+def test_paper_tables_have_the_rows_of_the_paper(tmp_path):
+    study = Study(PAPER, tmp_path)
+    assert len(TABLES['table1'](study, 'ntu60-xsub').rows) == 4
+    assert len(TABLES['table3'](study, 'ntu60-xsub').rows) == 6
+    table = TABLES['table4'](study, 'ntu60-xsub')
+    assert table.columns[-1] == 'ntu60-xview fused' and len(table.rows) == 7
+    (name, cells), *_ = table.rows
+    assert name == 'DeepCluster, stgcn' and [c.paper for c in cells] == [89.4, 92.1, 93.0, 95.5]
+    assert len(TABLES['table6'](study, 'ntu60-xsub').rows) == 7
+    assert len(TABLES['table8'](study, 'ntu60-xsub').rows) == 14
+
+
+def test_tables_share_steps(tmp_path):
+    study = Study(SMALL, tmp_path)
+    keys = {}
+    for table in ('table1', 'table2', 'table6'):
+        (cells,) = [
+            cells
+            for name, cells in TABLES[table](study, 'uiprmd-xsub').rows
+            if name in ('l2', 'FC', 'DeepRank')
+        ]
+        keys[table] = [cell.step.key for cell in cells]
+    assert keys['table1'] == keys['table2'] == keys['table6']
+
+
+def test_several_gpus_share_the_batch(tmp_path):
+    step = Study(PAPER, tmp_path, gpus=4).pretrain('3s', 'stgcn', 'ntu60-xsub')
+    assert step.command[:2] == ('bash', 'tools/dist_train.sh')
+    assert 'train_dataloader.batch_size=16' in step.command
+
+
+def make_step(key, code, needs=()):
+    return Step(key, ('python', '-c', code), needs, 'config.py', 1, 1.0, 'toy-xsub')
+
+
+def test_a_step_is_run_once_and_a_failure_is_told(tmp_path):
+    good = make_step('a/b', f"open(r'{tmp_path}/x', 'a').write('1')")
+    assert not module.is_done(good, tmp_path)
+    module.run(good, tmp_path)
+    assert module.is_done(good, tmp_path) and (tmp_path / 'x').read_text() == '1'
+    other = make_step('a/b', 'print(2)')
+    with pytest.raises(ValueError, match='holds the results of another command'):
+        module.is_done(other, tmp_path)
+    bad = make_step('c', "raise SystemExit('no data')")
+    with pytest.raises(RuntimeError, match='step c failed:\n  no data'):
+        module.run(bad, tmp_path)
+    assert not module.is_done(bad, tmp_path)
+
+
+def test_order():
+    first = make_step('first', '')
+    second = make_step('second', '', (first,))
+    assert [step.key for step in order([second, first, second])] == ['first', 'second']
+
+
+def test_from_results_to_a_table(tmp_path, monkeypatch, capsys):
+    step = make_step('finetune/x', '')
+    (tmp_path / 'finetune' / 'x').mkdir(parents=True)
+    figures = {'joint': dict(mean=0.5, std=0.01), 'fused': dict(mean=0.625, std=None)}
+    results = {stream: dict(summary={'acc/top1': figure}) for stream, figure in figures.items()}
+    (tmp_path / 'finetune' / 'x' / 'results.json').write_text(json.dumps(dict(results=results)))
+    table = Table('T', ['joint', 'fused'], [('row', [Cell(step, 'joint', 89.5), None])])
+    table.rows.append(('other', [None, Cell(step, 'fused', None)]))
+    monkeypatch.setitem(TABLES, 'table1', lambda study, data: table)
+    monkeypatch.setattr(sys, 'argv', ['run.py', 'table1', '--data', 'toy', '--out', str(tmp_path)])
+    tool.main()
+    out = capsys.readouterr().out
+    assert '| row | 50.0 ± 1.0 [89.5] |  |' in out and '| other |  | 62.5 |' in out
+    content = json.loads((tmp_path / 'table1_toy-xsub.json').read_text())
+    assert content['rows']['row'][0] == dict(mean=50.0, std=1.0, paper=89.5)
+    tool.main()
+    assert '(done before)' in capsys.readouterr().out
+
+
+def test_dry_run_and_refusals(tmp_path, monkeypatch, capsys):
+    arguments = ['run.py', 'table3', '--data', 'toy', '--out', str(tmp_path), '--dry-run']
+    monkeypatch.setattr(sys, 'argv', arguments)
+    tool.main()
+    out = capsys.readouterr().out
+    assert '12 steps; about' in out and not list(tmp_path.iterdir())
+    for arguments, message in (
+        (['table8', '--data', 'toy'], 'table8 transfers to a second data set'),
+        (['table1', '--data', 'ntu60', '--preset', 'small'], '--preset small with --data ntu60'),
+    ):
+        monkeypatch.setattr(sys, 'argv', ['run.py', *arguments])
+        with pytest.raises(SystemExit) as error:
+            tool.main()
+        assert error.value.code == 2 and message in capsys.readouterr().err

@@ -7,8 +7,6 @@ from matplotlib.figure import Figure
 
 from .figure import COLORS, new_figure
 
-MARKERS = 'osD^vP*X<>'
-
 
 def plot_agreement(triplets: np.ndarray, curves: Dict[str, Dict[str, np.ndarray]]) -> Figure:
     """Share of labels that differ from view self against the number of triplets (Fig. 4).
@@ -95,40 +93,4 @@ def plot_precision(shares: Dict[str, float], chance: Dict[str, float]) -> Figure
     axes.set(xlabel='pseudo-labels that agree with the classes (%)', xlim=(0, 108))
     axes.invert_yaxis()
     figure.legend(fontsize=7, loc='outside upper center', ncols=3)
-    return figure
-
-
-def plot_embeddings(
-    points: Dict[str, np.ndarray], labels: np.ndarray, names: Optional[Dict[int, str]] = None
-) -> Figure:
-    """Points in the plane, a colour and a marker for each class, side by side (Figs. 5 and 7).
-
-    Args:
-        points (dict): Title to coordinates of shape (N, 2).
-        labels (np.ndarray): Classes of shape (N,).
-        names (dict, optional): Names of the classes. Defaults to their numbers.
-    """
-    figure = new_figure(3.1 * len(points) + 1.3, 3.3)
-    panels = figure.subplots(1, len(points), squeeze=False)[0]
-    for axes, (title, places) in zip(panels, points.items()):
-        for index, label in enumerate(np.unique(labels)):
-            chosen = labels == label
-            axes.scatter(
-                *places[chosen].T,
-                s=9,
-                marker=MARKERS[index // len(COLORS) % len(MARKERS) + index % 3],
-                color=COLORS[index % len(COLORS)],
-                linewidths=0,
-                label=str(label) if names is None else names.get(int(label), str(label)),
-            )
-        axes.set_title(title, fontsize=9)
-        axes.set(xticks=[], yticks=[])
-    figure.legend(
-        *panels[0].get_legend_handles_labels(),
-        loc='outside right upper',
-        fontsize=6,
-        markerscale=1.5,
-        title='class',
-        ncols=1 + len(np.unique(labels)) // 21,
-    )
     return figure

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import pickle
 import runpy
 import sys
 from pathlib import Path
@@ -110,6 +111,41 @@ def test_tsne(run, files):
     assert is_picture(files / 'out' / 'tsne.png')
     code, _, err = run('tsne', 'joint.npz', '--perplexity', '20')
     assert code == 2 and '20 samples for a perplexity of 20' in err
+
+
+def test_nearest_neighbors(run, files):
+    rng = np.random.default_rng(1)
+    annotations = [
+        dict(
+            frame_dir=f's{i:02d}',
+            label=i % 3,
+            total_frames=9,
+            keypoint=rng.normal(size=(1, 9, 25, 3)).astype(np.float32),
+        )
+        for i in range(20)
+    ]
+    (files / 'ann.pkl').write_bytes(pickle.dumps(annotations))
+    args = ('joint.npz', 'ann.pkl', '--number', '4', '--out-dir', 'out')
+    code, out, err = run('nearest_neighbors', *args, '--query', 's04')
+    assert code == 0, err
+    content = json.loads((files / 'out' / 'nearest_neighbors.json').read_text())
+    features = np.load('joint.npz')['features'].astype(float)
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    distances = {f's{i:02d}': 1 - unit[i] @ unit[4] for i in range(20) if i != 4}
+    expected = sorted(distances, key=distances.get)[:4]
+    assert [n['name'] for n in content['neighbours']] == expected
+    for neighbour in content['neighbours']:
+        assert neighbour['same_class'] == (int(neighbour['name'][1:]) % 3 == 1)
+        assert neighbour['distance'] == pytest.approx(distances[neighbour['name']], abs=1e-6)
+    assert is_picture(files / 'out' / 'nearest_neighbors.png')
+    for extra, message in (
+        (('--query', 'none'), "--query 'none': expected a name, or a number below 20"),
+        (('--number', '20'), '--number 20: expected 1 to 19'),
+        (('--across',), '--number 4: expected 1 to 0'),
+        (('--stream', '1'), '--stream 1 of 1'),
+    ):
+        code, _, err = run('nearest_neighbors', *args, *extra)
+        assert code == 2 and message in err
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from command_line import refuse, require_writable
 from sklearn.manifold import TSNE
 
 from deeprank_plugin.evaluation.feature_files import load_all
-from deeprank_plugin.visualization.analysis import plot_embeddings
+from deeprank_plugin.visualization import plot_embeddings
 
 
 def parse_args() -> argparse.Namespace:
@@ -67,9 +67,11 @@ def main() -> None:
         for row, (name, label) in enumerate(zip(encoders[0].names, labels)):
             places = [f'{v:.4f}' for found in points.values() for v in found[row]]
             writer.writerow([name, label, *places])
-    names = None
+    names = [str(label) for label in range(labels.max() + 1)]
     if args.names is not None:
-        names = dict(enumerate(args.names.read_text().splitlines()))
+        names = args.names.read_text().splitlines()
+    if len(names) <= labels.max():
+        refuse(f'{args.names} has {len(names)} lines: expected {labels.max() + 1}, one a class.')
     plot_embeddings(points, labels, names).savefig(args.out_dir / 'tsne.png')
     print(f'{args.out_dir}: tsne.csv, tsne.png ({len(labels)} samples)')
 

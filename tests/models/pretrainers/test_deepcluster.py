@@ -89,10 +89,12 @@ def test_modes():
     predicted = model(inputs, samples, mode='predict')
     total = sum(sample.cluster for sample in predicted)
     expected = model(inputs, samples, mode='loss')
-    assert float(total[0].detach() / total[2]) == pytest.approx(
+    assert float(total[0].detach() / total[2].detach()) == pytest.approx(
         float(expected['loss_cluster'].detach()), rel=1e-5
     )
-    assert float(total[1] / total[2]) == pytest.approx(float(expected['acc_cluster']))
+    assert float(total[1].detach() / total[2].detach()) == pytest.approx(
+        float(expected['acc_cluster'])
+    )
 
 
 def test_wrong_arguments():

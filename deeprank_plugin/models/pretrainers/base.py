@@ -50,6 +50,22 @@ class Pretrainer(BaseModel):
         raise RuntimeError(f"mode={mode!r} is not known; expected 'tensor', 'loss' or 'predict'")
 
 
+class EncoderPretrainer(Pretrainer):
+    """One encoder, ``backbone``, whose features need no labels to be told."""
+
+    def extract_feat(self, inputs: Tensor) -> Tensor:
+        """Features of shape (B, D) of sequences (B, clips, M, T, V, C), averaged over clips."""
+        return encode(self.backbone, inputs)
+
+    def predict(
+        self, inputs: Tensor, data_samples: List[ActionDataSample]
+    ) -> List[ActionDataSample]:
+        """Set ``feat`` (D,) on each sample."""
+        for sample, feature in zip(data_samples, self.extract_feat(inputs).float()):
+            sample.set_field(feature, 'feat')
+        return data_samples
+
+
 class BasePretrainer(Pretrainer):
     """An encoder (or several) with a bank of frozen features that ``RelabelHook`` renews.
 

@@ -10,11 +10,11 @@ from mmengine.dist import all_gather, broadcast
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
-from .base import Pretrainer, check_fit, encode
+from .base import EncoderPretrainer, check_fit, encode
 
 
 @MODELS.register_module()
-class SkeletonMoCo(Pretrainer):
+class SkeletonMoCo(EncoderPretrainer):
     """MoCo v2 on skeletons, as SkeletonCLR uses it: a peer to compare with.
 
     Two augmentations of each sequence (``TwoViews``) go through the encoder and through a copy of
@@ -72,10 +72,6 @@ class SkeletonMoCo(Pretrainer):
         self.place = nn.Parameter(torch.zeros(1, dtype=torch.double), requires_grad=False)
         self.started = nn.Parameter(torch.zeros(1), requires_grad=False)
 
-    def extract_feat(self, inputs: Tensor) -> Tensor:
-        """Features of shape (B, D) of sequences (B, clips, M, T, V, C), averaged over clips."""
-        return encode(self.backbone, inputs)
-
     def pairs(self) -> List[Tuple[Tensor, Tensor]]:
         """Parameters of encoder and projection, each with that of the momentum copy."""
         own = [*self.backbone.parameters(), *self.projection.parameters()]
@@ -126,11 +122,3 @@ class SkeletonMoCo(Pretrainer):
         self.enqueue(keys)
         found = (logits.argmax(dim=1) == 0).float().mean()
         return dict(loss_contrast=cross_entropy(logits, target), acc_contrast=found)
-
-    def predict(
-        self, inputs: Tensor, data_samples: List[ActionDataSample]
-    ) -> List[ActionDataSample]:
-        """Set ``feat`` (D,) on each sample."""
-        for sample, feature in zip(data_samples, self.extract_feat(inputs).float()):
-            sample.set_field(feature, 'feat')
-        return data_samples

@@ -8,11 +8,11 @@ from mmaction.structures import ActionDataSample
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from .base import Pretrainer, check_fit, encode
+from .base import EncoderPretrainer, check_fit
 
 
 @MODELS.register_module()
-class SkeletonMAE(Pretrainer):
+class SkeletonMAE(EncoderPretrainer):
     """Masked reconstruction after SkeletonMAE (Wu et al., ICMEW 2023): a peer to compare with.
 
     Some joints of a sequence are masked in all frames, and all joints in some frames (that paper's
@@ -68,10 +68,6 @@ class SkeletonMAE(Pretrainer):
             nn.LeakyReLU(0.1),
             nn.Conv2d(hidden_channels, coordinates, (3, 1), padding=(1, 0)),
         )
-
-    def extract_feat(self, inputs: Tensor) -> Tensor:
-        """Features of shape (B, D) of sequences (B, clips, M, T, V, C), averaged over clips."""
-        return encode(self.backbone, inputs)
 
     def draw_mask(self, number: int, frames: int, joints: int, device) -> Tensor:
         """What is masked, of shape (number, frames, joints), drawn anew for each sequence.
@@ -129,14 +125,6 @@ class SkeletonMAE(Pretrainer):
         counted = (mask & there).expand_as(sequences)
         errors = (found.float() - sequences.float()).pow(2) * counted
         return dict(loss_reconstruct=errors.sum() / counted.sum().clamp(min=1))
-
-    def predict(
-        self, inputs: Tensor, data_samples: List[ActionDataSample]
-    ) -> List[ActionDataSample]:
-        """Set ``feat`` (D,) on each sample."""
-        for sample, feature in zip(data_samples, self.extract_feat(inputs).float()):
-            sample.set_field(feature, 'feat')
-        return data_samples
 
 
 def draw_some(number: int, size: int, ratio: float, device) -> Tensor:

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from ..utils import pairwise_distances
 from ..utils.distances import check_normalization
-from .base import Pretrainer, check_fit, encode
+from .base import EncoderPretrainer, check_fit
 
 
 @MODELS.register_module()
-class SupervisedTriplet(Pretrainer):
+class SupervisedTriplet(EncoderPretrainer):
     """An encoder trained on triplets whose positive has the anchor's true class (Fig. 1).
 
     All valid triplets of the batch count, and the loss is the mean over those that still violate
@@ -52,10 +52,6 @@ class SupervisedTriplet(Pretrainer):
         self.margin = margin
         self.normalize = normalize
 
-    def extract_feat(self, inputs: Tensor) -> Tensor:
-        """Features of shape (B, D) of sequences (B, clips, M, T, V, C), averaged over clips."""
-        return encode(self.backbone, inputs)
-
     def loss(self, inputs: Tensor, data_samples: List[ActionDataSample]) -> Dict[str, Tensor]:
         """Triplet loss of the batch; 0 where no triplet is valid or violates the margin.
 
@@ -66,14 +62,6 @@ class SupervisedTriplet(Pretrainer):
         features = self.extract_feat(inputs).float()
         labels = torch.cat([sample.gt_label for sample in data_samples]).to(features.device)
         return triplet_loss(pairwise_distances(features, self.normalize), labels, self.margin)
-
-    def predict(
-        self, inputs: Tensor, data_samples: List[ActionDataSample]
-    ) -> List[ActionDataSample]:
-        """Set ``feat`` (D,) on each sample."""
-        for sample, feature in zip(data_samples, self.extract_feat(inputs).float()):
-            sample.set_field(feature, 'feat')
-        return data_samples
 
 
 def triplet_loss(distances: Tensor, labels: Tensor, margin: float) -> Dict[str, Tensor]:

@@ -9,6 +9,8 @@ from mmaction.structures import ActionDataSample
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from deeprank_plugin.datasets.converters.pkummd import ACTIONS
+
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted(
     path
@@ -138,3 +140,16 @@ def step(model, batch, trainable):
     loss, _ = model.parse_losses(model(**data, mode='loss'))
     loss.backward()
     assert torch.isfinite(loss)
+
+
+def test_names_of_classes():
+    def read(name):
+        path = ROOT / 'configs' / '_base_' / 'datasets' / 'labels' / f'{name}.py'
+        return Config.fromfile(path).label_names
+
+    assert len(read('ntu60')) == 60 and len(set(read('ntu120'))) == 120
+    assert read('ntu120')[:60] == read('ntu60') and read('ntu120')[60] == 'put on headphone'
+    assert tuple(read('pkummd1')) == ACTIONS  # the converter's
+    for data, number in (('ntu120_xset', 120), ('pkummd1_xview', 51), ('uiprmd_xsub', 20)):
+        cfg = Config.fromfile(ROOT / 'configs' / '_base_' / 'datasets' / f'{data}.py')
+        assert len(cfg.train_dataloader.dataset.metainfo.classes) == number

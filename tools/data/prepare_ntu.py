@@ -18,7 +18,6 @@ Example:
 """
 
 import argparse
-import runpy
 import sys
 from collections import Counter
 from concurrent.futures.process import BrokenProcessPool
@@ -30,6 +29,7 @@ sys.path.insert(0, str(ROOT))
 sys.path.insert(1, str(ROOT / 'tools'))
 
 from command_line import refuse, require_writable
+from mmengine.config import Config
 
 from deeprank_plugin.datasets.annotations import write_pickle
 from deeprank_plugin.datasets.converters.batch import check_output, report_faults
@@ -97,7 +97,7 @@ def main() -> None:
         check_output(args.out, args.force)
         missing = choose_missing(args)
         names = ROOT / 'configs' / '_base_' / 'datasets' / 'labels' / f'{args.dataset}.py'
-        label_names = runpy.run_path(str(names))['label_names']
+        label_names = Config.fromfile(names).label_names
     except (ValueError, OSError) as error:
         refuse(str(error))
     require_writable(str(args.out.parent), 'folder', 'OUT')

@@ -13,7 +13,7 @@ from typing import Callable, NoReturn
 import torch
 from mmaction.registry import RUNNERS
 from mmengine.config import Config, DictAction
-from mmengine.runner import Runner
+from mmengine.runner import Runner, find_latest_checkpoint
 
 from deeprank_plugin import compat
 
@@ -85,6 +85,14 @@ def require_checkpoint(path: str) -> None:
     """Refuse a local checkpoint that does not exist; addresses are left to MMEngine."""
     if '://' not in path and not osp.isfile(osp.expanduser(path)):
         refuse(f'checkpoint {path!r} does not exist.')
+
+
+def find_checkpoint(path: str) -> str:
+    """A checkpoint's file; of a work dir, its last one. Refuse what is not there."""
+    file = find_latest_checkpoint(path) if osp.isdir(path) else path
+    if file is None or not osp.isfile(file):
+        refuse(f'checkpoint {path!r} does not exist.')
+    return file
 
 
 def set_launcher(cfg: Config, args: argparse.Namespace) -> None:

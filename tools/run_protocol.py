@@ -30,7 +30,7 @@ TOOLS = Path(__file__).resolve().parent
 sys.path.insert(0, str(TOOLS.parent))
 
 import numpy as np
-from command_line import refuse
+from command_line import find_checkpoint, refuse
 from mmengine.config import Config, DictAction
 from mmengine.runner.checkpoint import find_latest_checkpoint
 
@@ -99,10 +99,7 @@ def find_checkpoints(args: argparse.Namespace) -> Dict[str, Optional[str]]:
         )
     found = {}
     for stream, path in named.items():
-        file = find_latest_checkpoint(path) if osp.isdir(path) else path
-        if file is None or not osp.isfile(file):
-            refuse(f'checkpoint {path!r} of stream {stream} does not exist.')
-        found[stream] = file
+        found[stream] = find_checkpoint(path)
     return found
 
 

@@ -6,6 +6,8 @@ from typing import NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
+from deeprank_plugin.engine.publishing import read_checkpoint
+
 KEYS = ('features', 'labels', 'names', 'splits')
 
 
@@ -75,16 +77,21 @@ def load_features(path: Union[str, Path], title: str = '') -> Sequence[Features]
 
 
 def split_spec(spec: str) -> Tuple[str, str]:
-    """Title (empty, if there is none) and path of ``[TITLE=]FILE``; a title may have '=' in it."""
-    title, _, path = ('', '', spec) if Path(spec).is_file() else spec.rpartition('=')
+    """Title (empty, if there is none) and path of ``[TITLE=]PATH``; both may have '=' in them."""
+    places = [-1, *(index for index, letter in enumerate(spec) if letter == '=')]
+    for place in places:
+        if Path(spec[place + 1 :]).exists():
+            return spec[: max(place, 0)], spec[place + 1 :]
+    title, _, path = spec.rpartition('=')
     return title, path
 
 
 def load_all(specs: Sequence[str], split: Optional[str] = None) -> Sequence[Features]:
-    """Features of several files ``[TITLE=]FILE``, of the same samples in the same order.
+    """Features of several files ``[TITLE=]FILE[:STREAM]``, of the same samples in the same order.
 
     Args:
-        specs (Sequence[str]): The files.
+        specs (Sequence[str]): The files. Of one with several streams, all of them are taken, or
+            the one that is named.
         split (str, optional): Keep this split only. Defaults to None: all samples.
 
     Raises:
@@ -92,8 +99,21 @@ def load_all(specs: Sequence[str], split: Optional[str] = None) -> Sequence[Feat
     """
     found = []
     for spec in specs:
-        title, path = split_spec(spec)
-        found += load_features(path, title)
+        whole, colon, stream = spec.rpartition(':')
+        if not colon or Path(split_spec(spec)[1]).is_file():
+            whole, stream = spec, ''
+        title, path = split_spec(whole)
+        streams = load_features(path, title)
+        if stream:
+            ends = [features.title.rpartition(' ')[2] for features in streams]
+            if len(streams) == 1 or stream not in ends:
+                raise ValueError(
+                    f'{path} has no stream {stream!r}; expected '
+                    + (f'one of {", ".join(ends)}' if len(streams) > 1 else 'no stream: it has one')
+                )
+            chosen = streams[ends.index(stream)]
+            streams = [chosen._replace(title=title or chosen.title)]
+        found += streams
     first = found[0]
     for other in found[1:]:
         if not np.array_equal(first.names, other.names):
@@ -107,3 +127,19 @@ def load_all(specs: Sequence[str], split: Optional[str] = None) -> Sequence[Feat
             raise ValueError(f'no sample of split {split!r}; expected one of {set(first.splits)}')
         found = [features.select(chosen) for features in found]
     return found
+
+
+def load_clusters(path: Union[str, Path]) -> Tuple[Sequence[str], np.ndarray]:
+    """Names of the samples and their clusters, of shape (N,), in a checkpoint of DeepCluster.
+
+    Raises:
+        ValueError: If it cannot be read, or is none.
+    """
+    try:
+        bank = (read_checkpoint(path).get('relabel') or {}).get('bank') or {}
+    except OSError as error:
+        raise ValueError(f'{path} cannot be read ({error.strerror or error})') from None
+    clusters = bank.get('features')
+    if clusters is None or tuple(clusters.shape[1:]) != (1,):
+        raise ValueError(f'{path} holds no clusters; expected a checkpoint of DeepCluster')
+    return bank['names'], clusters[:, 0].long().numpy()

@@ -1,12 +1,14 @@
 #!/usr/bin/env python
-"""Make one of the paper's tables: pretrain, finetune, fuse, print.
+"""Make one of the paper's tables or figures: pretrain, finetune, fuse or analyse, print.
 
-Every step is a call of tools/train.py or tools/run_protocol.py. What is done is not done again, and
-tables share their steps: a run that was killed goes on with the same command.
+Every step is a call of tools/train.py, tools/run_protocol.py or one of tools/analysis. What is
+done is not done again, and tables and figures share their steps: a run that was killed goes on with
+the same command.
 
 Example:
     python projects/paper_tables/run.py table4 --data ntu60 --gpus 4
     python projects/paper_tables/run.py table3 --data uiprmd --preset small
+    python projects/paper_tables/run.py fig6 --data uiprmd
     python projects/paper_tables/run.py table6 --data ntu60 --dry-run
 """
 
@@ -20,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.insert(1, str(Path(__file__).resolve().parents[2] / 'tools'))
 
 from command_line import refuse
+from figures import FIGURES
 from steps import PAPER, ROOT, SAMPLES, SMALL, Step, Study, is_done, order, run
 from tables import TABLES, Cell, Table
 
@@ -31,7 +34,9 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('table', choices=TABLES, help='peers: all methods with 10 %% of the labels')
+    parser.add_argument(
+        'name', choices=[*TABLES, *FIGURES], help='peers: all methods with 10 %% of the labels'
+    )
     parser.add_argument('--data', choices=DATA, help='default: ntu60; table5: ntu120')
     parser.add_argument('--preset', choices=['paper', 'small'], help='default: by the data')
     parser.add_argument('--gpus', type=int, default=1, help='processes of a run (%(default)s)')
@@ -71,9 +76,14 @@ def estimate_hours(steps: List[Step], tflops: float) -> Dict[str, float]:
             with counter, torch.no_grad():
                 MODELS.build(backbone).eval()(torch.zeros(shape))
             known[name] = counter.get_total_flops()
+        if step.runs == 0:
+            hours[step.key] = 0.0
+            continue
         option = 'train_cfg.max_epochs='
         found = [part.removeprefix(option) for part in step.command if part.startswith(option)]
         epochs = int(found[0]) if found else cfg.train_cfg.max_epochs
+        if step.key.startswith('features/'):
+            epochs = 1 / 3  # one forward pass, of all splits
         samples = SAMPLES[step.data] * step.share * step.runs * epochs
         hours[step.key] = 3 * known[name] * samples / (tflops * 1e12) / 3600
     return hours
@@ -109,7 +119,7 @@ def draw(table: Table, out: Path, seeds) -> str:
 def main() -> None:
     """Plan, run, print."""
     args = parse_args()
-    name = args.data or ('ntu120' if args.table == 'table5' else 'ntu60')
+    name = args.data or ('ntu120' if args.name == 'table5' else 'ntu60')
     data = DATA[name]
     small = name in ('toy', 'uiprmd')
     if args.preset is not None and (args.preset == 'small') != small:
@@ -122,8 +132,13 @@ def main() -> None:
         preset = preset._replace(seeds=tuple(args.seeds))
     out = (args.out or Path('work_dirs/paper_tables') / preset.name).resolve()
     try:
-        table = TABLES[args.table](Study(preset, out, args.gpus), data)
-        steps = order([cell.step for _, cells in table.rows for cell in cells if cell])
+        study = Study(preset, out, args.gpus)
+        if args.name in FIGURES:
+            figure = FIGURES[args.name](study, data)
+            steps = order([figure.step])
+        else:
+            table = TABLES[args.name](study, data)
+            steps = order([cell.step for _, cells in table.rows for cell in cells if cell])
         done = {step.key: is_done(step, out) for step in steps}
     except ValueError as error:
         refuse(str(error))
@@ -145,8 +160,13 @@ def main() -> None:
             run(step, out)
         except RuntimeError as error:
             refuse(str(error))
+    if args.name in FIGURES:
+        folder = out / figure.step.key
+        print(f'\n{figure.title}\n')
+        print((folder / 'step.log').read_text().strip())
+        return
     text = draw(table, out, preset.seeds)
-    path = out / f'{args.table}_{data}.md'
+    path = out / f'{args.name}_{data}.md'
     path.write_text(text + '\n')
     figures = {
         name: [cell and dict(read_figure(cell, out), paper=cell.paper) for cell in cells]

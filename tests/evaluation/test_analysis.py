@@ -102,6 +102,22 @@ def test_files_of_one_stream_and_of_several(tmp_path):
     assert all(f.features.shape == (4, 3) and len(f.names) == 4 for f in found)
 
 
+def test_one_stream_of_several_and_paths_with_signs_in_them(tmp_path):
+    folder = tmp_path / 'lr=0.1:x'
+    folder.mkdir()
+    one = save(folder / 'one.npz')
+    three = save(folder / 'three.npz', (6, 2, 3), streams=['joint', 'bone'])
+    assert [f.title for f in load_all([one, f'a=b={one}'])] == ['one', 'a=b']
+    (found,) = load_all([f'A={three}:bone'])
+    assert found.title == 'A'
+    np.testing.assert_array_equal(found.features, load_all([three])[1].features)
+    assert load_all([f'{three}:bone'])[0].title == 'three bone'
+    with pytest.raises(ValueError, match="has no stream 'motion'; expected one of joint, bone"):
+        load_all([f'{three}:motion'])
+    with pytest.raises(ValueError, match="has no stream 'joint'; expected no stream"):
+        load_all([f'{one}:joint'])
+
+
 @pytest.mark.parametrize(
     'changes, message',
     [

@@ -13,6 +13,7 @@ sys.path.insert(0, str(ROOT / 'projects' / 'paper_tables'))
 
 import run as tool  # noqa: E402
 import steps as module  # noqa: E402
+from figures import FIGURES, Figure  # noqa: E402
 from steps import PAPER, SMALL, Step, Study, order  # noqa: E402
 from tables import TABLES, Cell, Table  # noqa: E402
 
@@ -56,6 +57,26 @@ def test_configs_exist_and_options_meet_them(tmp_path, table, preset, data):
             if key not in ('classifier', 'num_triplets', 'normalize', 'views'):
                 assert key in find(cfg, parent) or key == 'max_rounds', option
         cfg.merge_from_dict(parser.parse_args(['--cfg-options', *options]).cfg_options)
+
+
+@pytest.mark.parametrize('name', FIGURES)
+@pytest.mark.parametrize('preset, data', [(SMALL, 'uiprmd-xsub'), (PAPER, 'ntu60-xsub')])
+def test_figures_share_pretraining_with_the_tables(tmp_path, name, preset, data):
+    study = Study(preset, tmp_path)
+    trained = set()
+    for table in ('table1', 'table3', 'table4', 'table6'):
+        for _, cells in TABLES[table](study, data).rows:
+            trained.update(step.key for step in order([c.step for c in cells if c]))
+    steps = order([FIGURES[name](study, data).step])
+    assert len({step.key for step in steps}) == len(steps)
+    for step in steps:
+        kind = step.key.split('/')[0]
+        assert kind in ('pretrain', 'features', 'figures') and (ROOT / step.command[1]).is_file()
+        if kind == 'pretrain':
+            assert step.key in trained, step.key
+        for other in step.needs:
+            assert any(str(tmp_path / other.key) in part for part in step.command)
+    assert steps[-1].key == f'figures/{name}_{data}'
 
 
 def test_paper_tables_have_the_rows_of_the_paper(tmp_path):
@@ -130,6 +151,14 @@ def test_from_results_to_a_table(tmp_path, monkeypatch, capsys):
     assert content['rows']['row'][0] == dict(mean=50.0, std=1.0, paper=89.5)
     tool.main()
     assert '(done before)' in capsys.readouterr().out
+
+
+def test_a_figure_prints_what_its_tool_said(tmp_path, monkeypatch, capsys):
+    step = make_step('figures/fig4', "print('joint: 28.9 %')")
+    monkeypatch.setitem(FIGURES, 'fig4', lambda study, data: Figure('Fig. 4', step))
+    monkeypatch.setattr(sys, 'argv', ['run.py', 'fig4', '--data', 'toy', '--out', str(tmp_path)])
+    tool.main()
+    assert capsys.readouterr().out.endswith('Fig. 4\n\njoint: 28.9 %\n')
 
 
 def test_dry_run_and_refusals(tmp_path, monkeypatch, capsys):

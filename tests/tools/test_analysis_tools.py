@@ -113,6 +113,24 @@ def test_tsne(run, files):
     assert code == 2 and '20 samples for a perplexity of 20' in err
 
 
+def test_tsne_of_one_cluster(run, files):
+    # cluster = label // 2: cluster 0 holds classes 0 and 1 (14 samples), cluster 1 class 2 alone
+    args = ('A=joint.npz', 'B=motion.npz', '--out-dir', 'out', '--perplexity', '4')
+    code, out, err = run('tsne', *args, '--cluster-of', 'dc.pth')
+    assert code == 0, err
+    assert 'cluster 0: 14 samples, of them 7 of class 0 and 7 of class 1' in out
+    rows = list(csv.DictReader((files / 'out' / 'tsne.csv').open()))
+    assert [row['name'] for row in rows] == [f's{i:02d}' for i in range(20) if i % 3 < 2]
+    torch.save(dict(state_dict={}), 'other.pth')
+    for path, message in (('other.pth', 'holds no clusters'), ('no.pth', 'does not exist')):
+        code, _, err = run('tsne', *args, '--cluster-of', path)
+        assert code == 2 and message in err
+    bank = dict(names=[f's{i:02d}' for i in range(20)], features=torch.arange(20.0)[:, None])
+    torch.save(dict(state_dict={}, relabel=dict(bank=bank)), 'alone.pth')
+    code, _, err = run('tsne', *args, '--cluster-of', 'alone.pth')
+    assert code == 2 and 'no cluster of the checkpoint holds features of two classes' in err
+
+
 def test_nearest_neighbors(run, files):
     rng = np.random.default_rng(1)
     annotations = [

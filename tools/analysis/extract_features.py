@@ -10,9 +10,11 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import torch
+from command_line import find_checkpoint
 from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 from tqdm import tqdm
@@ -29,7 +31,10 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('config', help='pretraining config')
     parser.add_argument('out', type=Path, help='.npz file: features, labels, names, splits')
-    parser.add_argument('--checkpoint', help='without one: a random encoder, BatchNorm calibrated')
+    parser.add_argument(
+        '--checkpoint',
+        help='file, or work dir for its last; without: a random encoder, BatchNorm calibrated',
+    )
     parser.add_argument('--seed', type=int, default=0, help='of the random encoder (%(default)s)')
     parser.add_argument('--work-dir', help='where MMEngine writes its log')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='as for train.py')
@@ -43,7 +48,7 @@ def main() -> None:
     cfg = Config.fromfile(args.config)
     cfg.merge_from_dict(args.cfg_options or {})
     cfg.work_dir = args.work_dir or osp.join('work_dirs', Path(args.config).stem)
-    cfg.load_from = args.checkpoint
+    cfg.load_from = args.checkpoint and find_checkpoint(args.checkpoint)
     cfg.randomness = dict(seed=args.seed)
     runner = Runner.from_cfg(cfg)
     loader = runner.build_dataloader(cfg.test_dataloader, seed=args.seed)

@@ -17,17 +17,17 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Dict
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import torch
-from command_line import refuse, require_writable
+from command_line import find_checkpoint, refuse, require_writable
 from tqdm import tqdm
 
-from deeprank_plugin.engine.publishing import read_checkpoint
-from deeprank_plugin.evaluation.feature_files import load_all, split_spec
+from deeprank_plugin.evaluation.feature_files import load_all, load_clusters, split_spec
 from deeprank_plugin.evaluation.functional.precision import (
     Precision,
     cluster_purity,
@@ -54,27 +54,20 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def read_clusters(path: str, label_of: dict) -> float:
-    """Purity of the clusters in a checkpoint's bank.
+def measure_purity(path: str, label_of: Dict[str, int]) -> float:
+    """Purity of the clusters in a checkpoint.
 
     Raises:
         ValueError: If it has none, or classes are not known.
     """
-    try:
-        bank = (read_checkpoint(path).get('relabel') or {}).get('bank') or {}
-    except OSError as error:
-        raise ValueError(f'{path} cannot be read ({error.strerror})') from None
-    clusters = bank.get('features')
-    if clusters is None or tuple(clusters.shape[1:]) != (1,):
-        raise ValueError(f'{path} holds no clusters; expected a checkpoint of DeepCluster')
-    unknown = [name for name in bank['names'] if name not in label_of]
+    names, clusters = load_clusters(path)
+    unknown = [name for name in names if name not in label_of]
     if unknown:
         raise ValueError(
             f'{len(unknown)} samples of {path}, such as {unknown[0]!r}, are not among the '
             'features; expected those of the training split: leave --split out, or name it'
         )
-    labels = np.array([label_of[name] for name in bank['names']])
-    return cluster_purity(clusters[:, 0].long().numpy(), labels)
+    return cluster_purity(clusters, np.array([label_of[name] for name in names]))
 
 
 def main() -> None:
@@ -88,7 +81,7 @@ def main() -> None:
         label_of = dict(zip(encoders[0].names.tolist(), encoders[0].labels.tolist()))
         for spec in args.clusters:
             title, path = split_spec(spec)
-            purity[title or Path(path).stem] = read_clusters(path, label_of)
+            purity[title or Path(path).stem] = measure_purity(find_checkpoint(path), label_of)
     except ValueError as error:
         refuse(str(error))
     if int(labels.min()) < 0 or args.batches < 1 or not 3 <= args.batch_size <= len(labels):

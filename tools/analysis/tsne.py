@@ -11,15 +11,16 @@ import argparse
 import csv
 import sys
 from pathlib import Path
+from typing import Sequence
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
-from command_line import refuse, require_writable
+from command_line import find_checkpoint, refuse, require_writable
 from sklearn.manifold import TSNE
 
-from deeprank_plugin.evaluation.feature_files import load_all
+from deeprank_plugin.evaluation.feature_files import Features, load_all, load_clusters
 from deeprank_plugin.visualization import plot_embeddings
 
 
@@ -31,11 +32,48 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('files', nargs='+', metavar='[TITLE=]FILE', help='features of encoders')
     parser.add_argument('--split', help='samples of this split only; default: all')
     parser.add_argument('--classes', nargs='+', type=int, help='these only; default: all')
+    parser.add_argument(
+        '--cluster-of',
+        metavar='FILE',
+        help='the two most frequent classes in a cluster, drawn by --seed, of this DeepCluster '
+        'checkpoint (Fig. 7)',
+    )
     parser.add_argument('--perplexity', type=float, default=30, help='(%(default)s)')
     parser.add_argument('--seed', type=int, default=0, help='(%(default)s)')
     parser.add_argument('--names', type=Path, help='text file with one class name a line')
     parser.add_argument('--out-dir', type=Path, default=Path('work_dirs/tsne'))
     return parser.parse_args()
+
+
+def choose_cluster(
+    names: Sequence[str], clusters: np.ndarray, features: Features, seed: int
+) -> np.ndarray:
+    """Rows of the features that are in one cluster and of its two most frequent classes.
+
+    Args:
+        names (Sequence[str]): Of the clustered samples.
+        clusters (np.ndarray): Their clusters, of shape (N,).
+        features (Features): Where they are looked for.
+        seed (int): Draws the cluster, of those with two classes.
+
+    Raises:
+        ValueError: If no cluster has two classes.
+    """
+    cluster_of = dict(zip(names, clusters.tolist()))
+    own = np.array([cluster_of.get(name, -1) for name in features.names.tolist()])
+    mixed = [c for c in np.unique(clusters) if len(np.unique(features.labels[own == c])) > 1]
+    if not mixed:
+        raise ValueError(
+            'no cluster of the checkpoint holds features of two classes; expected features of the '
+            'training split that it clustered'
+        )
+    chosen = np.random.default_rng(seed).choice(mixed)
+    labels, counts = np.unique(features.labels[own == chosen], return_counts=True)
+    classes = labels[np.argsort(-counts, kind='stable')[:2]]
+    rows = (own == chosen) & np.isin(features.labels, classes)
+    texts = [f'{np.sum(rows & (features.labels == label))} of class {label}' for label in classes]
+    print(f'cluster {chosen}: {counts.sum()} samples, of them {" and ".join(texts)}')
+    return np.flatnonzero(rows)
 
 
 def main() -> None:
@@ -44,6 +82,10 @@ def main() -> None:
     require_writable(str(args.out_dir), 'folder', '--out-dir')
     try:
         encoders = load_all(args.files, args.split)
+        if args.cluster_of is not None:
+            clusters = load_clusters(find_checkpoint(args.cluster_of))
+            rows = choose_cluster(*clusters, encoders[0], args.seed)
+            encoders = [encoder.select(rows) for encoder in encoders]
     except ValueError as error:
         refuse(str(error))
     if args.classes is not None:

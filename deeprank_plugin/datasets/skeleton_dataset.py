@@ -106,14 +106,20 @@ class SkeletonDataset(PoseDataset):
                 for key in self.sequences.places:  # not to be copied into each process
                     del info[key]
                 info['stored'] = rows[info['frame_dir']]
+        infos = self.select(infos)
+        for info in infos:
+            if self.sequences is None and info['keypoint'].dtype.itemsize > 4:
+                info['keypoint'] = info['keypoint'].astype(np.float32)
+        return infos
+
+    def select(self, infos: List[Dict]) -> List[Dict]:
+        """Those of the labelled subset and of the hold-out's part, numbered by ``row``."""
         if self.labels is not None:
-            chosen = read_names(self.labels, [info['frame_dir'] for info in infos], path)
+            chosen = read_names(self.labels, [info['frame_dir'] for info in infos], self.ann_file)
             infos = [info for info in infos if info['frame_dir'] in chosen]
         self.sample_names = [info['frame_dir'] for info in infos]
         for row, info in enumerate(infos):
             info['row'] = row
-            if self.sequences is None and info['keypoint'].dtype.itemsize > 4:
-                info['keypoint'] = info['keypoint'].astype(np.float32)
         if self.holdout is not None:
             held = draw_holdout(self.sample_names, self.holdout['share'], self.holdout['seed'])
             keep = self.holdout['part'] == 'holdout'
@@ -160,6 +166,10 @@ class SkeletonDataset(PoseDataset):
         """Annotation of one sample, with coordinates in float32."""
         info = super().get_data_info(idx)
         info['sample_idx'] = info.pop('row') + self.sample_offset
+        return self.read_sample(info)
+
+    def read_sample(self, info: Dict) -> Dict:
+        """Put the coordinates into the annotation."""
         if self.sequences is not None:
             info.update(self.sequences.read(info.pop('stored')))
         info['keypoint'] = info['keypoint'].astype(np.float32, copy=False)

@@ -23,7 +23,7 @@ sys.path.insert(1, str(Path(__file__).resolve().parents[2] / 'tools'))
 
 from command_line import refuse
 from figures import FIGURES
-from steps import PAPER, ROOT, SAMPLES, SMALL, Step, Study, is_done, order, run
+from steps import DIGITS, IMAGES, PAPER, ROOT, SAMPLES, SMALL, Step, Study, is_done, order, run
 from tables import TABLES, Cell, Table
 
 DATA = {name.split('-')[0]: name for name in reversed(SAMPLES) if name != 'hdm05-xsub'}
@@ -37,7 +37,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         'name', choices=[*TABLES, *FIGURES], help='peers: all methods with 10 %% of the labels'
     )
-    parser.add_argument('--data', choices=DATA, help='default: ntu60; table5: ntu120')
+    parser.add_argument(
+        '--data', choices=DATA, help='default: ntu60; table5: ntu120; table9: cifar100'
+    )
     parser.add_argument('--preset', choices=['paper', 'small'], help='default: by the data')
     parser.add_argument('--gpus', type=int, default=1, help='processes of a run (%(default)s)')
     parser.add_argument('--seeds', type=int, nargs='+', help="default: the preset's")
@@ -65,20 +67,22 @@ def estimate_hours(steps: List[Step], tflops: float) -> Dict[str, float]:
     init_default_scope('mmaction')
     hours, known = {}, {}
     for step in steps:
+        if step.runs == 0:
+            hours[step.key] = 0.0
+            continue
         cfg = Config.fromfile(ROOT / step.config)
+        shape = (1, 1, 32, 32, 3)
+        if step.data not in IMAGES:
+            test = cfg.test_dataloader.dataset.pipeline
+            shape = (1, test[2].num_person, test[1].clip_len, 25, 3)
         backbone = dict(cfg.model.backbone)
         backbone.pop('init_cfg', None)
-        test = cfg.test_dataloader.dataset.pipeline
-        shape = (1, test[2].num_person, test[1].clip_len, 25, 3)
         name = str((backbone, shape))
         if name not in known:
             counter = FlopCounterMode(display=False)
             with counter, torch.no_grad():
                 MODELS.build(backbone).eval()(torch.zeros(shape))
             known[name] = counter.get_total_flops()
-        if step.runs == 0:
-            hours[step.key] = 0.0
-            continue
         option = 'train_cfg.max_epochs='
         found = [part.removeprefix(option) for part in step.command if part.startswith(option)]
         epochs = int(found[0]) if found else cfg.train_cfg.max_epochs
@@ -119,15 +123,19 @@ def draw(table: Table, out: Path, seeds) -> str:
 def main() -> None:
     """Plan, run, print."""
     args = parse_args()
-    name = args.data or ('ntu120' if args.name == 'table5' else 'ntu60')
+    name = args.data or dict(table5='ntu120', table9='cifar100').get(args.name, 'ntu60')
     data = DATA[name]
-    small = name in ('toy', 'uiprmd')
+    if (name in IMAGES) != (args.name == 'table9'):
+        expected = ' or '.join(IMAGES) if args.name == 'table9' else 'skeletons'
+        refuse(f'{args.name} with --data {name}: expected {expected}.')
+    small = name in ('toy', 'uiprmd', 'digits')
     if args.preset is not None and (args.preset == 'small') != small:
         refuse(
-            f'--preset {args.preset} with --data {name}: expected small with toy or uiprmd, paper '
+            f'--preset {args.preset} with --data {name}: expected small with toy, uiprmd or '
+            'digits, paper '
             'with the others.'
         )
-    preset = SMALL if small else PAPER
+    preset = PAPER if not small else DIGITS if name == 'digits' else SMALL
     if args.seeds:
         preset = preset._replace(seeds=tuple(args.seeds))
     out = (args.out or Path('work_dirs/paper_tables') / preset.name).resolve()

@@ -22,7 +22,10 @@ SAMPLES = {  # of the training splits
     'uiprmd-xsub': 1000,
     'hdm05-xsub': 200,
     'toy-xsub': 720,
+    'cifar100': 50000,
+    'digits': 1297,
 }
+IMAGES = ('cifar100', 'digits')
 TITLES = {
     'scratch': 'from scratch',
     'triplet': 'triplet loss with labels',
@@ -125,6 +128,7 @@ SMALL = Preset(
     ['train_cfg.max_epochs=12', 'param_scheduler.0.T_max=12', *clip(('test',), 24)],
     [*clip(('train', 'val', 'test'), 24), 'optim_wrapper.optimizer.lr=0.02'],
 )
+DIGITS = PAPER._replace(name='small', seeds=(0, 1, 2), clusters=(8, 16, 32))
 
 
 class Study:
@@ -192,8 +196,8 @@ class Study:
         config: Optional[str] = None,
     ) -> Step:
         """A call of tools/run_protocol.py: finetuning with all or some of the labels."""
-        name = self.preset.networks[network]
         if config is None:
+            name = self.preset.networks[network]
             middle = f'1xb64-joint-{self.preset.length}-{self.preset.finetune[network]}'
             folder, suffix = 'finetune', ''
             if share is not None:

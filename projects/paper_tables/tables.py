@@ -149,6 +149,38 @@ def table8(study: Study, data: str) -> Table:
     return Table('Table VIII: transfer', ['joint'], rows)
 
 
+def table9(study: Study, data: str) -> Table:
+    small = data == 'digits'
+    network, schedule = ('resnet18-w8', '4x5e') if small else ('resnet18', '150e')
+    labelled, epochs = ('-100_1xb16', '20e') if small else ('_1xb64', '100e')
+    folder = 'projects/cifar100/configs'
+    needs = ()
+    if small:
+        path = 'data/digits-python'
+        command = ('python', 'projects/cifar100/make_digits.py', path)
+        needs = (Step(path, command, (), '', 0, 0.0, data),)
+
+    def row(name, method, options, figure):
+        pretrained = None
+        if method:
+            config = f'{folder}/{method}_{network}_1xb64-{schedule}_{data}.py'
+            pretrained = {'joint': study.train(config, options, data, 1)._replace(needs=needs)}
+        config = f'{folder}/finetune_{network}{labelled}-{epochs}_{data}.py'
+        step = study.protocol(network, data, pretrained, None, ('joint',), config)
+        if pretrained is None:
+            step = step._replace(needs=needs)
+        return name, [Cell(step, 'joint', None if small else figure)]
+
+    rows = [row('from scratch', None, [], None)]
+    for number in study.preset.clusters if small else paper.TABLE9:
+        if number != 'DeepRank':
+            options = [f'model.head.num_clusters={number}']
+            figure = paper.TABLE9.get(number)
+            rows.append(row(f'DeepCluster, n = {number}', 'deepcluster', options, figure))
+    rows.append(row('DeepRank', 'deeprank', [], paper.TABLE9['DeepRank']))
+    return Table(f'Table IX: images ({data}, ResNet-18)', ['top-1'], rows)
+
+
 def peers(study: Study, data: str) -> Table:
     """Not in the paper: all methods side by side, 10 % of the labels."""
     rows = []
@@ -160,7 +192,5 @@ def peers(study: Study, data: str) -> Table:
     return Table(f'Peers ({data}, 10p)', COLUMNS, rows)
 
 
-TABLES = {
-    function.__name__: function
-    for function in (table1, table2, table3, table4, table5, table6, table7, table8, peers)
-}
+TABLES = {f'table{number}': globals()[f'table{number}'] for number in range(1, 10)}
+TABLES['peers'] = peers

@@ -1,0 +1,168 @@
+"""What the benchmarks share: measuring side by side, printing tables, writing JSON.
+
+A benchmark measures all its ways in one run, alternately, so that whatever else the machine does
+meets all of them alike; what it reports first is their ratio. A row of a table is a dict.
+
+Example:
+    seconds = measure({'ours': ours, 'plain': plain}, repeats=5)
+    rows = [dict(way=way, seconds=s, ratio=s / seconds['ours']) for way, s in seconds.items()]
+    print_table('Two ways', ['way', 'seconds', 'ratio'], rows)
+    write_json(args.out, 'Two ways', conditions(), rows)
+"""
+
+import ctypes
+import gc
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Callable, Dict, List, Optional, Sequence
+
+import torch
+
+STATUS, RESET = Path('/proc/self/status'), Path('/proc/self/clear_refs')
+
+
+def measure(functions: Dict[str, Callable], repeats: int = 5) -> Dict[str, float]:
+    """Median seconds of each function; they take turns, after one call of each that is not counted.
+
+    Args:
+        functions (dict): Functions without arguments, by name.
+        repeats (int): Counted calls of each. Defaults to 5.
+    """
+    for function in functions.values():
+        function()
+    times: Dict[str, List[float]] = {name: [] for name in functions}
+    for _ in range(repeats):
+        for name, function in functions.items():
+            synchronize()
+            start = time.perf_counter()
+            function()
+            synchronize()
+            times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(each) for name, each in times.items()}
+
+
+def synchronize() -> None:
+    """Wait for the GPU, where there is one in use."""
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+
+
+def peak_memory(function: Callable, device: str = 'cpu') -> float:
+    """Extra memory of a call in MiB, at its peak, above what is held before it.
+
+    On a CPU the kernel's own record of the resident memory (VmHWM, Linux), reset before the call;
+    memory that earlier calls freed is given back first. On a GPU the allocator's peak. The function
+    is called once before, so that what it sets up for good is not counted.
+
+    Args:
+        function (Callable): Function without arguments.
+        device (str): 'cpu' or a CUDA device. Defaults to 'cpu'.
+
+    Raises:
+        OSError: If the system keeps no such record.
+    """
+    function()
+    gc.collect()
+    if torch.device(device).type == 'cuda':
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        function()
+        return (torch.cuda.max_memory_allocated(device) - before) / 2**20
+    give_back_memory()
+    before = resident('VmRSS')
+    function()
+    return max(0.0, resident('VmHWM') - before)
+
+
+def give_back_memory() -> None:
+    """Return freed memory to the system and forget the peak so far (Linux).
+
+    Raises:
+        OSError: If the system keeps no record of the peak that can be reset.
+    """
+    if not os.access(RESET, os.W_OK):
+        raise OSError(
+            f'{RESET} cannot be written, by which the peak of the memory is reset; expected Linux'
+        )
+    trim = getattr(ctypes.CDLL(None), 'malloc_trim', None)  # glibc's
+    if trim is not None:
+        trim(0)
+    RESET.write_text('5')
+
+
+def resident(key: str = 'VmRSS') -> float:
+    """Resident memory of this process in MiB: now ('VmRSS') or at its peak ('VmHWM')."""
+    line = next(line for line in STATUS.read_text().splitlines() if line.startswith(key + ':'))
+    return int(line.split()[1]) / 1024
+
+
+def conditions() -> Dict[str, object]:
+    """What a figure depends on: processor, cores, threads, GPU, versions, other load."""
+    return dict(
+        processor=processor(),
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count(),
+        threads=torch.get_num_threads(),
+        gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        load=round(os.getloadavg()[0], 1),  # processes that wanted a core in the last minute
+        python=platform.python_version(),
+        torch=torch.__version__,
+    )
+
+
+def processor() -> str:
+    """Name of the processor."""
+    path = Path('/proc/cpuinfo')
+    if path.exists():
+        for line in path.read_text().splitlines():
+            if line.startswith('model name'):
+                return line.split(':', 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Dict[str, object]]) -> None:
+    """Print rows, right-aligned, with numbers to four significant digits.
+
+    Args:
+        title (str): Line above the table.
+        columns (Sequence[str]): Keys of the rows to show, which are the headings.
+        rows (Sequence[dict]): A missing value is shown as '-'.
+    """
+    cells = [list(columns)] + [[show(row.get(column)) for column in columns] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells)]
+    print(f'\n{title}')
+    for line in cells:
+        print('  '.join(cell.rjust(width) for cell, width in zip(line, widths)))
+    sys.stdout.flush()
+
+
+def show(value: object) -> str:
+    """A value as it stands in a table."""
+    if value is None:
+        return '-'
+    if isinstance(value, float):
+        return f'{value:.0f}' if abs(value) >= 1000 else f'{value:.4g}'
+    return str(value)
+
+
+def write_json(
+    path: Optional[Path], title: str, conditions: Dict[str, object], rows: Sequence[Dict]
+) -> None:
+    """Write the figures to a file: ``dict(title, conditions, rows)``.
+
+    Args:
+        path (Path, optional): The file; its folder is made. None writes nothing.
+        title (str): What was measured.
+        conditions (dict): :func:`conditions`, and what else the figures depend on.
+        rows (Sequence[dict]): The figures.
+    """
+    if path is None:
+        return
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = dict(title=title, conditions=conditions, rows=list(rows))
+    path.write_text(json.dumps(content, indent=2) + '\n')

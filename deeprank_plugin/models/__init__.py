@@ -4,6 +4,7 @@ from .backbones import STGCNSlim, STTFormer
 from .data_preprocessor import SkeletonPreprocessor
 from .heads import PoolHead, RankHead
 from .pretrainers import DeepRank, MVDeepRank
+from .recognizer import SkeletonRecognizer
 
 __all__ = [
     'DeepRank',
@@ -13,4 +14,5 @@ __all__ = [
     'STGCNSlim',
     'STTFormer',
     'SkeletonPreprocessor',
+    'SkeletonRecognizer',
 ]

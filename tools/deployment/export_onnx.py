@@ -98,7 +98,7 @@ def build_model(cfg: Config, checkpoint: str) -> nn.Module:
         ValueError: If it cannot be exported, or the weights are another network's.
     """
     kind, head = cfg.model.type, (cfg.model.get('cls_head') or {}).get('type')
-    if kind != 'RecognizerGCN' or head != 'GCNHead':
+    if kind not in ('RecognizerGCN', 'SkeletonRecognizer') or head != 'GCNHead':
         raise ValueError(
             f'the model of the config is a {kind} with head {head}; expected a finetuned '
             'RecognizerGCN with GCNHead: export the config and checkpoint of the finetuning'

@@ -9,7 +9,7 @@ from mmengine.dist import broadcast
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
-from ..utils import FeatureBank, gather_features, pool_features
+from ..utils import FeatureBank, encode_bodies, gather_features, pool_features
 from ..utils.distances import check_normalization
 
 NUM_COMPARED = 256  # samples whose P(256, 3) = 16,581,120 labels are compared between rounds
@@ -157,7 +157,7 @@ def compared_rows(number: int) -> Tensor:
 def encode(backbone: nn.Module, inputs: Tensor) -> Tensor:
     """Features of shape (B, D) of sequences (B, clips, M, T, V, C), averaged over clips."""
     batch, clips = inputs.shape[:2]
-    features = pool_features(backbone(inputs.flatten(0, 1)))
+    features = pool_features(encode_bodies(backbone, inputs.flatten(0, 1)))
     return features.view(batch, clips, -1).mean(dim=1)
 
 

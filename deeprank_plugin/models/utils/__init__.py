@@ -1,5 +1,6 @@
 """Building blocks of the pretrainers: distances, the feature bank, views, pooling, gathering."""
 
+from .bodies import encode_bodies
 from .distances import normalize_features, pairwise_distances
 from .early_gradient import early_gradient
 from .feature_bank import FeatureBank
@@ -11,6 +12,7 @@ __all__ = [
     'VIEWS',
     'FeatureBank',
     'early_gradient',
+    'encode_bodies',
     'gather_features',
     'normalize_features',
     'pairwise_distances',

@@ -1,0 +1,81 @@
+#!/usr/bin/env python
+"""Encoding absent bodies once a batch, against encoding all of them, in eval mode.
+
+Two places for bodies, as NTU RGB+D has them, and one person in all or in most of the sequences.
+
+Example:
+    python tools/benchmark/absent_bodies.py --batch-size 16 --frames 120 --out absent.json
+"""
+
+import argparse
+import sys
+from functools import partial
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(1, str(Path(__file__).resolve().parent))
+
+import torch
+from common import conditions, measure, print_table, write_json
+from mmaction.registry import MODELS
+from mmengine.registry import init_default_scope
+
+import deeprank_plugin  # noqa: F401
+from deeprank_plugin.models.utils import encode_bodies
+
+GRAPH = dict(layout='nturgb+d', mode='stgcn_spatial')
+BACKBONES = {
+    'ST-GCN': dict(type='STGCN', graph_cfg=GRAPH),
+    'STTFormer': dict(type='STTFormer', num_joints=25),
+}
+PERSONS = {'one person': 0.0, 'a fifth with two': 0.2, 'two persons': 1.0}
+TITLE = 'Absent bodies: features of a batch with two places for bodies'
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--batch-size', type=int, default=5, help='(%(default)s)')
+    parser.add_argument('--frames', type=int, default=60, help='(%(default)s)')
+    parser.add_argument('--repeats', type=int, default=3, help='(%(default)s)')
+    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument('--out', type=Path, help='JSON file')
+    return parser.parse_args()
+
+
+@torch.no_grad()
+def main() -> None:
+    """Measure and print."""
+    args = parse_args()
+    init_default_scope('mmaction')
+    torch.manual_seed(0)
+    rows = []
+    for name, config in BACKBONES.items():
+        backbone = MODELS.build(config).to(args.device).eval()
+        for case, share in PERSONS.items():
+            x = torch.randn(args.batch_size, 2, args.frames, 25, 3, device=args.device)
+            x[round(share * args.batch_size) :, 1] = 0
+            whole, once = backbone(x), encode_bodies(backbone, x)
+            ways = {'all': partial(backbone, x), 'once': partial(encode_bodies, backbone, x)}
+            seconds = measure(ways, args.repeats)
+            error = float((whole - once).abs().max() / whole.abs().max())
+            rows.append(
+                dict(
+                    backbone=name,
+                    data=case,
+                    all_s=seconds['all'],
+                    once_s=seconds['once'],
+                    ratio=seconds['all'] / seconds['once'],
+                    difference=error,
+                )
+            )
+    print_table(TITLE, list(rows[0]), rows)
+    print('ratio: how many times less time; difference: largest, relative to the largest feature')
+    told = dict(conditions(), batch_size=args.batch_size, frames=args.frames, device=args.device)
+    write_json(args.out, TITLE, told, rows)
+
+
+if __name__ == '__main__':
+    main()

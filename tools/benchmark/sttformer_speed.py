@@ -1,0 +1,109 @@
+#!/usr/bin/env python
+"""STTFormer against the formulas of its paper written down by einsum, forward and backward.
+
+Both have the same layers and weights, and give the same numbers; they differ in how attention is
+taken and applied. On a GPU, bfloat16 with channels_last and torch.compile is set against float32.
+
+Example:
+    python tools/benchmark/sttformer_speed.py --batch-sizes 1 2 4
+"""
+
+import argparse
+import sys
+from functools import partial
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(1, str(Path(__file__).resolve().parent))
+
+import torch
+from common import conditions, measure, print_table, write_json
+from torch import Tensor, nn
+
+from deeprank_plugin.models import STTFormer
+
+TITLE = 'STTFormer: one step forward and backward'
+
+
+def plain_block(block: nn.Module, x: Tensor) -> Tensor:
+    """An STTBlock as the formulas stand: einsum over heads, (N, C, T', P) to (N, C_out, T', P)."""
+    batch, _, tuples, positions = x.shape
+    heads, channels = block.num_heads, block.qk_channels
+    qk = block.to_qk(x + block.position).view(batch, 2 * heads, channels, tuples, positions)
+    query, key = qk.chunk(2, dim=1)
+    attention = torch.einsum('nsctu,nsctv->nsuv', query, key) / (channels * tuples)
+    attention = attention.tanh() * block.attention_scale + block.attention_map
+    mixed = torch.einsum('nctu,nsuv->nsctv', x, block.dropout(attention))
+    mixed = mixed.reshape(batch, -1, tuples, positions)
+    residual = block.spatial_residual(x)
+    x = block.act(block.merge_heads(mixed) + residual)
+    x = block.act(block.feed_forward(x) + residual)
+    return block.act(block.temporal(x) + block.temporal_residual(x))
+
+
+class PlainSTTFormer(STTFormer):
+    """STTFormer with plain blocks."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As STTFormer."""
+        batch, bodies, frames, joints, channels = x.shape
+        length = self.tuple_length
+        x = x.flatten(0, 1).permute(0, 3, 1, 2)
+        x = x.reshape(batch * bodies, channels, frames // length, joints * length)
+        x = self.embed(x)
+        for block in self.blocks:
+            x = plain_block(block, x)
+        return x.unflatten(0, (batch, bodies))
+
+
+def step(model: nn.Module, x: Tensor, dtype: torch.dtype = torch.float32) -> None:
+    """Features, their squared mean, and its gradient."""
+    with torch.autocast(x.device.type, dtype, enabled=dtype != torch.float32):
+        loss = model(x).float().pow(2).mean()
+    loss.backward()
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--batch-sizes', type=int, nargs='+', default=[1, 2], help='(1 2)')
+    parser.add_argument('--frames', type=int, default=120, help='(%(default)s)')
+    parser.add_argument('--repeats', type=int, default=3, help='(%(default)s)')
+    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument('--out', type=Path, help='JSON file')
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure and print."""
+    args = parse_args()
+    torch.manual_seed(0)
+    ours = STTFormer().to(args.device)
+    plain = PlainSTTFormer().to(args.device)
+    plain.load_state_dict(ours.state_dict())
+    rows = []
+    for size in args.batch_sizes:
+        x = torch.randn(size, 2, args.frames, 25, 3, device=args.device)
+        difference = float((ours(x) - plain(x)).detach().abs().max())
+        ways = {'plain': partial(step, plain, x), 'ours': partial(step, ours, x)}
+        if args.device != 'cpu':
+            fast = torch.compile(ours.to(memory_format=torch.channels_last))
+            ways['bfloat16, channels_last, compile'] = partial(step, fast, x, torch.bfloat16)
+        seconds = measure(ways, args.repeats)
+        for way, value in seconds.items():
+            ratio = seconds['plain'] / value
+            rows.append(dict(batch=size, way=way, seconds=value, ratio=ratio, diff=difference))
+    print_table(TITLE, list(rows[0]), rows)
+    print(
+        'ratio: how many times less time than plain; diff: largest between plain and ours, float32'
+    )
+    if args.device == 'cpu':
+        print('No GPU here: bfloat16, channels_last and compile were not measured.')
+    told = dict(conditions(), frames=args.frames, bodies=2, device=args.device)
+    write_json(args.out, TITLE, told, rows)
+
+
+if __name__ == '__main__':
+    main()

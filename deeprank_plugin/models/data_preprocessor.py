@@ -1,6 +1,6 @@
 """Bone and motion from joints, on the device, after the resize."""
 
-from typing import Dict, List, Sequence, Tuple, Union
+from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 import torch
 from mmaction.datasets.transforms import JointToBone
@@ -9,6 +9,7 @@ from mmaction.registry import MODELS
 from torch import Tensor
 
 from ..datasets.annotations import LAYOUT_JOINTS
+from .batch_augmentation import BatchCropResizeRotate
 
 MODALITIES = ('joint', 'bone', 'motion')
 
@@ -60,6 +61,9 @@ class SkeletonPreprocessor(ActionDataPreprocessor):
         modality (str or list[str]): 'joint', 'bone' or 'motion'; a list makes the output a dict of
             modality to tensor. Defaults to 'joint'.
         layout (str or dict): See :func:`parse_layout`. Defaults to 'nturgb+d'.
+        augment (dict, optional): Arguments of :class:`BatchCropResizeRotate`, which in training
+            then crops, resizes and rotates whole sequences on the device: the training pipeline
+            must do none of these. Defaults to None: the pipeline does it.
 
     Raises:
         ValueError: If an argument is not known, or an input has another number of joints.
@@ -69,8 +73,10 @@ class SkeletonPreprocessor(ActionDataPreprocessor):
         self,
         modality: Union[str, Sequence[str]] = 'joint',
         layout: Union[str, Dict] = 'nturgb+d',
+        augment: Optional[Dict] = None,
     ) -> None:
         super().__init__()
+        self.augment = None if augment is None else BatchCropResizeRotate(**augment)
         several = [modality] if isinstance(modality, str) else list(modality)
         unknown = [m for m in several if m not in MODALITIES]
         if unknown or not several or len(set(several)) != len(several):
@@ -86,9 +92,10 @@ class SkeletonPreprocessor(ActionDataPreprocessor):
         """Stack, check and derive.
 
         Args:
-            inputs (list[Tensor]): B sequences of shape (clips, M, T, V, C).
+            inputs (list[Tensor]): B sequences of shape (clips, M, T, V, C); T may differ between
+                them where ``augment`` makes them alike, with one clip each.
             data_samples (list): Their samples.
-            training (bool): Not used: nothing here is random.
+            training (bool): Whether to augment. Defaults to False.
 
         Returns:
             tuple: The tensor of shape (B, clips, M, T, V, C), or a dict of these, and the samples.
@@ -102,7 +109,11 @@ class SkeletonPreprocessor(ActionDataPreprocessor):
                     "backbone's graph_cfg to that of the data (nturgb+d: 25 joints, openpose: 18, "
                     'coco: 17)'
                 )
-        joint = torch.stack(inputs).float()
+        if training and self.augment is not None:
+            require_whole(inputs, data_samples)
+            joint = self.augment(inputs)
+        else:
+            joint = torch.stack(inputs).float()
         if isinstance(self.modality, str):
             return self.derive(joint, self.modality), data_samples
         return {m: self.derive(joint, m) for m in self.modality}, data_samples
@@ -124,3 +135,22 @@ class SkeletonPreprocessor(ActionDataPreprocessor):
         if score:
             derived[..., :-1, :, 2] = (now[..., 2] + later[..., 2]) / 2
         return derived
+
+
+def require_whole(inputs: List[Tensor], data_samples) -> None:
+    """See that sequences can be augmented as a batch: one clip, the same bodies, 3D.
+
+    Raises:
+        ValueError: With the sample and what to change.
+    """
+    for sequence, sample in zip(inputs, data_samples):
+        expected = (1, inputs[0].shape[1], 3)
+        found = (sequence.shape[0], sequence.shape[1], sequence.shape[-1])
+        if found != expected:
+            raise ValueError(
+                f'sample {sample.metainfo.get("frame_dir")!r} has (clips, bodies, coordinates) = '
+                f'{found}; expected {expected} to augment the batch on the device: let the '
+                "training pipeline be [dict(type='CenterSkeleton'), dict(type='FormatGCNInput', "
+                "num_person=M), dict(type='PackActionInputs', ...)], or set "
+                'data_preprocessor.augment=None'
+            )

@@ -21,12 +21,16 @@ def resize_frames(array: np.ndarray, clip_len: int) -> np.ndarray:
     if frames == clip_len:
         return array.astype(np.float32)
     position = (np.arange(clip_len) + 0.5) * (frames / clip_len) - 0.5
-    position = np.clip(position, 0, frames - 1)
+    position = position.clip(0, frames - 1)
     before = position.astype(np.int64)
     after = np.minimum(before + 1, frames - 1)
-    weight = (position - before).astype(np.float32).reshape(-1, *[1] * (array.ndim - 2))
-    first = array[:, before].astype(np.float32)
-    return first + (array[:, after] - first) * weight
+    weight = (position - before).astype(np.float32)[:, None]
+    rows = array.reshape(len(array), frames, -1).astype(np.float32, copy=False)
+    first, resized = rows.take(before, axis=1), rows.take(after, axis=1)
+    resized -= first
+    resized *= weight
+    resized += first
+    return resized.reshape(len(array), clip_len, *array.shape[2:])
 
 
 @TRANSFORMS.register_module()

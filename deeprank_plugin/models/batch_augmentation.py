@@ -1,0 +1,114 @@
+"""Crop, resize and rotation of a whole batch on the device."""
+
+from typing import List, NamedTuple, Sequence
+
+import torch
+from torch import Tensor
+
+
+class Draws(NamedTuple):
+    """What is random for B sequences.
+
+    Attributes:
+        starts: First frame of each part, of shape (B,), int64.
+        lengths: Number of its frames, of shape (B,), int64.
+        angles: Angles about x, y and z in radians, of shape (B, 3).
+    """
+
+    starts: Tensor
+    lengths: Tensor
+    angles: Tensor
+
+
+class BatchCropResizeRotate:
+    """``CropResize`` and ``RandomRotate3D`` for all sequences of a batch at once.
+
+    The same arithmetic and the same distributions as of these transforms, without a loop over the
+    samples, on the device of the sequences. The numbers are drawn from PyTorch's generator on the
+    CPU, which ``EpochSeedHook`` seeds by seed, epoch and rank: a run that is resumed draws what the
+    uninterrupted one does.
+
+    Args:
+        p_interval (Sequence[float]): Range of the share of frames. Defaults to (0.5, 1.0).
+        clip_len (int): Frames of the result. Defaults to 120.
+        min_frames (int): Frames that a part has at least, if the sequence has them.
+            Defaults to 64.
+        angle (float): Largest angle in radians. Defaults to 0.3.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        p_interval: Sequence[float] = (0.5, 1.0),
+        clip_len: int = 120,
+        min_frames: int = 64,
+        angle: float = 0.3,
+    ) -> None:
+        if len(p_interval) != 2 or not 0 < p_interval[0] <= p_interval[1] <= 1:
+            raise ValueError(f'p_interval={p_interval} must be (low, high) within (0, 1]')
+        if clip_len < 1 or min_frames < 1 or angle < 0:
+            raise ValueError(
+                f'clip_len={clip_len} and min_frames={min_frames} must be positive, '
+                f'angle={angle} not negative'
+            )
+        self.low, self.high = p_interval
+        self.clip_len = clip_len
+        self.min_frames = min_frames
+        self.angle = angle
+
+    def draw(self, frames: Sequence[int]) -> Draws:
+        """Random numbers for sequences of so many frames."""
+        total = torch.tensor(frames)
+        shares, places = torch.rand(2, len(total), dtype=torch.float64)
+        shares = self.low + (self.high - self.low) * shares
+        lengths = (total * shares).long().clamp(min=self.min_frames).minimum(total)
+        starts = (places * (total - lengths + 1)).long()
+        angles = (2 * torch.rand(len(total), 3, dtype=torch.float64) - 1) * self.angle
+        return Draws(starts, lengths, angles)
+
+    def __call__(self, sequences: List[Tensor]) -> Tensor:
+        """Draw and apply: B sequences (1, M, T_i, V, 3) to (B, 1, M, clip_len, V, 3)."""
+        return self.apply(sequences, self.draw([s.shape[2] for s in sequences]))
+
+    def apply(self, sequences: List[Tensor], draws: Draws) -> Tensor:
+        """Crop, resize and rotate by given draws.
+
+        Args:
+            sequences (list[Tensor]): B sequences of shape (1, M, T_i, V, 3), of one M and V.
+            draws (Draws): For each of them.
+
+        Returns:
+            Tensor: Of shape (B, 1, M, clip_len, V, 3), in float32 at least.
+        """
+        device = sequences[0].device
+        dtype = torch.promote_types(sequences[0].dtype, torch.float32)
+        frames = torch.cat([sequence[0].transpose(0, 1) for sequence in sequences])  # (sum T, ...)
+        counts = torch.tensor([sequence.shape[2] for sequence in sequences])
+        first = (counts.cumsum(0) - counts + draws.starts)[:, None]
+        length = draws.lengths[:, None]
+        place = (torch.arange(self.clip_len, dtype=torch.float64) + 0.5) * (
+            length.double() / self.clip_len
+        )
+        place = (place - 0.5).clamp(min=0).minimum((length - 1).double())  # (B, clip_len)
+        before = place.long()
+        after = (before + 1).minimum(length - 1)
+        weight = (place - before).to(device, dtype)[..., None, None, None]
+        left = frames[(first + before).to(device)].to(dtype)  # (B, clip_len, M, V, 3)
+        right = frames[(first + after).to(device)].to(dtype)
+        clips = left + (right - left) * weight
+        shape = clips.shape
+        rotation = rotation_matrices(draws.angles).to(device, dtype)
+        clips = clips.flatten(1, 3) @ rotation.transpose(1, 2)
+        return clips.view(shape).transpose(1, 2)[:, None]
+
+
+def rotation_matrices(angles: Tensor) -> Tensor:
+    """Rz · Ry · Rx of shape (B, 3, 3) for angles (B, 3) about x, y and z in radians."""
+    (cx, cy, cz), (sx, sy, sz) = angles.cos().T, angles.sin().T
+    one, zero = torch.ones_like(cx), torch.zeros_like(cx)
+    about_x = torch.stack([one, zero, zero, zero, cx, -sx, zero, sx, cx], dim=1).view(-1, 3, 3)
+    about_y = torch.stack([cy, zero, sy, zero, one, zero, -sy, zero, cy], dim=1).view(-1, 3, 3)
+    about_z = torch.stack([cz, -sz, zero, sz, cz, zero, zero, zero, one], dim=1).view(-1, 3, 3)
+    return about_z @ about_y @ about_x

@@ -1,0 +1,125 @@
+"""Augmentation of a batch against the transforms of single sequences, given the same draws."""
+
+import numpy as np
+import pytest
+import torch
+from mmaction.structures import ActionDataSample
+
+from deeprank_plugin.datasets.transforms import CropResize, RandomRotate3D
+from deeprank_plugin.models import SkeletonPreprocessor
+from deeprank_plugin.models.batch_augmentation import BatchCropResizeRotate, Draws
+
+FRAMES = (300, 64, 63, 1, 2, 65, 120, 7)
+
+
+def make_sequences(dtype=np.float32):
+    rng = np.random.default_rng(0)
+    sequences = [rng.normal(size=(2, frames, 25, 3)).astype(dtype) for frames in FRAMES]
+    sequences[0][1] = 0  # an absent body
+    return sequences
+
+
+def draw_as_the_transforms(frames, clip_len, min_frames):
+    """What CropResize and RandomRotate3D would draw next from NumPy's generator."""
+    share = np.random.uniform(0.5, 1.0)
+    length = min(max(int(frames * share), min_frames), frames)
+    return np.random.randint(frames - length + 1), length, np.random.uniform(-0.3, 0.3, 3)
+
+
+@pytest.mark.parametrize('clip_len, min_frames', [(120, 64), (24, 64), (48, 1), (1, 1), (300, 64)])
+def test_equals_the_transforms(clip_len, min_frames):
+    sequences = make_sequences()
+    crop, rotate = CropResize((0.5, 1.0), clip_len, min_frames), RandomRotate3D(0.3)
+    expected, draws = [], []
+    for seed, sequence in enumerate(sequences):
+        np.random.seed(seed)
+        draws.append(draw_as_the_transforms(sequence.shape[1], clip_len, min_frames))
+        np.random.seed(seed)
+        expected.append(rotate(crop(dict(keypoint=sequence)))['keypoint'])
+    starts, lengths, angles = (torch.tensor(np.array(part)) for part in zip(*draws))
+    augment = BatchCropResizeRotate((0.5, 1.0), clip_len, min_frames)
+    inputs = [torch.from_numpy(sequence)[None] for sequence in sequences]
+    found = augment.apply(inputs, Draws(starts, lengths, angles))
+    assert found.shape == (len(FRAMES), 1, 2, clip_len, 25, 3) and found.dtype == torch.float32
+    np.testing.assert_allclose(found[:, 0].numpy(), np.stack(expected), rtol=1e-5, atol=2e-6)
+    assert not found[0, 0, 1].any()  # absent stays exactly zero
+
+
+def test_in_double_precision_against_a_loop():
+    sequences = make_sequences(np.float64)
+    augment = BatchCropResizeRotate(clip_len=10)
+    draws = augment.draw(FRAMES)
+    found = augment.apply([torch.from_numpy(s)[None] for s in sequences], draws)
+    for row, sequence in enumerate(sequences):
+        start, length = int(draws.starts[row]), int(draws.lengths[row])
+        cx, cy, cz = np.cos(draws.angles[row].numpy())
+        sx, sy, sz = np.sin(draws.angles[row].numpy())
+        for frame in range(10):
+            place = min(max((frame + 0.5) * length / 10 - 0.5, 0), length - 1)
+            low = int(place)
+            high = min(low + 1, length - 1)
+            joints = sequence[:, start + low] * (1 - (place - low))
+            joints = joints + sequence[:, start + high] * (place - low)
+            x, y, z = np.moveaxis(joints, -1, 0)
+            y, z = cx * y - sx * z, sx * y + cx * z
+            x, z = cy * x + sy * z, -sy * x + cy * z
+            x, y = cz * x - sz * y, sz * x + cz * y
+            expected = np.stack([x, y, z], -1)
+            np.testing.assert_allclose(found[row, 0, :, frame].numpy(), expected, atol=1e-12)
+
+
+def test_draws_have_the_transforms_distribution():
+    augment = BatchCropResizeRotate()
+    torch.manual_seed(0)
+    np.random.seed(0)
+    number = 20000
+    for frames in (300, 100):
+        draws = augment.draw([frames] * number)
+        others = [draw_as_the_transforms(frames, 120, 64) for _ in range(number)]
+        starts, lengths, angles = (np.array(part) for part in zip(*others))
+        for ours, theirs, tolerance in (
+            (draws.lengths, lengths, 0.01 * frames),
+            (draws.starts, starts, 0.01 * frames),
+            (draws.angles, angles, 0.01),
+        ):
+            for share in (0, 0.1, 0.5, 0.9, 1):
+                difference = np.quantile(ours.numpy(), share) - np.quantile(theirs, share)
+                assert abs(difference) <= tolerance, (frames, share)
+        assert int((draws.starts + draws.lengths).max()) <= frames and int(draws.starts.min()) == 0
+    short = augment.draw([5, 64])
+    assert short.lengths.tolist() == [5, 64] and short.starts.tolist() == [0, 0]
+
+
+def batch(sequences):
+    samples = [ActionDataSample(metainfo=dict(frame_dir=f's{i}')) for i in range(len(sequences))]
+    return dict(inputs=[torch.from_numpy(s)[None] for s in sequences], data_samples=samples)
+
+
+def test_the_preprocessor_augments_in_training_alone():
+    augment = dict(clip_len=24)
+    preprocessor = SkeletonPreprocessor(['joint', 'motion'], augment=augment)
+    torch.manual_seed(3)
+    first = preprocessor(batch(make_sequences()), training=True)['inputs']
+    torch.manual_seed(3)
+    second = preprocessor(batch(make_sequences()), training=True)['inputs']
+    third = preprocessor(batch(make_sequences()), training=True)['inputs']
+    assert first['joint'].shape == (len(FRAMES), 1, 2, 24, 25, 3)
+    assert torch.equal(first['motion'], second['motion'])
+    assert not torch.equal(first['joint'], third['joint'])
+    torch.testing.assert_close(  # motion is taken after the resize
+        first['motion'][..., :-1, :, :], first['joint'].diff(dim=3)
+    )
+    same = np.zeros((2, 24, 25, 3), np.float32) + 1
+    assert torch.equal(
+        preprocessor(batch([same]))['inputs']['joint'], torch.ones(1, 1, 2, 24, 25, 3)
+    )
+
+
+def test_what_cannot_be_augmented():
+    preprocessor = SkeletonPreprocessor(augment=dict())
+    data = batch([np.zeros((2, 9, 25, 3), np.float32), np.zeros((1, 9, 25, 3), np.float32)])
+    with pytest.raises(ValueError, match=r"sample 's1' .* = \(1, 1, 3\); expected \(1, 2, 3\)"):
+        preprocessor(data, training=True)
+    for wrong in (dict(p_interval=(0.9,)), dict(clip_len=0), dict(angle=-1)):
+        with pytest.raises(ValueError, match='must be'):
+            SkeletonPreprocessor(augment=wrong)

@@ -1,5 +1,7 @@
 """Features of all processes, with gradients."""
 
+from typing import List
+
 import torch
 from mmengine.dist import all_gather, all_reduce, get_rank, get_world_size
 from torch import Tensor
@@ -10,15 +12,20 @@ class _GatherFeatures(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, features: Tensor) -> Tensor:
-        ctx.rows = features.shape[0]
-        return torch.cat(all_gather(features.contiguous()))
+        number = torch.tensor([len(features)], device=features.device)
+        numbers: List[int] = torch.cat(all_gather(number)).tolist()
+        ctx.rows = slice(sum(numbers[: get_rank()]), sum(numbers[: get_rank() + 1]))
+        # a collective wants the same shape of all: the shorter ones are filled up, and cut again
+        filled = features.new_zeros(max(numbers), *features.shape[1:])
+        filled[: len(features)] = features
+        parts = all_gather(filled)
+        return torch.cat([part[:rows] for part, rows in zip(parts, numbers)])
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> Tensor:
         gradient = gradient.contiguous()
         all_reduce(gradient)
-        start = get_rank() * ctx.rows
-        return gradient[start : start + ctx.rows]
+        return gradient[ctx.rows]
 
 
 def gather_features(features: Tensor) -> Tensor:
@@ -29,10 +36,11 @@ def gather_features(features: Tensor) -> Tensor:
     takes over the processes is the gradient of one process with the whole batch.
 
     Args:
-        features (Tensor): Features of shape (B, D); B must be alike in all processes.
+        features (Tensor): Features of shape (B, D); B may differ between processes, as in the last
+            batch of an epoch.
 
     Returns:
-        Tensor: Features of shape (B * processes, D), in the order of the ranks.
+        Tensor: Features of shape (sum of all B, D), in the order of the ranks.
     """
     if get_world_size() == 1:
         return features

@@ -266,6 +266,7 @@ def _read_modality(config: Mapping) -> str:
         return 'joint'  # default of DeepRank
     found = None
     if isinstance(preprocessor, Mapping):
+        found = preprocessor.get('modality')  # that of a project need not be SkeletonPreprocessor
         if str(preprocessor.get('type')).split('.')[-1] == 'SkeletonPreprocessor':
             found = preprocessor.get('modality', 'joint')
     if found not in MODALITIES:

@@ -58,7 +58,7 @@ TABLE7 = {
 }
 # Table IX: CIFAR-100
 TABLE9 = {16: 65.4, 32: 65.3, 64: 64.3, 128: 64.8, 256: 64.8, 512: 64.6}
-TABLE9['DeepRank'] = 66.0
+TABLE9.update({'average': 64.9, 'DeepRank': 66.0})
 # Table VIII: joint, transfer to PKU-MMD II
 TABLE8 = {
     ('scratch', None, 'stgcn'): 48.2,

@@ -21,6 +21,7 @@ from typing import Dict, List, Optional
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.insert(1, str(Path(__file__).resolve().parents[2] / 'tools'))
 
+import numpy as np
 from command_line import refuse
 from figures import FIGURES
 from steps import DIGITS, IMAGES, PAPER, ROOT, SAMPLES, SMALL, Step, Study, is_done, order, run
@@ -97,9 +98,14 @@ def read_figure(cell: Optional[Cell], out: Path) -> Optional[Dict]:
     """Mean and standard deviation of a cell, in percent."""
     if cell is None:
         return None
-    results = json.loads((out / cell.step.key / 'results.json').read_text())['results']
-    figure = results[cell.stream]['summary']['acc/top1']
-    return {key: value and 100 * value for key, value in figure.items()}
+    seeds = []
+    for step in (cell.step, *cell.others):
+        results = json.loads((out / step.key / 'results.json').read_text())['results']
+        runs = results[cell.stream]['seeds'].values()
+        seeds.append([100 * run['acc/top1'] for run in runs])
+    figures = np.mean(seeds, axis=0)  # of each seed
+    spread = float(figures.std(ddof=1)) if len(figures) > 1 else None
+    return dict(mean=float(figures.mean()), std=spread)
 
 
 def show(figure: Optional[Dict], expected: Optional[float]) -> str:
@@ -146,7 +152,8 @@ def main() -> None:
             steps = order([figure.step])
         else:
             table = TABLES[args.name](study, data)
-            steps = order([cell.step for _, cells in table.rows for cell in cells if cell])
+            cells = [cell for _, cells in table.rows for cell in cells if cell]
+            steps = order([step for cell in cells for step in (cell.step, *cell.others)])
         done = {step.key: is_done(step, out) for step in steps}
     except ValueError as error:
         refuse(str(error))

@@ -10,11 +10,15 @@ COLUMNS = (*MODALITIES, 'fused')
 
 
 class Cell(NamedTuple):
-    """A figure: the step that it comes from, its stream, and the paper's figure."""
+    """A figure: the step that it comes from, its stream, and the paper's figure.
+
+    With ``others`` it is the mean over that step and these, seed by seed.
+    """
 
     step: Step
     stream: str
     paper: Optional[float]
+    others: Tuple[Step, ...] = ()
 
 
 class Table(NamedTuple):
@@ -172,11 +176,14 @@ def table9(study: Study, data: str) -> Table:
         return name, [Cell(step, 'joint', None if small else figure)]
 
     rows = [row('from scratch', None, [], None)]
-    for number in study.preset.clusters if small else paper.TABLE9:
-        if number != 'DeepRank':
-            options = [f'model.head.num_clusters={number}']
-            figure = paper.TABLE9.get(number)
-            rows.append(row(f'DeepCluster, n = {number}', 'deepcluster', options, figure))
+    clusters = [key for key in paper.TABLE9 if isinstance(key, int)]
+    for number in study.preset.clusters if small else clusters:
+        options = [f'model.head.num_clusters={number}']
+        figure = paper.TABLE9.get(number)
+        rows.append(row(f'DeepCluster, n = {number}', 'deepcluster', options, figure))
+    first, *others = [cells[0].step for _, cells in rows[1:]]
+    average = None if small else paper.TABLE9['average']
+    rows.append(('DeepCluster, average', [Cell(first, 'joint', average, tuple(others))]))
     rows.append(row('DeepRank', 'deeprank', [], paper.TABLE9['DeepRank']))
     return Table(f'Table IX: images ({data}, ResNet-18)', ['top-1'], rows)
 

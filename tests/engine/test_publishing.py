@@ -242,6 +242,14 @@ def test_defaults_of_the_models_are_known(make):
     assert list_streams(make(plain)) == ['joint']
 
 
+def test_preprocessor_of_a_project(make):
+    own = dict(FINETUNED, data_preprocessor=dict(type='ImagePreprocessor', modality='joint'))
+    assert list_streams(make(own)) == ['joint']
+    unsaid = dict(FINETUNED, data_preprocessor=dict(type='ImagePreprocessor'))
+    with pytest.raises(ValueError, match='does not say of which modality.*ImagePreprocessor'):
+        list_streams(make(unsaid))
+
+
 @pytest.mark.parametrize(
     'line',
     [

@@ -93,7 +93,13 @@ def test_paper_tables_have_the_rows_of_the_paper(tmp_path):
     assert name == 'DeepCluster, stgcn' and [c.paper for c in cells] == [89.4, 92.1, 93.0, 95.5]
     assert len(TABLES['table6'](study, 'ntu60-xsub').rows) == 7
     assert len(TABLES['table8'](study, 'ntu60-xsub').rows) == 14
-    assert [name for name, _ in TABLES['table9'](study, 'cifar100').rows][-1] == 'DeepRank'
+    table = TABLES['table9'](study, 'cifar100')
+    figures = [65.4, 65.3, 64.3, 64.8, 64.8, 64.6, 64.9, 66.0]
+    assert [cells[0].paper for _, cells in table.rows] == [None, *figures]
+    name, (average,) = table.rows[-2]
+    assert name == 'DeepCluster, average' and table.rows[-1][0] == 'DeepRank'
+    averaged = [average.step, *average.others]
+    assert averaged == [cells[0].step for name, cells in table.rows if ', n = ' in name]
 
 
 def test_tables_share_steps(tmp_path):
@@ -139,21 +145,32 @@ def test_order():
     assert [step.key for step in order([second, first, second])] == ['first', 'second']
 
 
+def write_results(folder, **figures):
+    """Top-1 of each seed of each stream, as run_protocol.py writes it."""
+    results = {
+        stream: dict(seeds={seed: {'acc/top1': value} for seed, value in enumerate(values)})
+        for stream, values in figures.items()
+    }
+    folder.mkdir(parents=True)
+    (folder / 'results.json').write_text(json.dumps(dict(results=results)))
+
+
 def test_from_results_to_a_table(tmp_path, monkeypatch, capsys):
     step = make_step('finetune/x', '')
-    (tmp_path / 'finetune' / 'x').mkdir(parents=True)
-    figures = {'joint': dict(mean=0.5, std=0.01), 'fused': dict(mean=0.625, std=None)}
-    results = {stream: dict(summary={'acc/top1': figure}) for stream, figure in figures.items()}
-    (tmp_path / 'finetune' / 'x' / 'results.json').write_text(json.dumps(dict(results=results)))
+    write_results(tmp_path / 'finetune' / 'x', joint=(0.49, 0.5, 0.51), fused=(0.625,))
+    write_results(tmp_path / 'finetune' / 'y', joint=(0.61, 0.6, 0.65))
+    other = make_step('finetune/y', '')
     table = Table('T', ['joint', 'fused'], [('row', [Cell(step, 'joint', 89.5), None])])
     table.rows.append(('other', [None, Cell(step, 'fused', None)]))
+    table.rows.append(('mean', [Cell(step, 'joint', 64.9, (other,)), None]))
     monkeypatch.setitem(TABLES, 'table1', lambda study, data: table)
     monkeypatch.setattr(sys, 'argv', ['run.py', 'table1', '--data', 'toy', '--out', str(tmp_path)])
     tool.main()
     out = capsys.readouterr().out
     assert '| row | 50.0 ± 1.0 [89.5] |  |' in out and '| other |  | 62.5 |' in out
+    assert '| mean | 56.0 ± 1.7 [64.9] |  |' in out  # of 55, 55 and 58
     content = json.loads((tmp_path / 'table1_toy-xsub.json').read_text())
-    assert content['rows']['row'][0] == dict(mean=50.0, std=1.0, paper=89.5)
+    assert content['rows']['row'][0] == pytest.approx(dict(mean=50.0, std=1.0, paper=89.5))
     tool.main()
     assert '(done before)' in capsys.readouterr().out
 

@@ -1,7 +1,9 @@
 """The images of projects/cifar100: files, transforms, network, and the method on them."""
 
+import json
 import pickle
 import runpy
+import struct
 import sys
 from pathlib import Path
 
@@ -15,7 +17,9 @@ from mmengine.runner import Runner
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ROOT / 'projects' / 'cifar100'
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / 'tools')]
+
+import run_protocol  # noqa: E402
 
 import projects.cifar100.images  # noqa: E402, F401
 
@@ -67,6 +71,35 @@ def test_images_labels_and_names(tmp_path, as_bytes):
     parts = [build(tmp_path / 'c', holdout=dict(holdout, part=p)) for p in ('train', 'holdout')]
     rows = [{part.get_data_info(i)['sample_idx'] for i in range(len(part))} for part in parts]
     assert len(rows[1]) == 10 and rows[0] | rows[1] == set(range(40)) and not rows[0] & rows[1]
+
+
+def python2(value):
+    """A value as Python 2 and the NumPy of its time pickled it (protocol 2): texts are bytes."""
+    if isinstance(value, str):
+        return b'U' + bytes([len(value)]) + value.encode()  # SHORT_BINSTRING
+    if isinstance(value, int):
+        return b'J' + struct.pack('<i', value)  # BININT
+    if isinstance(value, list):
+        return b'](' + b''.join(map(python2, value)) + b'e'
+    if isinstance(value, dict):
+        return b'}(' + b''.join(python2(part) for pair in value.items() for part in pair) + b'u'
+    array = b'cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(K\x00t' + python2('b')
+    kind = b'cnumpy\ndtype\n(' + python2('u1') + b'K\x00K\x01tR(K\x03' + python2('|')
+    kind += b'NNN' + 2 * python2(-1) + b'K\x00tb'
+    shape = b'(' + b''.join(map(python2, value.shape)) + b't'
+    data = b'T' + struct.pack('<i', value.nbytes) + value.tobytes()  # BINSTRING
+    return array + b'tR(K\x01' + shape + kind + b'\x89' + data + b'tb'
+
+
+def test_files_of_python_2(tmp_path):
+    """CIFAR-100 was written by Python 2, whose arrays hold their data as text."""
+    images = write_folder(tmp_path / 'c')
+    for name in ('train', 'test', 'meta'):
+        path = tmp_path / 'c' / name
+        path.write_bytes(b'\x80\x02' + python2(pickle.loads(path.read_bytes())) + b'.')
+    dataset = build(tmp_path / 'c', 'test')
+    np.testing.assert_array_equal(dataset.get_data_info(7)['img'], images[1, 7])
+    assert dataset.metainfo['classes'][3] == 'class 3' and dataset.get_data_info(7)['label'] == 3
 
 
 def spoil(content, **changes):
@@ -201,20 +234,26 @@ def test_deeprank_learns_to_rank_digits(digits, tmp_path):
     assert float(accuracy[-1]) > 0.66 and float(accuracy[-1]) > float(accuracy[0])
 
 
-@pytest.mark.parametrize('method', ['deeprank', 'deepcluster'])
-def test_from_pretraining_to_a_classifier(tmp_path, method):
-    write_folder(tmp_path / 'c', number=80)
-    configs = PROJECT / 'configs'
-    cfg = Config.fromfile(configs / f'{method}_resnet18-w8_1xb64-4x5e_digits.py')
-    cfg = shrink(cfg, tmp_path / 'c', tmp_path / 'pretrain')
+def pretrain(method, folder):
+    """Pretrain on 80 random images in a folder; the runner."""
+    write_folder(folder / 'c', number=80)
+    cfg = Config.fromfile(PROJECT / 'configs' / f'{method}_resnet18-w8_1xb64-4x5e_digits.py')
+    cfg = shrink(cfg, folder / 'c', folder / 'pretrain')
     cfg.train_dataloader.batch_size = 16
     cfg.train_cfg.max_epochs, cfg.default_hooks.relabel.interval = 2, 1
     runner = Runner.from_cfg(cfg)
     runner.train()
     assert runner.model.bank.names[0] == 'train_00000' and len(runner.model.bank.names) == 80
     assert runner.test()['knn/num_bank'] == 80
-    cfg = Config.fromfile(configs / 'finetune_resnet18-w8-100_1xb16-20e_digits.py')
-    cfg = shrink(cfg, tmp_path / 'c', tmp_path / 'finetune')
+    return runner
+
+
+FINETUNE = PROJECT / 'configs' / 'finetune_resnet18-w8-100_1xb16-60e_digits.py'
+
+
+def test_from_deeprank_to_a_classifier(tmp_path):
+    runner = pretrain('deeprank', tmp_path)
+    cfg = shrink(Config.fromfile(FINETUNE), tmp_path / 'c', tmp_path / 'finetune')
     cfg.train_dataloader.dataset.indices = 32
     cfg.model.backbone.init_cfg.checkpoint = str(tmp_path / 'pretrain')
     cfg.train_cfg.max_epochs = 2
@@ -226,3 +265,25 @@ def test_from_pretraining_to_a_classifier(tmp_path, method):
         torch.testing.assert_close(value, pretrained[key])
     runner.train()
     assert 0 <= runner.test()['acc/top1'] <= 1
+
+
+def test_from_deepcluster_to_a_figure_by_run_protocol(tmp_path, monkeypatch):
+    """As Table IX has it done."""
+    pretrain('deepcluster', tmp_path)
+    out = tmp_path / 'out'
+    command = ['run_protocol.py', str(FINETUNE), str(out), '--checkpoint']
+    command += [str(tmp_path / 'pretrain'), '--cfg-options', 'train_cfg.max_epochs=1']
+    command += ['model.backbone.blocks=[1,1]', 'model.backbone.strides=[2,2]']
+    command += ['model.cls_head.in_channels=16', 'train_dataloader.dataset.indices=32']
+    command += ['default_hooks.checkpoint.interval=1']
+    for name in ('train', 'val', 'test'):
+        command += [f'{name}_dataloader.dataset.ann_file={tmp_path / "c"}']
+        command += [f'{name}_dataloader.num_workers=0']
+        command += [f'{name}_dataloader.persistent_workers=False']
+    monkeypatch.setattr(sys, 'argv', command)
+    run_protocol.main()
+    results = json.loads((out / 'results.json').read_text())
+    assert results['settings']['checkpoints']['joint']['file'] == 'epoch_2.pth'
+    assert 0 <= results['results']['joint']['seeds']['0']['acc/top1'] <= 1
+    log = (out / 'joint' / 'seed_0' / 'train.log').read_text()
+    assert 'ImageResNet: loaded the weights under' in log

@@ -1,3 +1,0 @@
-_base_ = './finetune_resnet18-w8-100_1xb16-20e_digits.py'
-
-model = dict(backbone=dict(init_cfg=None))

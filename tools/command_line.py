@@ -6,6 +6,7 @@ import gc
 import os
 import os.path as osp
 import pickle
+import re
 import sys
 import tempfile
 from typing import Callable, NoReturn
@@ -16,12 +17,21 @@ from mmengine.config import Config, DictAction
 from mmengine.runner import Runner, find_latest_checkpoint
 
 from deeprank_plugin import compat
+from deeprank_plugin.engine import NonFiniteError
+
+# "DataLoader worker (pid 7) is killed by signal: Killed." and "... (pid(s) 7) exited unexpectedly"
+DEAD_WORKER = re.compile(r'DataLoader worker \(pid')
+# what gloo and NCCL say where the other end of a connection is gone
+LOST_PEER = re.compile(
+    r'(?i)connection (closed|reset|was likely closed|refused)|broken pipe|'
+    r'ncclRemoteError|remote process exited|timed out waiting \d+ms for'
+)
 
 
-def refuse(sentence: str) -> NoReturn:
-    """End the program with one sentence on stderr and exit code 2."""
+def refuse(sentence: str, code: int = 2) -> NoReturn:
+    """End the program with one sentence on stderr; code 2 is for what was asked, 1 for the run."""
     print(f'error: {sentence}', file=sys.stderr)
-    sys.exit(2)
+    sys.exit(code)
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -132,9 +142,10 @@ def set_randomness(cfg: Config, args: argparse.Namespace) -> None:
 
 
 def run_or_refuse(run: Callable[[], object]) -> None:
-    """Train or test; refuse a checkpoint that holds more than weights and plain values.
+    """Train or test; what ends a run from outside is said in one sentence.
 
-    PyTorch stops such a file before it runs anything, with advice to switch its protection off.
+    A checkpoint that holds more than weights and plain values is refused: PyTorch stops such a file
+    before it runs anything, with advice to switch its protection off.
     """
     try:
         run()
@@ -144,8 +155,38 @@ def run_or_refuse(run: Callable[[], object]) -> None:
             f'a checkpoint was refused, and nothing in it was run ({cause}): expected a file of '
             'weights and plain values as MMEngine saves it; name another, from a source you trust.'
         )
+    except NonFiniteError as error:
+        fail(str(error))
+    except RuntimeError as error:
+        if DEAD_WORKER.match(str(error)):
+            cause = ' '.join(str(error).split())
+            fail(
+                f"{cause}: a process that loads data died. If memory ran out (the system's log "
+                'says so), set fewer workers (train_dataloader.num_workers) or make an .npz of '
+                'the annotations, which all share (tools/data/convert_annotations.py); a bus '
+                'error means that /dev/shm is too small. --resume goes on from the last checkpoint.'
+            )
+        if LOST_PEER.search(str(error)):
+            cause = str(error).splitlines()[0]
+            fail(
+                f'another process of this run has ended or cannot be reached ({cause}): what '
+                'happened to it is in its own messages. --resume goes on from the last checkpoint.'
+            )
+        raise
     if torch.distributed.is_initialized():
         atexit.register(leave_group)
+
+
+def fail(sentence: str) -> NoReturn:
+    """End a run that has failed: one sentence, exit code 1.
+
+    One of several processes ends without tidying up: its group may wait for one that has died.
+    """
+    if not torch.distributed.is_initialized():
+        refuse(sentence, code=1)
+    print(f'error: process {torch.distributed.get_rank()}: {sentence}', file=sys.stderr, flush=True)
+    sys.stdout.flush()
+    os._exit(1)
 
 
 def leave_group() -> None:

@@ -12,6 +12,8 @@ default_hooks = dict(
     sync_buffers=dict(type='SyncBuffersHook'),
     epoch_seed=dict(type='EpochSeedHook'),
     strict_load=dict(type='StrictLoadHook'),
+    finite_guard=dict(type='FiniteGuardHook'),
+    peer_watch=dict(type='PeerWatchHook'),
 )
 
 env_cfg = dict(

@@ -1,8 +1,17 @@
 """Hooks that importing the package registers in MMAction2's ``HOOKS``."""
 
 from .epoch_seed_hook import EpochSeedHook
+from .finite_guard_hook import FiniteGuardHook
 from .freeze_hook import FreezeHook
+from .peer_watch_hook import PeerWatchHook
 from .relabel_hook import RelabelHook
 from .strict_load_hook import StrictLoadHook
 
-__all__ = ['EpochSeedHook', 'FreezeHook', 'RelabelHook', 'StrictLoadHook']
+__all__ = [
+    'EpochSeedHook',
+    'FiniteGuardHook',
+    'FreezeHook',
+    'PeerWatchHook',
+    'RelabelHook',
+    'StrictLoadHook',
+]

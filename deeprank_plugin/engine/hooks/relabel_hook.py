@@ -8,9 +8,13 @@ from mmaction.registry import HOOKS
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import BaseLoop
 
+from deeprank_plugin.evaluation.functional.health import COLLAPSED_SPREAD, find_collapse
 from deeprank_plugin.models.utils import FeatureBank
 
+from ..initializers import list_some
+from ..non_finite import stop
 from .extraction import (
+    Extracted,
     build_extraction_loader,
     calibrate_batch_norm,
     describe,
@@ -27,6 +31,9 @@ class RelabelHook(Hook):
     when a validation figure has stopped improving. The labels change between a validation and the
     next epoch, so that an epoch is validated with the labels that it was trained with. The run ends
     with round ``max_rounds``; the features are then extracted once more to report on them.
+
+    Features that are not finite end the run with the names of their samples in the work dir (see
+    :mod:`deeprank_plugin.engine.non_finite`); features that are all alike are warned of.
 
     The bank and the state of the rounds travel in the checkpoint: a run that is resumed goes on
     with the labels that it had.
@@ -187,6 +194,7 @@ class RelabelHook(Hook):
                 meta = dict(epoch=runner.epoch, iter=runner.iter)
                 hook._save_checkpoint_with_step(runner, runner.epoch, meta=meta)
         extracted = extract(runner, self._loader)
+        require_finite(runner, extracted)
         model = unwrap(runner.model)
         self._report(runner, model.health(extracted.features, extracted.labels))
 
@@ -206,6 +214,7 @@ class RelabelHook(Hook):
     def _relabel(self, runner) -> None:
         start = time.time()
         extracted = extract(runner, self._loader)
+        require_finite(runner, extracted)
         figures = unwrap(runner.model).relabel(*extracted)
         figures['seconds'] = time.time() - start
         hand_over(runner)
@@ -231,10 +240,43 @@ class RelabelHook(Hook):
             figures['/'.join([*groups, f'{mode}_{name}'])] = value
         figures = dict(round=self.state['round'], **{k: float(v) for k, v in figures.items()})
         runner.logger.info(f'Relabel [epoch {runner.epoch}]  {describe(figures)}')
+        for key in find_collapse(figures):
+            runner.logger.warning(
+                f'The features of all samples are nearly alike at epoch {runner.epoch}: {key} '
+                f'{figures[key]:.2g}; expected {COLLAPSED_SPREAD} or more. The encoder has '
+                'collapsed, and labels made from its features are noise: stop, and train with a '
+                'lower learning rate, gradients that are clipped or shorter rounds, from a '
+                'checkpoint before the fall; in round 0, check the data '
+                '(tools/data/check_annotations.py), the checkpoint that was loaded, and that '
+                'RelabelHook.calibrate is on'
+            )
         runner.visualizer.add_scalars(
             {f'relabel/{key}': value for key, value in figures.items()},
             step=runner.epoch,
             file_path=f'{runner.timestamp}.json',
+        )
+
+
+def require_finite(runner, extracted: Extracted) -> None:
+    """Stop the run where features are NaN or infinite, naming the samples that they are of.
+
+    Raises:
+        NonFiniteError: In all processes.
+    """
+    finite = extracted.features.isfinite().flatten(1).all(dim=1)
+    names = [name for name, good in zip(extracted.names, finite.tolist()) if not good]
+    if names:
+        stop(
+            runner,
+            f'relabel_{runner.epoch}',
+            dict(
+                what='features',
+                lr=runner.optim_wrapper.get_lr(),
+                samples=names,
+                of_samples=len(extracted.names),
+            ),
+            f'the features of {len(names)} of {len(extracted.names)} samples ({list_some(names)}) '
+            f'are not finite after epoch {runner.epoch}',
         )
 
 

@@ -1,12 +1,21 @@
 """Figures that show collapse, or the lack of it, without labels."""
 
-from typing import Dict, Optional
+from typing import Dict, List, Optional
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from .knn import knn_accuracy
+
+COLLAPSED_SPREAD = 0.01
+"""Spread below which features count as all alike.
+
+Rounding to bfloat16 (8 bits, 2 ** -9 of a value at most) alone spreads features that are the same
+by 0.001 to 0.002, so that below 0.01 the distances between samples, and with them the ranking
+labels, come in good part from rounding. Fresh and trained encoders of the shipped configs have
+0.17 to 0.57 on UI-PRMD (docs/results.md).
+"""
 
 
 def feature_spread(features: Tensor) -> float:
@@ -19,6 +28,19 @@ def feature_spread(features: Tensor) -> float:
     """
     unit = normalize(features.double(), dim=1)
     return float((unit - unit.mean(dim=0)).pow(2).sum(dim=1).mean().sqrt())
+
+
+def find_collapse(figures: Dict[str, float]) -> List[str]:
+    """Keys of the spreads, such as 'spread' or 'joint/spread', that mean collapse.
+
+    Args:
+        figures (dict): What ``model.health`` returned.
+    """
+    return [
+        key
+        for key, value in figures.items()
+        if key.rpartition('/')[2] == 'spread' and value < COLLAPSED_SPREAD
+    ]
 
 
 def effective_rank(features: Tensor) -> float:

@@ -21,7 +21,9 @@ class _EarlyGradient(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient: Tensor):
         # a power of two: it changes no digit, so that a run does not depend on the step before
-        ctx.state['scale'] = torch.exp2(gradient.detach().abs().clamp(min=1e-30).log2().round())
+        scale = torch.exp2(gradient.detach().abs().clamp(min=1e-30).log2().round())
+        # one that is not finite marks a step to be skipped: it must not last
+        ctx.state['scale'] = torch.where(scale.isfinite(), scale, ctx.scale)
         factor = gradient / ctx.scale
         return None, None, *(g if g is None else g * factor for g in ctx.gradients)
 

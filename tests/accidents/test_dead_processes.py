@@ -1,0 +1,140 @@
+"""A data-loader worker or a process of several is killed: the run ends, and says why."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deeprank_plugin import compat
+
+ROOT = Path(__file__).resolve().parents[2]
+several = pytest.mark.skipif(compat.has_accelerator(), reason='processes would share one device')
+
+# What accident.py holds: transforms that end the process that they run in.
+KILL = """
+import os, signal
+from mmaction.registry import HOOKS, TRANSFORMS
+from mmengine.hooks import Hook
+
+
+@TRANSFORMS.register_module()
+class KillWorker:
+    def __call__(self, results):
+        if results['frame_dir'] == 's05':
+            os.kill(os.getpid(), signal.SIGKILL)
+        return results
+
+
+@HOOKS.register_module()
+class KillRank(Hook):
+    # iteration: before it; -1: within the extraction of the features
+    def __init__(self, rank, iteration):
+        self.rank, self.iteration = rank, iteration
+
+    def _kill(self):
+        if os.environ['RANK'] == str(self.rank):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter == self.iteration:
+            self._kill()
+
+    def before_train(self, runner):
+        if self.iteration == -1:
+            runner.model.module.extract_feat = lambda inputs: self._kill() or inputs[..., 0, 0]
+
+
+@HOOKS.register_module()
+class Sleep(Hook):
+    # stands for a collective that never comes back
+    def __init__(self, rank):
+        self.rank = rank
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+                if os.environ['RANK'] == str(self.rank):
+            time.sleep(1000)
+
+
+@TRANSFORMS.register_module()
+class Spoil:
+    def __call__(self, results):
+        if results['frame_dir'] == 's05':
+            results['keypoint'] = results['keypoint'] * float('nan')
+        return results
+"""
+RANK = dict(type='KillRank', rank=1, iteration=2)
+
+
+def test_a_worker_that_is_killed(make_config, start):
+    cfg = make_config('RecognizerGCN', workers=2, extra=[dict(type='KillWorker')])
+    run = start(cfg, KILL)
+    assert run.wait() == [1]
+    said = run.said()
+    last = said.strip().splitlines()[-1]
+    assert 'Traceback' not in said
+    assert last.startswith('error: DataLoader worker (pid') and 'killed by signal: Killed' in last
+    assert 'num_workers' in last and '--resume' in last
+
+
+@several
+@pytest.mark.parametrize('iteration', [2, -1])
+def test_a_process_that_is_killed_without_a_launcher(make_config, start, iteration):
+    cfg = make_config('DeepRank')
+    cfg.custom_hooks = [dict(RANK, iteration=iteration)]
+    run = start(cfg, KILL, number=2)
+    assert run.wait(60) == [1, -9]
+    said = run.said()
+    assert 'error: process 0: another process of this run has ended' in said
+    assert '--resume goes on' in said and 'Traceback' not in said
+
+
+@several
+def test_a_process_that_waits_for_ever_is_ended(make_config, start):
+    """Process 2 answers nothing any more; the connections of process 1 close when it is killed."""
+    cfg = make_config('DeepRank', workers=1)
+    cfg.train_dataloader.persistent_workers = True
+    cfg.custom_hooks = [dict(RANK, iteration=0), dict(type='Sleep', rank=2)]
+    cfg.default_hooks.peer_watch.grace = 1
+    run = start(cfg, KILL, number=3)
+    assert run.wait(60) == [1, -9, 1]
+    assert 'error: process 1 has ended before its work was done: process 2 ends' in run.said(2)
+    assert '(memory?)' in run.said(0)
+
+
+@several
+def test_a_process_that_is_killed_under_torchrun(make_config, tmp_path, free_port):
+    cfg = make_config('DeepRank')
+    cfg.custom_hooks = [RANK]
+    (tmp_path / 'accident.py').write_text(KILL)
+    cfg.custom_imports = dict(imports=['deeprank_plugin', 'accident'])
+    cfg.dump(tmp_path / 'config.py')
+    inherited = dict(os.environ, PYTHONPATH=str(tmp_path), PYTHON=sys.executable, PORT=free_port)
+    result = subprocess.run(
+        ['bash', ROOT / 'tools' / 'dist_train.sh', tmp_path / 'config.py', '2'],
+        env=dict(inherited, OMP_NUM_THREADS='1'),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 1
+    assert 'SIGKILL' in result.stderr
+
+
+@several
+def test_processes_stop_together_where_a_loss_is_not_finite(make_config, start):
+    cfg = make_config('RecognizerGCN', extra=[dict(type='Spoil')])
+    run = start(cfg, KILL, number=2)
+    assert run.wait() == [1, 1]
+    (path,) = Path(cfg.work_dir).glob('non_finite_*.json')
+    found = json.loads(path.read_text())
+    assert path.with_suffix('.pth').is_file()
+    names = [[s['name'] for s in p['samples']] for p in found['processes']]
+    assert len(set(names[0] + names[1])) == 12 and 's05' in names[0] + names[1]
+    losses = [p['losses'][0]['loss_cls'] for p in found['processes']]
+    assert ('nan' in losses) and any(isinstance(loss, float) for loss in losses)
+    for rank in range(2):
+        assert 'the loss (loss_cls) is not finite at iteration' in run.said(rank)
+        assert 'Traceback' not in run.said(rank)

@@ -15,7 +15,7 @@ several = pytest.mark.skipif(compat.has_accelerator(), reason='processes would s
 
 # What accident.py holds: transforms that end the process that they run in.
 KILL = """
-import os, signal
+import os, signal, time
 from mmaction.registry import HOOKS, TRANSFORMS
 from mmengine.hooks import Hook
 
@@ -54,7 +54,7 @@ class Sleep(Hook):
         self.rank = rank
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
-                if os.environ['RANK'] == str(self.rank):
+        if os.environ['RANK'] == str(self.rank):
             time.sleep(1000)
 
 

@@ -9,32 +9,8 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 import numpy as np
 
 from .npz_annotations import MappedSequences, load_npz, require_same
+from .safe_pickle import SafeUnpickler
 
-# What NumPy arrays, scalars and dtypes ask for when they are unpickled, by NumPy 1 and 2, and the
-# plain types that Python 2's and 3's pickles ask for by name. Whole names only: no module is
-# admitted, since a dotted name would lead from any module to the builtins.
-_ALLOWED = (
-    {
-        (f'{module}.{part}', name)
-        for module in ('numpy.core', 'numpy._core')
-        for part, name in (
-            ('multiarray', '_reconstruct'),
-            ('multiarray', 'scalar'),
-            ('numeric', '_frombuffer'),
-        )
-    }
-    | {
-        (module, name)
-        for module in ('builtins', '__builtin__')
-        for name in ('set', 'frozenset', 'complex', 'bytearray')
-    }
-    | {
-        ('numpy', 'ndarray'),
-        ('numpy', 'dtype'),
-        ('_codecs', 'encode'),
-        ('collections', 'OrderedDict'),
-    }
-)
 LAYOUT_JOINTS = {'nturgb+d': 25, 'openpose': 18, 'coco': 17}
 
 
@@ -44,15 +20,6 @@ class AnnotationFault(ValueError):
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.kind = kind
-
-
-class SafeUnpickler(pickle.Unpickler):
-    """Admits NumPy arrays and plain containers only."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ALLOWED:
-            raise pickle.UnpicklingError(f'it asks for {module}.{name}')
-        return super().find_class(module, name)
 
 
 def load_annotations(path: Union[str, Path]) -> Any:
@@ -161,11 +128,18 @@ def split_annotations(
     wanted = {}
     for name in [split] if isinstance(split, str) else split:
         if name not in content['split']:
+            known = sorted(map(str, content['split']))
             raise ValueError(
-                f'split {name!r} is not in {path}; expected one of {sorted(content["split"])}: '
-                'set split to one of these'
+                f'split {name!r} is not in {path}; expected one of {known}: set split to one of '
+                'these'
             )
         members = content['split'][name]
+        listed = isinstance(members, (list, tuple, set, frozenset))
+        listed = listed or isinstance(members, np.ndarray) and members.ndim == 1
+        if not listed or not all(isinstance(member, str) for member in members):
+            raise ValueError(
+                f'split {name!r} of {path} is {members!r:.80}; expected a list of sample names'
+            )
         if not len(members):
             raise ValueError(f'split {name!r} of {path} is empty; expected at least one sample')
         both = [member for member in members if member in wanted]
@@ -187,8 +161,14 @@ def split_annotations(
 def sample_name(annotation: Dict, path: str, row: int) -> str:
     """``frame_dir`` (or ``filename``) of an annotation."""
     for key in ('frame_dir', 'filename'):
-        if key in annotation:
+        if key not in annotation:
+            continue
+        if isinstance(annotation[key], str):
             return annotation[key]
+        raise ValueError(
+            f'annotation number {row} of {path} has the {key} {annotation[key]!r:.80}; expected a '
+            "text, the sample's name"
+        )
     raise ValueError(
         f'annotation number {row} of {path} has the keys {sorted(map(str, annotation))}; expected '
         'frame_dir, label, total_frames and keypoint'
@@ -274,10 +254,11 @@ def find_misfits(annotation: Dict, joints: Tuple, where: str) -> Iterator[Annota
             f'{where} has (V, C) = {keypoint.shape[2:]} and the samples before it {joints}; '
             'expected the same layout in the whole file',
         )
-    if 'total_frames' in annotation and annotation['total_frames'] != keypoint.shape[1]:
+    frames = annotation.get('total_frames', keypoint.shape[1])
+    if not isinstance(frames, (int, np.integer)) or frames != keypoint.shape[1]:
         yield AnnotationFault(
             'total_frames',
-            f'{where} says total_frames={annotation["total_frames"]} and holds '
+            f'{where} says total_frames={frames!r:.80} and holds '
             f'{keypoint.shape[1]} frames; expected the same number: correct the annotation',
         )
 

@@ -8,7 +8,7 @@ from typing import Any, List, NamedTuple, Union
 import numpy as np
 import torch
 
-from deeprank_plugin.datasets.annotations import SafeUnpickler
+from deeprank_plugin.datasets.safe_pickle import SafeUnpickler
 
 
 class Predictions(NamedTuple):

@@ -31,6 +31,8 @@ class KillWorker:
 @HOOKS.register_module()
 class KillRank(Hook):
     # iteration: before it; -1: within the extraction of the features
+    priority = 'VERY_HIGH'
+
     def __init__(self, rank, iteration):
         self.rank, self.iteration = rank, iteration
 
@@ -82,7 +84,7 @@ def test_a_worker_that_is_killed(make_config, start):
 @several
 @pytest.mark.parametrize('iteration', [2, -1])
 def test_a_process_that_is_killed_without_a_launcher(make_config, start, iteration):
-    cfg = make_config('DeepRank')
+    cfg = make_config('DeepRank', calibrate=False)
     cfg.custom_hooks = [dict(RANK, iteration=iteration)]
     run = start(cfg, KILL, number=2)
     assert run.wait(60) == [1, -9]

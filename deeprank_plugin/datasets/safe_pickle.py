@@ -1,0 +1,201 @@
+"""Unpickle NumPy arrays and plain containers, and nothing else.
+
+A pickle names functions and calls them. Here each name that NumPy's pickles use stands for a
+function of this file, which checks what it is given before NumPy sees it: NumPy itself believes
+what a pickle says of a type, and a damaged one ends the process.
+"""
+
+import collections
+import math
+import pickle
+import re
+from typing import Any, Dict, NoReturn, Tuple
+
+import numpy as np
+
+# kind and bytes of the types that are admitted: truth values, whole, real and complex numbers,
+# texts, bytes and Python objects, which are themselves no more than this file admits
+TYPE_CODE = re.compile(r'\?|b1|[iu][1248]|f(2|4|8|12|16)|c(8|16|24|32)|O[48]?|[SU]\d{1,6}')
+ORDERS = '<>=|'
+CONTAINERS = (dict, list, tuple, collections.OrderedDict)
+
+_scalar = np.float32(0).__reduce__()[0]  # its module has another name in NumPy 1 and 2
+
+
+class _Type:
+    """Stands for a NumPy type until it is known whole: its byte order comes last."""
+
+    __hash__ = None  # no key of a dict: it will be replaced
+
+    def __init__(self, code: str, align: bool = False, copy: bool = False) -> None:
+        if not isinstance(code, str) or not TYPE_CODE.fullmatch(code):
+            refuse(f'it asks for the NumPy type {code!r:.80}')
+        self.value = np.dtype(code)
+
+    def __setstate__(self, state: Tuple) -> None:
+        """Take the byte order; everything else that a state holds is known from the code."""
+        if not isinstance(state, tuple) or len(state) < 8 or state[1] not in tuple(ORDERS):
+            refuse(f'the NumPy type {self.value} has the state {state!r:.80}')
+        if any(part is not None for part in state[2:5]) or state[5] not in (
+            -1,
+            self.value.itemsize,
+        ):
+            refuse(f'the NumPy type {self.value} is no plain number, text or object')
+        self.value = self.value.newbyteorder(state[1])
+
+
+class _Array:
+    """Stands for a NumPy array until its state is read."""
+
+    __hash__ = None
+
+    def __setstate__(self, state: Tuple) -> None:
+        """Let NumPy restore the array, once shape, type and data are found to fit."""
+        if not isinstance(state, tuple) or len(state) != 5:
+            refuse(f'a NumPy array has the state {state!r:.80}')
+        _, shape, kind, fortran, data = state
+        check_shape(shape)
+        dtype, length = read_type(kind), math.prod(shape)
+        held = list if dtype.hasobject else bytes
+        size = length if dtype.hasobject else length * dtype.itemsize
+        if type(data) is not held or len(data) != size:
+            refuse(f'a NumPy array of type {dtype} and shape {shape} has other data than that')
+        self.value = np.ndarray.__new__(np.ndarray, (0,), 'b')
+        self.value.__setstate__((1, shape, dtype, bool(fortran), data))
+
+
+_NDARRAY = object()  # for numpy.ndarray: a mark, not to be called
+
+
+def refuse(reason: str) -> NoReturn:
+    """Raise the error of a pickle that is not admitted."""
+    raise pickle.UnpicklingError(reason)
+
+
+def check_shape(shape: Any) -> None:
+    """Refuse what is no tuple of lengths."""
+    if type(shape) is not tuple or len(shape) > 32:
+        refuse(f'a NumPy array has the shape {shape!r:.80}')
+    if any(type(length) is not int or length < 0 for length in shape):
+        refuse(f'a NumPy array has the shape {shape!r:.80}')
+
+
+def read_type(kind: Any) -> np.dtype:
+    """The NumPy type that something stands for."""
+    if type(kind) is not _Type:
+        refuse(f'a NumPy array has the type {kind!r:.80}')
+    return kind.value
+
+
+def make_array(subtype: Any, shape: Any, code: Any) -> _Array:
+    """In place of ``_reconstruct``: an array whose state follows."""
+    if subtype is not _NDARRAY:
+        refuse(f'it asks for an array of type {subtype!r:.80}')
+    return _Array()
+
+
+def make_scalar(kind: Any, data: Any) -> np.generic:
+    """In place of ``scalar``: a number or text of a NumPy type."""
+    dtype = read_type(kind)
+    if dtype.hasobject or type(data) is not bytes or len(data) != dtype.itemsize:
+        refuse(f'a NumPy number of type {dtype} has the data {data!r:.80}')
+    return _scalar(dtype, data)
+
+
+def make_from_buffer(data: Any, kind: Any, shape: Any, order: Any, axes: Any = None) -> np.ndarray:
+    """In place of ``_frombuffer``, which pickles of protocol 5 use."""
+    check_shape(shape)
+    dtype = read_type(kind)
+    if dtype.hasobject or type(data) not in (bytes, bytearray) or order not in ('C', 'F', 'K'):
+        refuse(f'a NumPy array of type {dtype} has data of type {type(data).__name__}')
+    if len(data) != math.prod(shape) * dtype.itemsize:
+        refuse(f'a NumPy array of type {dtype} and shape {shape} has other data than that')
+    array = np.frombuffer(data, dtype) if len(data) else np.empty(shape, dtype)
+    if order != 'K':
+        return array.reshape(shape, order=order)
+    axes = range(len(shape)) if axes is None else axes
+    if sorted(axes) != list(range(len(shape))):
+        refuse(f'a NumPy array of {len(shape)} dimensions has the axes {axes!r:.80}')
+    return array.reshape(shape).transpose(tuple(axes))
+
+
+def encode(text: Any, codec: Any = 'latin1') -> bytes:
+    """In place of ``_codecs.encode``, by which protocol 2 holds bytes."""
+    if type(text) is not str or codec not in ('latin1', 'latin-1'):
+        refuse(f'it asks for the encoding {codec!r:.80}')
+    return text.encode('latin1')
+
+
+def make_bytearray(data: Any = b'', codec: Any = 'latin1') -> bytearray:
+    """In place of ``bytearray``, which would also take a number of bytes to reserve."""
+    return bytearray(encode(data, codec) if isinstance(data, str) else bytes(memoryview(data)))
+
+
+# Whole names only: no module is admitted, since a dotted name would lead from any module to the
+# builtins. The names are those of NumPy 1 and 2, and of Python 2 and 3.
+ADMITTED: Dict[Tuple[str, str], Any] = {
+    ('numpy', 'ndarray'): _NDARRAY,
+    ('numpy', 'dtype'): _Type,
+    ('_codecs', 'encode'): encode,
+    ('collections', 'OrderedDict'): collections.OrderedDict,
+}
+for _core in ('numpy.core', 'numpy._core'):
+    ADMITTED[f'{_core}.multiarray', '_reconstruct'] = make_array
+    ADMITTED[f'{_core}.multiarray', 'scalar'] = make_scalar
+    ADMITTED[f'{_core}.numeric', '_frombuffer'] = make_from_buffer
+for _builtins in ('builtins', '__builtin__'):
+    ADMITTED[_builtins, 'bytearray'] = make_bytearray
+    for _plain in (set, frozenset, complex):
+        ADMITTED[_builtins, _plain.__name__] = _plain
+
+
+class SafeUnpickler(pickle.Unpickler):
+    """Admits NumPy arrays and plain containers only."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """What a name stands for.
+
+        Raises:
+            pickle.UnpicklingError: If it is not admitted.
+        """
+        if (module, name) not in ADMITTED:
+            refuse(f'it asks for {module}.{name}')
+        return ADMITTED[module, name]
+
+    def load(self) -> Any:
+        """Read the pickle."""
+        return settle(super().load(), {})
+
+
+def settle(value: Any, done: Dict[int, Tuple[Any, Any]]) -> Any:
+    """Put the arrays and types that were read in the place of what stood for them.
+
+    Lists and dicts are changed as they are, tuples replaced.
+
+    Args:
+        value: What was unpickled.
+        done (dict): Containers that were seen, by their ``id``, with what they became; it keeps
+            them from being freed, so that an ``id`` is not used twice.
+    """
+    kind = type(value)
+    if kind in (_Array, _Type):
+        return settle(value.value, done)
+    if kind not in CONTAINERS and not (kind is np.ndarray and value.dtype.hasobject):
+        return value
+    if id(value) in done:
+        return done[id(value)][1]
+    done[id(value)] = (value, value)
+    if kind is tuple:
+        parts = tuple(settle(part, done) for part in value)
+        if any(new is not old for new, old in zip(parts, value)):
+            done[id(value)] = (value, parts)
+        return done[id(value)][1]
+    if kind is np.ndarray:
+        places = [(index, part) for index, part in np.ndenumerate(value)]
+    else:
+        places = list(enumerate(value)) if kind is list else list(value.items())
+    for place, part in places:
+        new = settle(part, done)
+        if new is not part:
+            value[place] = new
+    return value

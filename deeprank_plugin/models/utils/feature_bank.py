@@ -87,7 +87,7 @@ class FeatureBank:
                 'samples; expected the samples of the split that the bank was made from: train '
                 'and resume with the same annotation file, split and label list'
             )
-        return self.features[torch.as_tensor(rows, device=self.features.device)]
+        return self.features[torch.as_tensor(rows, dtype=torch.long, device=self.features.device)]
 
     def state_dict(self) -> Dict:
         """Names and features, as they go into a checkpoint."""

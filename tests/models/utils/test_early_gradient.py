@@ -27,6 +27,17 @@ def test_any_factor_in_any_step(factor):
         torch.testing.assert_close(ours, truth, rtol=1e-14, atol=0)
 
 
+@pytest.mark.parametrize('bad', [float('nan'), float('inf')])
+def test_a_step_that_is_not_finite_does_not_last(bad):
+    parameters, state = make(), {}
+    expected = torch.autograd.grad(loss(parameters) * 2, parameters)
+    for factor in (bad, 2.0):
+        early = early_gradient(lambda: loss(parameters), parameters, state)
+        found = torch.autograd.grad(early * factor, parameters)
+    for ours, truth in zip(found, expected):
+        torch.testing.assert_close(ours, truth, rtol=1e-14, atol=0)
+
+
 def test_the_graph_is_freed_and_parameters_without_gradient_are_left():
     parameters, kept = make(), []
     parameters.append(torch.ones(3, requires_grad=False))

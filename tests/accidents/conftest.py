@@ -136,15 +136,21 @@ class Run:
             process.start()
             self.processes.append(process)
 
-    def wait(self, seconds=100):
-        """Exit codes of all processes; None for one that had to be killed after some time."""
-        end = time.time() + seconds
-        for process in self.processes:
-            process.join(max(0, end - time.time()))
+    def wait(self, seconds=200):
+        """Exit codes of all processes; None for one that had to be killed after some time.
+
+        ``lag`` are then the seconds between the first end and the last.
+        """
+        began, ends = time.time(), []
+        while len(ends) < len(self.processes) and time.time() < began + seconds:
+            time.sleep(0.05)
+            ended = sum(process.exitcode is not None for process in self.processes)
+            ends += [time.time()] * (ended - len(ends))
         codes = [process.exitcode for process in self.processes]
         for process in self.processes:
             process.kill()
             process.join()
+        self.lag = time.time() - ends[0] if ends else None
         return codes
 
     def said(self, rank=0):

@@ -87,7 +87,7 @@ def test_a_process_that_is_killed_without_a_launcher(make_config, start, iterati
     cfg = make_config('DeepRank', calibrate=False)
     cfg.custom_hooks = [dict(RANK, iteration=iteration)]
     run = start(cfg, KILL, number=2)
-    assert run.wait(60) == [1, -9]
+    assert run.wait() == [1, -9] and run.lag < 60
     said = run.said()
     assert 'error: process 0: another process of this run has ended' in said
     assert '--resume goes on' in said and 'Traceback' not in said
@@ -101,7 +101,7 @@ def test_a_process_that_waits_for_ever_is_ended(make_config, start):
     cfg.custom_hooks = [dict(RANK, iteration=0), dict(type='Sleep', rank=2)]
     cfg.default_hooks.peer_watch.grace = 1
     run = start(cfg, KILL, number=3)
-    assert run.wait(60) == [1, -9, 1]
+    assert run.wait() == [1, -9, 1] and run.lag < 60
     assert 'error: process 1 has ended before its work was done: process 2 ends' in run.said(2)
     assert '(memory?)' in run.said(0)
 
@@ -119,7 +119,7 @@ def test_a_process_that_is_killed_under_torchrun(make_config, tmp_path, free_por
         env=dict(inherited, OMP_NUM_THREADS='1'),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
     )
     assert result.returncode == 1
     assert 'SIGKILL' in result.stderr

@@ -77,7 +77,9 @@ def test_a_worker_that_is_killed(make_config, start):
     said = run.said()
     last = said.strip().splitlines()[-1]
     assert 'Traceback' not in said
-    assert last.startswith('error: DataLoader worker (pid') and 'killed by signal: Killed' in last
+    assert last.startswith('error: DataLoader worker (pid')
+    # whichever of PyTorch's two ways to notice is faster
+    assert 'killed by signal: Killed' in last or 'exited unexpectedly' in last
     assert 'num_workers' in last and '--resume' in last
 
 

@@ -7,13 +7,14 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50, ignore_last=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', interval=10, max_keep_ckpts=3),
+    checkpoint=dict(type='WholeCheckpointHook', interval=10, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     sync_buffers=dict(type='SyncBuffersHook'),
     epoch_seed=dict(type='EpochSeedHook'),
     strict_load=dict(type='StrictLoadHook'),
     finite_guard=dict(type='FiniteGuardHook'),
     peer_watch=dict(type='PeerWatchHook'),
+    termination=dict(type='TerminationHook'),
 )
 
 env_cfg = dict(

@@ -1,5 +1,6 @@
-"""Hooks and initialisers that importing the package registers."""
+"""Hooks, loops and initialisers that importing the package registers."""
 
+from .checkpoints import WholeFileBackend
 from .hooks import (
     EpochSeedHook,
     FiniteGuardHook,
@@ -7,9 +8,12 @@ from .hooks import (
     PeerWatchHook,
     RelabelHook,
     StrictLoadHook,
+    TerminationHook,
+    WholeCheckpointHook,
 )
 from .initializers import Pretrained
 from .non_finite import NonFiniteError
+from .train_loop import ResumableTrainLoop
 
 __all__ = [
     'EpochSeedHook',
@@ -19,5 +23,9 @@ __all__ = [
     'PeerWatchHook',
     'Pretrained',
     'RelabelHook',
+    'ResumableTrainLoop',
     'StrictLoadHook',
+    'TerminationHook',
+    'WholeCheckpointHook',
+    'WholeFileBackend',
 ]

@@ -259,7 +259,6 @@ def test_plateau():
         hook.after_val_epoch(runner, {'m': value})
         due.append(hook.state['due'])
     assert due == [False, False, False, True]
-    assert hook.state['validated'] == 4
     hook.state.update(due=False, epochs=0, best=math.inf, waited=0)
     for value in (2.0, 2.0, 2.0):
         hook.after_val_epoch(runner, {'m': value})

@@ -1,7 +1,7 @@
 # Pretraining without relabelling: as many epochs as DeepRank at most has, the rate annealed once.
 _base_ = '../default_runtime.py'
 
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=100)
+train_cfg = dict(type='ResumableTrainLoop', max_epochs=100)
 param_scheduler = [
     dict(type='CosineAnnealingLR', T_max=100, eta_min=0, by_epoch=True, convert_to_iter_based=True)
 ]

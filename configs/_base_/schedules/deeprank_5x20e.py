@@ -1,7 +1,7 @@
 # Pretraining for small data sets: five rounds of 20 epochs, the learning rate annealed in each.
 _base_ = '../default_runtime.py'
 
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=100, val_begin=1, val_interval=5)
+train_cfg = dict(type='ResumableTrainLoop', max_epochs=100, val_begin=1, val_interval=5)
 param_scheduler = [
     dict(
         type='CosineRestartLR',

@@ -29,8 +29,22 @@ class EpochSeedHook(Hook):
         for dataset in leaf_datasets(runner.train_dataloader.dataset):
             if hasattr(dataset, 'set_epoch'):
                 dataset.set_epoch(epoch, seed=seed, rank=rank)
-        state = np.random.SeedSequence([seed, epoch, rank]).generate_state(1)
-        torch.manual_seed(int(state[0]))
+        seed_torch(runner)
+
+    def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
+        """Seed once more before the first batch.
+
+        As workers start, the data loader draws a number from PyTorch's generator: workers that
+        persist do so in the run's first epoch, and in the first one after a resume.
+        """
+        if batch_idx == 0:
+            seed_torch(runner)
+
+
+def seed_torch(runner) -> None:
+    """Seed PyTorch's generator by (seed, epoch, rank)."""
+    state = np.random.SeedSequence([runner.seed, runner.epoch, get_rank()]).generate_state(1)
+    torch.manual_seed(int(state[0]))
 
 
 def leaf_datasets(dataset) -> list:

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from .epoch_seed_hook import leaf_datasets
+from .termination_hook import shield_workers
 
 
 class Extracted(NamedTuple):
@@ -70,6 +71,7 @@ def build_extraction_loader(runner: Runner, pipeline: Optional[List] = None) -> 
         ),
         seed=runner.seed,
     )
+    shield_workers(loader)
     align_offsets(loader.dataset, runner.train_dataloader.dataset)
     if runner.val_loop is not None:
         align_offsets(loader.dataset, runner.val_loop.dataloader.dataset)
@@ -132,6 +134,7 @@ def extract(runner: Runner, loader: DataLoader) -> Extracted:
             (row, s.metainfo['frame_dir'], int(s.gt_label) if 'gt_label' in s else -1)
             for row, s in zip(rows.tolist(), samples)
         ]
+        runner.call_hook('after_extraction_iter')
     if features is None:
         raise RuntimeError(
             'this process has no sample to extract; expected at least one for each process: use '
@@ -183,6 +186,7 @@ def calibrate_batch_norm(runner: Runner, loader: DataLoader) -> None:
         leave=False,
     ):
         model(model.data_preprocessor(batch, False)['inputs'], mode='tensor')
+        runner.call_hook('after_extraction_iter')
     sampler.shuffle = False
     for layer, momentum in zip(layers, momenta):
         layer.momentum = momentum

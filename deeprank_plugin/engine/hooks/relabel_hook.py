@@ -36,7 +36,7 @@ class RelabelHook(Hook):
     :mod:`deeprank_plugin.engine.non_finite`); features that are all alike are warned of.
 
     The bank and the state of the rounds travel in the checkpoint: a run that is resumed goes on
-    with the labels that it had.
+    with the labels that it had; ``WholeCheckpointHook`` makes up for a validation that it missed.
 
     The hook knows no algorithm: a model needs mode 'tensor', ``relabel(features, names, labels)``
     and ``health(features, labels)``, both returning what to log, and ``bank``. Where a model has
@@ -99,7 +99,6 @@ class RelabelHook(Hook):
             epochs=0,  # epochs of this round
             best=math.inf,
             waited=0,  # validations since the best
-            validated=0,  # the last epoch whose validation was seen
             due=False,  # the labels are renewed before the next epoch
         )
         self._loaded: Optional[Dict] = None
@@ -143,9 +142,6 @@ class RelabelHook(Hook):
             self._relabel(runner)
             return
         self._restore(runner)
-        if self.monitor is not None and self.state['validated'] < runner.epoch:
-            # the checkpoint was saved after the epoch and before its validation
-            runner.val_loop.run()
         if self._spent:
             runner.train_loop.stop_training = True
 
@@ -179,7 +175,6 @@ class RelabelHook(Hook):
                 "dict(type='RankMetric') to val_evaluator"
             )
         value = self.sign * metrics[self.monitor]
-        self.state['validated'] = runner.epoch
         if value < self.state['best'] - self.min_delta:
             self.state.update(best=value, waited=0)
         else:

@@ -1,0 +1,147 @@
+"""Checkpoints that are written whole or not at all, and the last whole one of a work dir."""
+
+import contextlib
+import errno
+import os
+import os.path as osp
+import re
+import zipfile
+import zlib
+from pathlib import Path
+from typing import List, Optional, Tuple, Union
+
+from mmengine.fileio import LocalBackend, register_backend
+from mmengine.utils import mkdir_or_exist
+
+RECORD = 'last_checkpoint'
+INTERRUPTED = 'interrupted.pth'
+RESUMABLE = re.compile(r'(?:epoch|iter)_(\d+)\.pth')
+
+
+def write_whole(path: Union[str, Path], content: bytes) -> None:
+    """Write a file under another name, and give it its own once it is whole and on the disk.
+
+    A process that is killed, or a disk that is full, leaves what stood under the name before.
+
+    Args:
+        path (str or Path): File to write.
+        content (bytes): What to write.
+
+    Raises:
+        OSError: If it cannot be written; nothing is left of the attempt.
+    """
+    part = f'{path}.part'
+    try:
+        with open(part, 'wb') as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+        sync_folder(osp.dirname(osp.abspath(path)))
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.remove(part)
+        raise OSError(
+            error.errno,
+            f'{str(path)!r} ({len(content) / 2**20:.2f} MiB) could not be written '
+            f'({os.strerror(error.errno)}); files written before are whole',
+        ) from None
+
+
+def sync_folder(folder: str) -> None:
+    """Let the names in a folder reach the disk, where the file system can be asked to."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@register_backend('local', prefixes='', force=True)
+class WholeFileBackend(LocalBackend):
+    """MMEngine's local files; but binary ones, such as checkpoints, are whole or not there."""
+
+    def put(self, obj: bytes, filepath: Union[str, Path]) -> None:
+        """Write bytes to a file; see :func:`write_whole`."""
+        mkdir_or_exist(osp.dirname(filepath))
+        write_whole(filepath, obj)
+
+
+def require_folder(work_dir: str) -> None:
+    """Raise where the work dir has gone, rather than make an empty one in its place.
+
+    Raises:
+        FileNotFoundError: If it is not there.
+    """
+    if not osp.isdir(work_dir):
+        raise FileNotFoundError(
+            errno.ENOENT, f'the work dir {work_dir!r} was removed during the run, with what it held'
+        )
+
+
+def is_whole(path: str) -> bool:
+    """Whether a file is a checkpoint as ``torch.save`` writes it, to its last byte.
+
+    Every entry is read and its checksum compared; nothing is unpickled.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError):
+        return False
+
+
+def describe_torn(path: str) -> str:
+    """What is wrong with a checkpoint that :func:`is_whole` refused."""
+    if not osp.isfile(path):
+        return f'{path!r} does not exist'
+    return f'{path!r} ({osp.getsize(path):,} bytes) is torn: it was not written or copied to its end'
+
+
+def find_resumable(work_dir: str) -> Tuple[Optional[str], List[str]]:
+    """The newest whole checkpoint of a work dir.
+
+    That is the one that ``last_checkpoint`` names, as in MMEngine; where it is torn or gone, the
+    newest whole one beside it.
+
+    Args:
+        work_dir (str): Folder of a run.
+
+    Returns:
+        tuple[str or None, list[str]]: The checkpoint, None where there is no ``last_checkpoint``;
+        and sentences to log.
+
+    Raises:
+        ValueError: If there were checkpoints, and none is whole.
+    """
+    record = osp.join(work_dir, RECORD)
+    if not osp.isfile(record):
+        return None, []
+    latest = Path(record).read_text(encoding='utf-8', errors='replace').strip('\x00 \n\t')
+    if latest and is_whole(latest):
+        return latest, []
+    if latest:
+        wrong = f'{record!r} names {latest!r} as the latest checkpoint. {describe_torn(latest)}'
+    else:
+        wrong = f'{record!r} is empty'
+    beside = osp.join(work_dir, osp.basename(latest))  # of a work dir that was moved
+    others = [path for path in (beside, *newest_first(work_dir)) if path != latest]
+    for path in others:
+        if osp.isfile(path) and is_whole(path):
+            return path, [f'{wrong}. Going on from {path!r}, the last whole one, instead.']
+    raise ValueError(
+        f'{wrong}, and there is no whole one in {work_dir!r}: name one by --resume CHECKPOINT, or '
+        f'remove {record!r} to start from the beginning.'
+    )
+
+
+def newest_first(work_dir: str) -> List[str]:
+    """Checkpoints in a folder that a run can be resumed from, the last written first."""
+    found = []
+    for entry in os.scandir(work_dir):
+        match = RESUMABLE.fullmatch(entry.name)
+        if entry.is_file() and (match or entry.name == INTERRUPTED):
+            number = int(match[1]) if match else 0
+            found.append((entry.stat().st_mtime_ns, number, entry.path))
+    return [path for _, _, path in sorted(found, reverse=True)]

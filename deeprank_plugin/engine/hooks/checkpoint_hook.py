@@ -1,0 +1,93 @@
+"""Checkpoints that survive the accidents of a run."""
+
+import os.path as osp
+
+from mmaction.registry import HOOKS
+from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.hooks import CheckpointHook
+from mmengine.runner import BaseLoop, EpochBasedTrainLoop
+
+from ..checkpoints import RECORD, find_resumable, require_folder, write_whole
+
+
+@HOOKS.register_module()
+class WholeCheckpointHook(CheckpointHook):
+    """MMEngine's ``CheckpointHook``, for runs that are killed at any moment.
+
+    - The oldest checkpoint is removed after the new one is on the disk, not before.
+    - ``last_checkpoint`` is replaced as a whole, as checkpoints are (``WholeFileBackend``).
+    - A run that is resumed goes on from the newest *whole* checkpoint and says which it passed over.
+    - The checkpoint of an epoch is written before the epoch's validation; a run that ended between
+      them makes up for the validation as it is resumed, so that it logs and decides the same.
+
+    Args:
+        **kwargs: As for ``CheckpointHook``.
+    """
+
+    def before_run(self, runner) -> None:
+        """Choose the checkpoint to resume from, the same for all processes."""
+        trains = isinstance(runner._train_loop, BaseLoop)
+        if not trains or not runner._resume or runner._load_from is not None:
+            return
+        found = [find_resumable(runner.work_dir) if is_main_process() else None]
+        broadcast_object_list(found)
+        runner._load_from, sentences = found[0]
+        for sentence in sentences:
+            runner.logger.warning(sentence)
+
+    def before_train(self, runner) -> None:
+        """Make up for the validation that an accident has left out."""
+        super().before_train(runner)
+        if runner._resume and misses_validation(runner):
+            runner.logger.info(
+                f'The run ended before epoch {runner.epoch} was validated: it is validated now.'
+            )
+            runner.val_loop.run()
+
+    def after_val_epoch(self, runner, metrics) -> None:
+        """Note that the epoch has been validated, and save the best checkpoint."""
+        if isinstance(runner._train_loop, BaseLoop):
+            runner.message_hub.update_info('validated', runner.epoch)
+        super().after_val_epoch(runner, metrics)
+
+    def _save_checkpoint_with_step(self, runner, step, meta) -> None:
+        require_folder(runner.work_dir)
+        outdated = []
+        if self.max_keep_ckpts > 0 and (not self.keep_ckpt_ids or self.keep_ckpt_ids[-1] != step):
+            kept = [*self.keep_ckpt_ids, step]
+            outdated = kept[: -self.max_keep_ckpts]
+            self.keep_ckpt_ids.append(step)  # a deque that drops the oldest
+            # with the outdated one, which a run that is resumed removes where this one could not
+            runner.message_hub.update_info('keep_ckpt_ids', kept)
+        filename = self.filename_tmpl.format(step)
+        self.last_ckpt = self.file_backend.join_path(self.out_dir, filename)
+        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        runner.save_checkpoint(
+            self.out_dir,
+            filename,
+            self.file_client_args,
+            save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler,
+            meta=meta,
+            by_epoch=self.by_epoch,
+            backend_args=self.backend_args,
+            **self.args,
+        )
+        if not is_main_process():
+            return
+        write_whole(osp.join(runner.work_dir, RECORD), self.last_ckpt.encode())
+        for old in outdated:
+            path = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(old))
+            if self.file_backend.isfile(path):
+                self.file_backend.remove(path)
+
+
+def misses_validation(runner) -> bool:
+    """Whether the epoch that a resumed run has completed is still to be validated."""
+    loop = runner.train_loop
+    if runner.val_loop is None or not isinstance(loop, EpochBasedTrainLoop) or loop.epoch < 1:
+        return False
+    loop._decide_current_val_interval()
+    last = loop.epoch == loop.max_epochs
+    due = loop.epoch >= loop.val_begin and (loop.epoch % loop.val_interval == 0 or last)
+    return due and runner.message_hub.get_info('validated', 0) < loop.epoch

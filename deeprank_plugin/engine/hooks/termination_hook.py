@@ -1,0 +1,154 @@
+"""SIGTERM, as batch systems send it before they kill: save, and end."""
+
+import functools
+import os.path as osp
+import signal
+import sys
+import threading
+from typing import Any, Dict, Optional
+
+import torch
+from mmaction.registry import HOOKS
+from mmengine.dist import all_gather_object, all_reduce, barrier, get_world_size, is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import BaseLoop
+from torch.utils.data import DataLoader
+
+from ..checkpoints import INTERRUPTED, RECORD, require_folder, write_whole
+from ..train_loop import ResumableTrainLoop, get_process_state
+
+EXIT_CODE = 128 + signal.SIGTERM  # as of a program that the signal ended
+
+
+@HOOKS.register_module()
+class TerminationHook(Hook):
+    """On SIGTERM, saves ``interrupted.pth`` after the batch in work and exits with code 143.
+
+    A run that is resumed goes on with the next batch, and equals one that was never interrupted;
+    its ``train_cfg`` needs ``type='ResumableTrainLoop'``. With another loop, nothing is saved in
+    the middle of an epoch, and the run goes on from its last checkpoint.
+
+    One process acts after a batch of training, validation or relabelling. Several processes agree
+    after a batch of training, because they may have different numbers of the others. Workers of
+    the data loaders, to which batch systems send the signal too, leave it to the main process.
+    """
+
+    priority = 'LOWEST'  # after all that belongs to a batch, the step of the learning rate included
+
+    def __init__(self) -> None:
+        self.received = False
+        self._previous: Any = None
+        self._unfinished: Optional[Dict] = None
+
+    def before_run(self, runner) -> None:
+        """Listen, in a training run."""
+        if not isinstance(runner._train_loop, BaseLoop):
+            return
+        shield_workers(runner.train_dataloader)
+        if runner.val_loop is not None:
+            shield_workers(runner.val_dataloader)
+        if threading.current_thread() is threading.main_thread():  # Python allows no other
+            self._previous = signal.signal(signal.SIGTERM, self._receive)
+
+    def _receive(self, number: int, frame) -> None:
+        self.received = True
+
+    def after_train(self, runner) -> None:
+        """Leave the signal to whom it was left before."""
+        if self._previous is not None:
+            signal.signal(signal.SIGTERM, self._previous)
+            self._previous = None
+
+    # ------------------------------------------------------------------ checkpoints
+
+    def before_save_checkpoint(self, runner, checkpoint: Dict) -> None:
+        """Put the state of the epoch into the checkpoint."""
+        if self._unfinished is not None:
+            checkpoint['unfinished'] = self._unfinished
+
+    def after_load_checkpoint(self, runner, checkpoint: Dict) -> None:
+        """Hand the state of the epoch to the loop.
+
+        Raises:
+            TypeError: If the loop cannot go on in the middle of an epoch.
+        """
+        unfinished = checkpoint.get('unfinished')
+        if unfinished is None or not runner._resume:
+            return
+        if not isinstance(runner._train_loop, ResumableTrainLoop):
+            raise TypeError(
+                f'The checkpoint is of the middle of an epoch, where {type(runner._train_loop)} '
+                "cannot go on; expected train_cfg=dict(type='ResumableTrainLoop', ...): set it, "
+                'or name the checkpoint of a whole epoch by --resume CHECKPOINT'
+            )
+        runner._train_loop.unfinished = unfinished
+
+    # ------------------------------------------------------------------ acting
+
+    def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        """End after this batch, if any process was asked to and no gradients are pending."""
+        asked = self.received
+        if get_world_size() > 1:
+            asked = torch.tensor(float(asked))
+            all_reduce(asked, 'max')
+        if not asked:
+            return
+        if (runner.iter + 1) % getattr(runner.optim_wrapper, '_accumulative_counts', 1):
+            return
+        if isinstance(runner._train_loop, ResumableTrainLoop):
+            meta = dict(epoch=runner.epoch, iter=runner.iter + 1)
+            self._save(runner, meta, batches=batch_idx + 1)
+        self._leave(runner)
+
+    def after_val_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        """End between two epochs, in their validation or relabelling."""
+        if not self.received or get_world_size() > 1:
+            return
+        if runner.iter:  # else nothing is lost
+            self._save(runner, dict(epoch=runner.epoch, iter=runner.iter))
+        self._leave(runner)
+
+    def after_extraction_iter(self, runner) -> None:
+        """The same while features are extracted."""
+        self.after_val_iter(runner, 0)
+
+    def _save(self, runner, meta: Dict, batches: int = 0) -> None:
+        require_folder(runner.work_dir)
+        if batches:
+            self._unfinished = dict(
+                batches=batches,
+                num_batches=len(runner.train_dataloader),
+                processes=all_gather_object(get_process_state(runner.model)),
+            )
+        runner.save_checkpoint(runner.work_dir, INTERRUPTED, meta=meta, by_epoch=False)
+        if is_main_process():
+            path = osp.join(runner.work_dir, INTERRUPTED)
+            write_whole(osp.join(runner.work_dir, RECORD), path.encode())
+        barrier()  # a process that has ended may take the others with it
+
+    def _leave(self, runner) -> None:
+        path = osp.join(runner.work_dir, RECORD)
+        latest = 'nothing yet: the run has to start again'
+        if osp.isfile(path):
+            with open(path) as file:
+                latest = repr(file.read().strip())
+        runner.logger.warning(
+            f'Stopped by SIGTERM in epoch {runner.epoch + 1}. Saved is {latest}; the same command '
+            'with --resume goes on from there.'
+        )
+        runner.visualizer.close()
+        sys.exit(EXIT_CODE)
+
+
+def shield_workers(loader: DataLoader) -> None:
+    """Let the worker processes of a loader ignore SIGTERM; they end with the main process.
+
+    PyTorch's die of it, and the main process then of their death.
+    """
+    loader.worker_init_fn = functools.partial(_ignore_termination, loader.worker_init_fn)
+
+
+def _ignore_termination(then, worker_id: int) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if then is not None:
+        then(worker_id)

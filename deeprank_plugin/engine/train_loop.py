@@ -1,0 +1,88 @@
+"""Training by epochs that can go on in the middle of one."""
+
+import random
+from typing import Any, Dict, Iterator, Optional
+
+import numpy as np
+import torch
+from mmaction.registry import LOOPS
+from mmengine.dist import get_rank, get_world_size
+from mmengine.model import is_model_wrapper
+from mmengine.runner import EpochBasedTrainLoop
+
+
+@LOOPS.register_module()
+class ResumableTrainLoop(EpochBasedTrainLoop):
+    """MMEngine's loop over epochs; one that ``TerminationHook`` has interrupted is gone on with.
+
+    The batches that the epoch has seen are drawn again and left out, which costs the time of
+    loading them and puts data loaders and their workers where they were; then every source of
+    randomness is set to what it was.
+
+    Args:
+        **kwargs: As for ``EpochBasedTrainLoop``.
+    """
+
+    unfinished: Optional[Dict[str, Any]] = None
+    """The state of an interrupted epoch, from the checkpoint."""
+
+    def run_epoch(self) -> None:
+        """Train for one epoch, or for what is left of it."""
+        self.runner.call_hook('before_train_epoch')
+        self.runner.model.train()
+        batches = iter(self.dataloader)
+        first = 0 if self.unfinished is None else self._skip(batches)
+        for index, data_batch in enumerate(batches, first):
+            self.run_iter(index, data_batch)
+        self.runner.call_hook('after_train_epoch')
+        self._epoch += 1
+
+    def _skip(self, batches: Iterator) -> int:
+        """Pass over the batches that were trained on; return their number."""
+        state, self.unfinished = self.unfinished, None
+        found = dict(batches=len(self.dataloader), processes=get_world_size())
+        expected = dict(batches=state['num_batches'], processes=len(state['processes']))
+        if found != expected:
+            raise ValueError(
+                f'The checkpoint is of the middle of an epoch of {expected["batches"]} batches on '
+                f'{expected["processes"]} process(es); this run has {found["batches"]} batches on '
+                f'{found["processes"]}: resume with the same data, batch size and number of '
+                'processes, or name the checkpoint of a whole epoch by --resume CHECKPOINT.'
+            )
+        self.runner.logger.info(
+            f'Epoch {self._epoch + 1} goes on after batch {state["batches"]} of {len(batches)}.'
+        )
+        for _ in range(state['batches']):
+            next(batches)
+        restore_process_state(self.runner.model, state['processes'][get_rank()])
+        return state['batches']
+
+
+def get_process_state(model: torch.nn.Module) -> Dict[str, Any]:
+    """What processes do not share in the middle of an epoch: random states and buffers.
+
+    BatchNorm's statistics are averaged over the processes only at the end of an epoch.
+    """
+    state = dict(torch=torch.get_rng_state(), numpy=np.random.get_state(), python=random.getstate())
+    if torch.cuda.is_available():
+        state['cuda'] = torch.cuda.get_rng_state()
+    if get_world_size() > 1:
+        state['buffers'] = {n: b.detach().cpu().clone() for n, b in unwrapped_buffers(model)}
+    return state
+
+
+def restore_process_state(model: torch.nn.Module, state: Dict[str, Any]) -> None:
+    """Put :func:`get_process_state` in force."""
+    torch.set_rng_state(state['torch'].cpu())
+    np.random.set_state(state['numpy'])
+    random.setstate(state['python'])
+    if 'cuda' in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state['cuda'].cpu())
+    for name, buffer in unwrapped_buffers(model):
+        if 'buffers' in state:
+            buffer.copy_(state['buffers'][name])
+
+
+def unwrapped_buffers(model: torch.nn.Module):
+    """Names and buffers of the model inside a distributed wrapper."""
+    return (model.module if is_model_wrapper(model) else model).named_buffers()

@@ -2,6 +2,7 @@
 
 import argparse
 import atexit
+import errno
 import gc
 import os
 import os.path as osp
@@ -9,7 +10,7 @@ import pickle
 import re
 import sys
 import tempfile
-from typing import Callable, NoReturn
+from typing import Callable, NoReturn, Optional
 
 import torch
 from mmaction.registry import RUNNERS
@@ -26,6 +27,8 @@ LOST_PEER = re.compile(
     r'(?i)connection (closed|reset|was likely closed|refused)|broken pipe|'
     r'ncclRemoteError|remote process exited|timed out waiting \d+ms for'
 )
+
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 def refuse(sentence: str, code: int = 2) -> NoReturn:
@@ -141,14 +144,21 @@ def set_randomness(cfg: Config, args: argparse.Namespace) -> None:
     cfg.randomness = randomness
 
 
-def run_or_refuse(run: Callable[[], object]) -> None:
+def run_or_refuse(run: Callable[[], object], work_dir: Optional[str] = None) -> None:
     """Train or test; what ends a run from outside is said in one sentence.
 
     A checkpoint that holds more than weights and plain values is refused: PyTorch stops such a file
     before it runs anything, with advice to switch its protection off.
+
+    Args:
+        run (Callable): What to do.
+        work_dir (str, optional): Where it writes.
     """
     try:
         run()
+    except SystemExit:  # of a hook, on every process alike
+        close_group_at_exit()
+        raise
     except pickle.UnpicklingError as error:
         cause = str(error.__context__ or error).splitlines()[0]
         refuse(
@@ -173,6 +183,34 @@ def run_or_refuse(run: Callable[[], object]) -> None:
                 'happened to it is in its own messages. --resume goes on from the last checkpoint.'
             )
         raise
+    except OSError as error:
+        sentence = explain_unwritable(error, work_dir)
+        if sentence is None:
+            raise
+        fail(sentence)
+    close_group_at_exit()
+
+
+def explain_unwritable(error: OSError, work_dir: Optional[str]) -> Optional[str]:
+    """One sentence where the cause is the disk or the work dir, else None."""
+    cause = error.strerror or str(error)
+    if error.filename is not None:
+        cause = f'{error.filename!r}: {cause}'
+    if work_dir is not None and not osp.isdir(work_dir):
+        return (
+            f'the work dir {work_dir!r} was removed during the run ({cause}): restore it and go on '
+            'with --resume, or start again.'
+        )
+    if error.errno in DISK_ERRORS:
+        return (
+            f'the disk takes no more: {cause}. Make room, or mend it, and go on with --resume from '
+            'the last checkpoint.'
+        )
+    return None
+
+
+def close_group_at_exit() -> None:
+    """Where there are several processes, let each leave their group in order."""
     if torch.distributed.is_initialized():
         atexit.register(leave_group)
 

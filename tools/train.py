@@ -3,6 +3,9 @@
 Example:
     python tools/train.py configs/deeprank/<config>.py --seed 0
     bash tools/dist_train.sh configs/deeprank/<config>.py 4 --seed 0
+
+Exit codes: 0 the run came to its end; 143 it was stopped by SIGTERM and can go on with --resume;
+2 something has to be mended first, such as a full disk: it is said in one sentence; 1 an error.
 """
 
 import argparse
@@ -23,6 +26,7 @@ from command_line import (
 from mmengine.config import Config
 
 from deeprank_plugin import compat
+from deeprank_plugin.engine.checkpoints import describe_torn, find_resumable, is_whole
 
 
 def parse_args() -> argparse.Namespace:
@@ -68,12 +72,12 @@ def set_amp(cfg: Config, args: argparse.Namespace) -> None:
 
 
 def set_resume(cfg: Config, resume: Optional[str]) -> Optional[str]:
-    """Put ``--resume`` into the config.
+    """Put ``--resume`` into the config, and the newest whole checkpoint.
 
     MMEngine resumes from nothing in silence when the work dir has no checkpoint yet.
 
     Returns:
-        str, optional: What to log where there is nothing to resume from.
+        str, optional: What to log: that there is nothing to resume from, or only an older one.
     """
     if resume == 'auto':
         cfg.resume, cfg.load_from = True, None
@@ -81,20 +85,18 @@ def set_resume(cfg: Config, resume: Optional[str]) -> Optional[str]:
         cfg.resume, cfg.load_from = True, resume
     if cfg.get('load_from'):
         require_checkpoint(cfg.load_from)
+        if cfg.get('resume') and osp.isfile(cfg.load_from) and not is_whole(cfg.load_from):
+            refuse(f'{describe_torn(cfg.load_from)}: name another by --resume CHECKPOINT.')
     if not cfg.get('resume') or cfg.get('load_from'):
         return None
-    record = osp.join(cfg.work_dir, 'last_checkpoint')
-    if not osp.isfile(record):
+    try:
+        cfg.load_from, notices = find_resumable(cfg.work_dir)
+    except ValueError as error:
+        refuse(str(error))
+    if cfg.load_from is None:
         cfg.resume = False
         return f'Nothing to resume from in {cfg.work_dir}: training starts from the beginning.'
-    with open(record) as file:
-        latest = file.read().strip()
-    if not osp.isfile(latest):
-        refuse(
-            f'{record!r} names {latest!r} as the latest checkpoint, which does not exist: '
-            'name one by --resume CHECKPOINT, or remove that file to start from the beginning.'
-        )
-    return None
+    return ' '.join(notices) or None
 
 
 def main() -> None:
@@ -113,8 +115,8 @@ def main() -> None:
     notice = set_resume(cfg, args.resume)
     runner = build_runner(cfg)
     if notice is not None:
-        runner.logger.info(notice)
-    run_or_refuse(runner.train)
+        runner.logger.warning(notice) if cfg.resume else runner.logger.info(notice)
+    run_or_refuse(runner.train, cfg.work_dir)
 
 
 if __name__ == '__main__':

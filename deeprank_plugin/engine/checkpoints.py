@@ -96,7 +96,9 @@ def describe_torn(path: str) -> str:
     """What is wrong with a checkpoint that :func:`is_whole` refused."""
     if not osp.isfile(path):
         return f'{path!r} does not exist'
-    return f'{path!r} ({osp.getsize(path):,} bytes) is torn: it was not written or copied to its end'
+    return (
+        f'{path!r} ({osp.getsize(path):,} bytes) is torn: it was not written or copied to its end'
+    )
 
 
 def find_resumable(work_dir: str) -> Tuple[Optional[str], List[str]]:

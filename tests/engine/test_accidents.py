@@ -8,6 +8,7 @@ import json
 import os
 import pickle
 import random
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -24,12 +25,12 @@ ROOT = HERE.parents[1]
 METHODS = ('DeepRank', 'MVDeepRank', 'DeepCluster')
 KILLS = int(os.environ.get('DEEPRANK_KILLS', 0))
 TIMES = ('time', 'data_time', 'relabel/seconds', 'memory')
-EPOCHS = 6
+EPOCHS = 4
 
 
 @pytest.fixture(scope='module')
 def server():
-    """A function that runs train.py in a process of its own and returns its exit code."""
+    """A function that runs train.py in processes of its own and returns their exit codes."""
     paths = os.pathsep.join([str(ROOT), str(HERE / 'accidents')])
     environment = dict(os.environ, PYTHONPATH=paths, OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='')
     process = subprocess.Popen(
@@ -41,11 +42,15 @@ def server():
     )
     assert process.stdout.readline() == 'ready\n'
 
-    def run(*arguments, log, delay=None):
+    def run(*arguments, log, delay=None, processes=1):
+        with socket.socket() as probe:
+            probe.bind(('127.0.0.1', 0))
+            port = probe.getsockname()[1]
         request = dict(arguments=[str(a) for a in arguments], log=str(log), delay=delay)
+        request.update(processes=processes, port=port)
         process.stdin.write(json.dumps(request) + '\n')
         process.stdin.flush()
-        return int(process.stdout.readline())
+        return json.loads(process.stdout.readline())
 
     yield run
     process.stdin.close()
@@ -70,7 +75,7 @@ def data(tmp_path_factory):
 
 
 def make_config(data, method='DeepRank', workers=0):
-    """A tiny network with dropout, 18 sequences to train on in batches of 5, 3 rounds of 2 epochs.
+    """A tiny network with dropout, 18 sequences to train on in batches of 5, 2 rounds of 2 epochs.
 
     The learning rate moves with every iteration, every iteration is logged, every epoch validated.
     """
@@ -122,9 +127,9 @@ def make_config(data, method='DeepRank', workers=0):
             custom_hooks=[],
         )
     )
-    cfg.param_scheduler[0].update(periods=[2] * 3, restart_weights=[1] * 3)
+    cfg.param_scheduler[0].update(periods=[2] * 2, restart_weights=[1] * 2)
     hooks = cfg.default_hooks
-    hooks.relabel.update(interval=2, max_rounds=3)
+    hooks.relabel.update(interval=2, max_rounds=2)
     hooks.checkpoint.update(interval=1, max_keep_ckpts=2)
     hooks.logger.interval = 1
     if method == 'MVDeepRank':
@@ -141,20 +146,25 @@ def make_config(data, method='DeepRank', workers=0):
 class Chain:
     """Starts of one run in one work dir."""
 
-    def __init__(self, server, cfg, work_dir):
+    def __init__(self, server, cfg, work_dir, processes=1):
         self.server, self.cfg, self.work_dir = server, cfg, work_dir
+        self.processes = processes
         self.log = Path(f'{work_dir}.log')
         self.starts = 0
 
-    def start(self, *hooks, delay=None, resume=True):
-        """Start, or go on with, the run; returns its exit code."""
+    def start(self, *hooks, delay=None):
+        """Start, or go on with, the run; returns its exit code, the same of all processes."""
         cfg = self.cfg.copy()
         cfg.custom_hooks = list(hooks)
         path = Path(f'{self.work_dir}_{self.starts}.py')
         cfg.dump(path)
         self.starts += 1
-        arguments = [path, '--work-dir', self.work_dir, *(['--resume'] if resume else [])]
-        return self.server(*arguments, log=self.log, delay=delay)
+        arguments = [path, '--work-dir', self.work_dir, '--resume']
+        if self.processes > 1:
+            arguments += ['--launcher', 'pytorch']
+        codes = self.server(*arguments, log=self.log, delay=delay, processes=self.processes)
+        assert len(set(codes)) == 1, (codes, self.printed[-3000:])
+        return codes[0]
 
     def finish(self, *hooks):
         code = self.start(*hooks)
@@ -181,12 +191,13 @@ def whole(server, data, tmp_path_factory):
     """A function that returns the uninterrupted run of a method."""
     folder, chains = tmp_path_factory.mktemp('whole'), {}
 
-    def get(method='DeepRank', workers=0):
-        if (method, workers) not in chains:
-            name = f'{method}_{workers}'
-            chain = Chain(server, make_config(data, method, workers), folder / name)
-            chains[method, workers] = chain.finish(dict(type='KillAt'))
-        return chains[method, workers]
+    def get(method='DeepRank', workers=0, processes=1):
+        key = (method, workers, processes)
+        if key not in chains:
+            work_dir = folder / '_'.join(map(str, key))
+            chain = Chain(server, make_config(data, method, workers), work_dir, processes)
+            chains[key] = chain.finish(dict(type='KillAt'))
+        return chains[key]
 
     return get
 
@@ -229,7 +240,7 @@ def assert_equal_ends(chain, other):
         assert first['meta'][key] == second['meta'][key]
     assert_same(histories(first), histories(second), 'histories')
     logged, expected = chain.figures(), other.figures()
-    assert len(expected) == 4 * EPOCHS + EPOCHS + 4  # batches, validations, labels
+    assert len(expected) == 4 * EPOCHS + EPOCHS + 3  # batches, validations, labels
     assert sorted(logged, key=str) == sorted(expected, key=str)
 
 
@@ -237,32 +248,119 @@ def kept(folder):
     return sorted(path.name for path in folder.glob('*.pth*'))
 
 
+def kill(kind, number, signal='SIGKILL', **kwargs):
+    return dict(type='KillAt', kind=kind, number=number, signal=signal, **kwargs)
+
+
+def test_killed_five_times_equals_uninterrupted(server, data, whole, tmp_path):
+    chain = Chain(server, make_config(data, workers=2), tmp_path / 'killed')
+    for kind, number in (
+        ('extract', 3),  # the first labels: nothing is saved yet
+        ('write', 3),  # half of epoch_2.pth
+        ('replaced', 3),  # epoch_3.pth has its name, last_checkpoint still that of epoch_2.pth
+        ('val', 1),
+        ('extract', 2),  # the second labels
+    ):
+        assert chain.start(kill(kind, number)) == -9, chain.printed[-3000:]
+    assert_equal_ends(chain.finish(), whole(workers=2))
+    assert kept(chain.work_dir) == ['epoch_3.pth', 'epoch_4.pth']
+    assert 'Nothing to resume from' in chain.printed and 'is torn' not in chain.printed
+
+
 @pytest.mark.parametrize(
-    ('method', 'workers', 'kills'),
-    [
-        (
-            'DeepRank',
-            2,
-            [
-                ('extract', 3),  # the first labels: nothing is saved yet
-                ('write', 3),  # half of epoch_2.pth
-                ('replaced', 3),  # epoch_3.pth, before last_checkpoint names it
-                ('val', 1),
-                ('extract', 2),  # labels of the second renewal
-            ],
-        ),
-        ('MVDeepRank', 0, [('labelled', 2)]),
-        ('DeepCluster', 0, [('save', 3)]),
-    ],
+    ('method', 'first'), [('MVDeepRank', ('labelled', 2)), ('DeepCluster', ('save', 3))]
 )
-def test_killed_and_resumed_equals_uninterrupted(
-    server, data, whole, tmp_path, method, workers, kills
-):
-    chain = Chain(server, make_config(data, method, workers), tmp_path / 'killed')
-    for kind, number in kills:
-        assert chain.start(dict(type='KillAt', kind=kind, number=number)) == -9, chain.printed
-    assert_equal_ends(chain.finish(), whole(method, workers))
-    assert kept(chain.work_dir) == ['epoch_5.pth', 'epoch_6.pth']
+def test_killed_then_stopped_equals_uninterrupted(server, data, whole, tmp_path, method, first):
+    chain = Chain(server, make_config(data, method), tmp_path / 'killed')
+    assert chain.start(kill(*first)) == -9, chain.printed[-3000:]
+    assert chain.start(kill('train', 2, 'SIGTERM')) == 143, chain.printed[-3000:]
+    assert_equal_ends(chain.finish(), whole(method))
+
+
+def test_torn_checkpoint_is_passed_over(server, data, whole, tmp_path):
+    chain = Chain(server, make_config(data), tmp_path / 'torn')
+    assert chain.start(kill('val', 6)) == -9  # in the validation of epoch 3
+    newest = chain.work_dir / 'epoch_3.pth'
+    newest.write_bytes(newest.read_bytes()[:-1000])
+    assert_equal_ends(chain.finish(), whole())
+    (line,) = [line for line in chain.printed.splitlines() if 'is torn' in line]
+    assert 'WARNING' in line
+    assert 'epoch_3.pth' in line and line.index('is torn') < line.index('epoch_2.pth')
+
+
+def test_stopped_by_sigterm_equals_uninterrupted(server, data, whole, tmp_path):
+    chain = Chain(server, make_config(data, workers=2), tmp_path / 'stopped')
+    for kind, number, epoch in (
+        ('train', 6, 2),  # the second of four batches of epoch 2
+        ('val', 1, 3),  # after epoch 2
+        ('extract', 2, 3),  # the second labels
+        ('train', 4, 3),  # the last batch of epoch 3
+    ):
+        assert chain.start(kill(kind, number, 'SIGTERM')) == 143, chain.printed[-3000:]
+        assert chain.printed.count(f'Stopped by SIGTERM in epoch {epoch}.') >= 1
+        latest = chain.work_dir / 'interrupted.pth'
+        assert (chain.work_dir / 'last_checkpoint').read_text() == str(latest)
+    assert 'Epoch 2 goes on after batch 2 of 4.' in chain.printed
+    assert_equal_ends(chain.finish(), whole(workers=2))
+
+
+def test_sigterm_before_anything_is_saved(server, data, tmp_path):
+    chain = Chain(server, make_config(data, workers=2), tmp_path / 'early')
+    assert chain.start(kill('extract', 2, 'SIGTERM')) == 143
+    assert 'Saved is nothing yet' in chain.printed
+    assert kept(chain.work_dir) == []
+
+
+def test_sigterm_with_a_loop_that_cannot_go_on_within_an_epoch(server, data, whole, tmp_path):
+    cfg = make_config(data)
+    cfg.train_cfg.type = 'EpochBasedTrainLoop'
+    chain = Chain(server, cfg, tmp_path / 'plain')
+    assert chain.start(kill('train', 6, 'SIGTERM')) == 143
+    assert kept(chain.work_dir) == ['epoch_1.pth']
+    assert "epoch_1.pth'; the same command with --resume" in chain.printed
+    assert_equal_ends(chain.finish(), whole())
+
+
+def test_processes_stop_together(server, data, whole, tmp_path):
+    """The signal reaches one of two; their BatchNorm statistics differ in the middle of an epoch."""
+    chain = Chain(server, make_config(data), tmp_path / 'two', processes=2)
+    assert chain.start(kill('train', 3, 'SIGTERM', rank=1)) == 143, chain.printed[-3000:]
+    saved = torch.load(chain.work_dir / 'interrupted.pth', weights_only=True)['unfinished']
+    first, second = (state['buffers'] for state in saved['processes'])
+    assert any(not torch.equal(first[name], second[name]) for name in first)
+    chain.finish()
+    first, second = chain.checkpoint(), whole(processes=2).checkpoint()
+    for key in ('state_dict', 'optimizer', 'param_schedulers', 'relabel'):
+        assert_same(first[key], second[key], key)
+    chain = Chain(server, chain.cfg, tmp_path / 'two')
+    (chain.work_dir / 'last_checkpoint').write_text(str(chain.work_dir / 'interrupted.pth'))
+    assert chain.start() == 1
+    assert 'on 2 process(es); this run has 4 batches on 1' in chain.printed
+
+
+def test_full_disk(server, data, whole, tmp_path):
+    chain = Chain(server, make_config(data), tmp_path / 'full')
+    assert chain.start(dict(type='FullDisk', number=2)) == 2, chain.printed[-3000:]
+    last = chain.printed.splitlines()[-1]
+    assert last.startswith('error: the disk takes no more: ') and 'epoch_2.pth' in last
+    assert 'No space left on device' in last and 'Traceback' not in chain.printed
+    assert kept(chain.work_dir) == ['epoch_1.pth']
+    assert_equal_ends(chain.finish(), whole())
+
+
+def test_work_dir_removed(server, data, tmp_path):
+    chain = Chain(server, make_config(data), tmp_path / 'removed')
+    assert chain.start(dict(type='RemoveWorkDir', iteration=6)) == 2, chain.printed[-3000:]
+    last = chain.printed.splitlines()[-1]
+    assert last.startswith('error: the work dir') and 'was removed during the run' in last
+    assert 'Traceback' not in chain.printed
+    assert not chain.work_dir.exists()
+
+
+def test_an_error_ends_the_run_although_workers_ignore_sigterm(server, data, tmp_path):
+    chain = Chain(server, make_config(data, workers=2), tmp_path / 'error')
+    assert chain.start(kill('train', 2, 'error')) == 1
+    assert 'RuntimeError: an error of the test' in chain.printed
 
 
 @pytest.mark.skipif(not KILLS, reason='set DEEPRANK_KILLS=20: takes minutes')
@@ -282,7 +380,7 @@ def test_random_kills(server, data, whole, tmp_path, method, workers):
             else:
                 kind = rng.choice(['train', 'val', 'extract', 'labelled', 'save', 'write'])
                 number = rng.randint(1, max(1, events.count(kind) // 3))
-                delay, hooks = None, [dict(type='KillAt', kind=kind, number=number)]
+                delay, hooks = None, [kill(kind, number)]
             code = chain.start(*hooks, delay=delay)
             if code == 0:  # the run came to its end first
                 break

@@ -16,7 +16,8 @@ class WholeCheckpointHook(CheckpointHook):
 
     - The oldest checkpoint is removed after the new one is on the disk, not before.
     - ``last_checkpoint`` is replaced as a whole, as checkpoints are (``WholeFileBackend``).
-    - A run that is resumed goes on from the newest *whole* checkpoint and says which it passed over.
+    - A run that is resumed goes on from the newest *whole* checkpoint, and says which it passed
+      over.
     - The checkpoint of an epoch is written before the epoch's validation; a run that ended between
       them makes up for the validation as it is resumed, so that it logs and decides the same.
 

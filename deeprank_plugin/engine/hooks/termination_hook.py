@@ -1,6 +1,9 @@
 """SIGTERM, as batch systems send it before they kill: save, and end."""
 
+import atexit
 import functools
+import multiprocessing
+import os
 import os.path as osp
 import signal
 import sys
@@ -141,14 +144,29 @@ class TerminationHook(Hook):
 
 
 def shield_workers(loader: DataLoader) -> None:
-    """Let the worker processes of a loader ignore SIGTERM; they end with the main process.
+    """Let the worker processes of a loader ignore SIGTERM until the main process ends.
 
     PyTorch's die of it, and the main process then of their death.
     """
-    loader.worker_init_fn = functools.partial(_ignore_termination, loader.worker_init_fn)
+    loader.worker_init_fn = functools.partial(
+        _leave_termination_to_parent, loader.worker_init_fn, leaving()
+    )
 
 
-def _ignore_termination(then, worker_id: int) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+@functools.cache
+def leaving():
+    """A flag in shared memory: this process ends, and waits for its workers to obey SIGTERM."""
+    flag = multiprocessing.RawValue('b', 0)
+    # runs before the function by which multiprocessing ends the workers: it is registered later
+    atexit.register(setattr, flag, 'value', 1)
+    return flag
+
+
+def _leave_termination_to_parent(then, flag, worker_id: int) -> None:
+    def obey(number, frame) -> None:
+        if flag.value:
+            os._exit(EXIT_CODE)
+
+    signal.signal(signal.SIGTERM, obey)
     if then is not None:
         then(worker_id)

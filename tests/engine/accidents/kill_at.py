@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from mmaction.registry import HOOKS
+from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 
 from deeprank_plugin.engine import checkpoints
@@ -20,6 +21,8 @@ KINDS = ('train', 'val', 'extract', 'labelled', 'save', 'write', 'replaced')
 class KillAt(Hook):
     """Sends its own process a signal at the ``number``-th event of a kind, counted from the start.
 
+    SIGTERM goes to its workers as well; signal 'error' raises one.
+
     Kinds: a batch of 'train', 'val' or 'extract' has ended; the labels are new ('labelled'); in
     ``torch.save`` ('save'); half of a file's bytes are written ('write'); a file has got its name
     ('replaced'). Without a kind it only writes ``events.txt``: one kind a line.
@@ -27,9 +30,8 @@ class KillAt(Hook):
 
     priority = 'LOWEST'
 
-    def __init__(self, kind=None, number=1, signal='SIGKILL', children=False):
-        self.kind, self.number, self.signal = kind, number, signal
-        self.children = children
+    def __init__(self, kind=None, number=1, signal='SIGKILL', rank=0):
+        self.kind, self.number, self.signal, self.rank = kind, number, signal, rank
         self.counts = dict.fromkeys(KINDS, 0)
 
     def happen(self, kind):
@@ -37,12 +39,13 @@ class KillAt(Hook):
         if self.kind is None:
             with open(self.folder / 'events.txt', 'a') as file:
                 file.write(f'{kind}\n')
-        elif self.kind == kind and self.counts[kind] == self.number:
-            number = getattr(signal, self.signal)
-            if self.children:  # as batch systems do it
-                os.killpg(0, number)
+        elif (self.kind, self.number) == (kind, self.counts[kind]) and get_rank() == self.rank:
+            if self.signal == 'error':
+                raise RuntimeError('an error of the test')
+            if self.signal == 'SIGTERM':  # workers of the data loaders get it too
+                os.killpg(0, signal.SIGTERM)
             else:
-                os.kill(os.getpid(), number)
+                os.kill(os.getpid(), getattr(signal, self.signal))
 
     def before_run(self, runner):
         self.folder = Path(runner.work_dir)

@@ -14,6 +14,7 @@ from ..losses.ranking_loss import TIES, triplet_sums
 from .classifiers import CLASSIFIERS, place_draws, unrank_triplets
 
 TRIPLETS_AT_ONCE = 8192  # by the classifiers that do not factor
+HIDDEN_AT_ONCE = dict(cpu=2**20, cuda=2**24)  # outputs of FC0 of the pairs taken at once
 
 
 @MODELS.register_module()
@@ -47,8 +48,9 @@ class RankHead(BaseModule):
         ties (str): What becomes of triplets whose two distances are equal: 'skip' leaves them out
             of loss and accuracy, 'second' labels them as Eq. 2 does to the letter.
             Defaults to 'skip'.
-        chunk_size (int, optional): Anchors taken at once, see :func:`ranking_sums`; with 'MLP' and
-            'ViT' triplets taken at once, by default 8,192. Defaults to None.
+        chunk_size (int, optional): Anchors taken at once, see :meth:`forward` and
+            :func:`ranking_sums`; with 'MLP' and 'ViT' triplets taken at once, by default 8,192.
+            Every size gives the same numbers. Defaults to None: what bounds the memory.
         loss_weight (float): Factor of the loss. Defaults to 1.0.
         init_cfg (dict or list[dict], optional): Initialisation; None is PyTorch's for linear
             layers. Defaults to None.
@@ -104,6 +106,10 @@ class RankHead(BaseModule):
     def forward(self, feats: Tensor) -> Tensor:
         """Score of every pair of anchor (row) and candidate (column).
 
+        Blocks of anchors are taken one after the other and computed again in the backward pass,
+        so that B² hidden vectors are never held; up to B = 64 (CPU, 256 channels; 256 on a GPU)
+        one block is enough.
+
         Args:
             feats (Tensor): Features of shape (B, D).
 
@@ -120,8 +126,27 @@ class RankHead(BaseModule):
         of_anchor, of_candidate = self.fc0.weight.split(self.in_channels, dim=1)
         anchors = feats @ of_anchor.T + self.fc0.bias  # (B, hidden)
         candidates = feats @ of_candidate.T  # (B, hidden)
-        hidden = self.act(anchors.unsqueeze(1) + candidates)  # (B, B, hidden)
-        return hidden @ (self.fc1.weight[0] - self.fc1.weight[1])
+        weight = self.fc1.weight[0] - self.fc1.weight[1]
+        at_once = HIDDEN_AT_ONCE.get(feats.device.type, HIDDEN_AT_ONCE['cuda'])
+        size = self.chunk_size or max(1, at_once // max(1, candidates.numel()))
+        if size >= len(feats):
+            return self.pair_scores(anchors, candidates, weight)
+        blocks = [
+            checkpoint(
+                self.pair_scores,
+                block,
+                candidates,
+                weight,
+                use_reentrant=False,
+                preserve_rng_state=False,
+            )
+            for block in anchors.split(size)
+        ]
+        return torch.cat(blocks)
+
+    def pair_scores(self, anchors: Tensor, candidates: Tensor, weight: Tensor) -> Tensor:
+        """Scores (A, B) from FC0's share of anchors (A, hidden) and of candidates (B, hidden)."""
+        return self.act(anchors.unsqueeze(1) + candidates) @ weight
 
     def check(self, feats: Tensor) -> None:
         """Raise ``ValueError`` unless the features are (B, D)."""

@@ -4,11 +4,11 @@ from typing import NamedTuple, Optional
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
-from torch.utils.checkpoint import checkpoint
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import logsigmoid, softplus
 
-# Above this many triplets, anchors are taken in chunks and recomputed in the backward pass.
-MAX_TRIPLETS = 10**8
+# Triplets taken at once: on a CPU what fits its caches, on a GPU what keeps it busy.
+TRIPLETS_AT_ONCE = dict(cpu=2**17, cuda=2**24)
 TIES = ('skip', 'second')
 
 
@@ -26,25 +26,68 @@ class RankingSums(NamedTuple):
     count: Tensor
 
 
-def _anchor_sums(
-    scores: Tensor, distances: Tensor, bias: Tensor, anchors: Tensor, ties: str
-) -> RankingSums:
-    """:func:`ranking_sums` for some anchors, scores and distances of shape (A, B)."""
-    logits = scores.unsqueeze(2) - scores.unsqueeze(1) + bias  # (A, B, B): first against second
+class _AllTriplets(torch.autograd.Function):
+    """:func:`ranking_sums`, forward and backward in one pass over blocks of anchors.
+
+    The loss of an anchor depends on its own row of scores alone, so its derivatives are found along
+    with it, (B, B) numbers in all, and the backward pass multiplies them by what comes in: nothing
+    of size B³ outlives its block.
+    """
+
+    @staticmethod
+    def forward(ctx, scores, distances, bias, ties, chunk_size):
+        number = len(scores)
+        loss, of_scores = scores.new_zeros(number), torch.zeros_like(scores)
+        of_bias = scores.new_zeros(number)
+        correct, count = (
+            torch.zeros(number, dtype=torch.long, device=scores.device) for _ in range(2)
+        )
+        for rows in torch.arange(number, device=scores.device).split(chunk_size):
+            part = slice(int(rows[0]), int(rows[-1]) + 1)
+            sign = _signs(distances[part], rows, ties).to(scores.dtype)  # (A, B, B)
+            logits = scores[part].unsqueeze(2) - scores[part].unsqueeze(1)
+            # -log softmax of the labelled class: softplus(-logit) for the first, (logit) else
+            wrong = logits.add_(bias).mul_(sign)
+            counted = sign != 0
+            loss[part] = -logsigmoid(-wrong).mul_(counted).sum((1, 2))
+            correct[part] = (wrong < 0).sum((1, 2))
+            count[part] = counted.sum((1, 2))
+            slope = wrong.sigmoid_().mul_(sign)
+            of_scores[part] = slope.sum(2) - slope.sum(1)
+            of_bias[part] = slope.sum((1, 2))
+        ctx.save_for_backward(of_scores, of_bias)
+        ctx.mark_non_differentiable(correct, count)
+        return loss, correct, count
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad, *_):
+        of_scores, of_bias = ctx.saved_tensors
+        return of_scores * grad.unsqueeze(1), None, grad @ of_bias, None, None
+
+
+def _signs(distances: Tensor, anchors: Tensor, ties: str) -> Tensor:
+    """-1 where the first candidate is labelled the nearer one, 1 the second, 0 where none counts.
+
+    Args:
+        distances (Tensor): Label distances of A anchors, of shape (A, B).
+        anchors (Tensor): Their indices, of shape (A,).
+        ties (str): See :func:`ranking_sums`.
+
+    Returns:
+        Tensor: Of shape (A, B, B), int8.
+    """
     first, second = distances.unsqueeze(2), distances.unsqueeze(1)
-    nearer_first, nearer_second = first < second, second < first
+    nearer_first = (first < second).to(torch.int8)
     if ties == 'second':  # Eq. 2 to the letter: "otherwise" holds for equal distances too
-        nearer_second = ~nearer_first
-    candidates = torch.arange(scores.shape[1], device=scores.device)
-    allowed = candidates.unsqueeze(1) != candidates  # c1 is not c2
-    is_anchor = candidates == anchors.unsqueeze(1)  # (A, B)
-    allowed = allowed & ~(is_anchor.unsqueeze(2) | is_anchor.unsqueeze(1))
-    nearer_first, nearer_second = nearer_first & allowed, nearer_second & allowed
-    counted = nearer_first | nearer_second
-    # -log softmax of the labelled class is softplus(-logit) for the first, softplus(logit) else
-    losses = softplus(torch.where(nearer_first, -logits, logits)) * counted
-    correct = (nearer_first & (logits > 0)) | (nearer_second & (logits < 0))
-    return RankingSums(losses.sum((1, 2)), correct.sum((1, 2)), counted.sum((1, 2)))
+        sign = 1 - 2 * nearer_first
+    else:
+        sign = (second < first).to(torch.int8) - nearer_first
+    sign.diagonal(dim1=1, dim2=2).zero_()  # c1 is not c2
+    each = torch.arange(len(anchors), device=anchors.device)
+    sign[each, anchors] = 0  # nor is either the anchor
+    sign[each, :, anchors] = 0
+    return sign
 
 
 def ranking_sums(
@@ -57,41 +100,26 @@ def ranking_sums(
     """Cross-entropy of all P(B, 3) ordered triplets (a, c1, c2) of distinct samples (Eq. 9).
 
     The logit difference of a triplet is ``scores[a, c1] - scores[a, c2] + bias``; its label is the
-    first class where ``distances[a, c1] < distances[a, c2]`` (Eq. 2).
+    first class where ``distances[a, c1] < distances[a, c2]`` (Eq. 2). It has a first derivative
+    and no second one.
 
     Args:
-        scores (Tensor): Pair scores s(a, c) of shape (B, B); the diagonal is not read.
+        scores (Tensor): Pair scores s(a, c) of shape (B, B); the diagonal is not counted.
         distances (Tensor): Label distances of shape (B, B); no gradient flows to them.
         bias (Tensor): Difference of the two logits' biases, a scalar.
         ties (str): 'skip' leaves triplets with equal distances out; 'second' gives them the second
             label, as Eq. 2 says to the letter. Defaults to 'skip'.
-        chunk_size (int, optional): Number of anchors taken at once; chunks are recomputed in the
-            backward pass, so that memory grows with chunk_size * B². Chunked and whole give the
-            same numbers. Defaults to None: whole up to 10⁸ triplets, chunks of that size above.
+        chunk_size (int, optional): Number of anchors taken at once: extra memory is that of
+            chunk_size * B² triplets, and every size gives the same numbers. Defaults to None:
+            about :data:`TRIPLETS_AT_ONCE` triplets.
 
     Returns:
         RankingSums: Sums per anchor.
     """
-    number = scores.shape[0]
-    anchors = torch.arange(number, device=scores.device)
     if chunk_size is None:
-        chunk_size = max(1, MAX_TRIPLETS // number**2)
-    if chunk_size >= number:
-        return _anchor_sums(scores, distances, bias, anchors, ties)
-    chunks = [
-        checkpoint(
-            _anchor_sums,
-            scores[rows],
-            distances[rows],
-            bias,
-            rows,
-            ties,
-            use_reentrant=False,
-            preserve_rng_state=False,
-        )
-        for rows in anchors.split(chunk_size)
-    ]
-    return RankingSums(*(torch.cat(parts) for parts in zip(*chunks)))
+        at_once = TRIPLETS_AT_ONCE.get(scores.device.type, TRIPLETS_AT_ONCE['cuda'])
+        chunk_size = max(1, at_once // len(scores) ** 2)
+    return RankingSums(*_AllTriplets.apply(scores, distances, bias, ties, chunk_size))
 
 
 def triplet_sums(

@@ -12,9 +12,9 @@ from torch.utils.checkpoint import checkpoint
 from ..losses import RankingSums, ranking_sums
 from ..losses.ranking_loss import TIES, triplet_sums
 from .classifiers import CLASSIFIERS, place_draws, unrank_triplets
+from .pair_scores import pair_scores
 
 TRIPLETS_AT_ONCE = 8192  # by the classifiers that do not factor
-HIDDEN_AT_ONCE = dict(cpu=2**20, cuda=2**24)  # outputs of FC0 of the pairs taken at once
 
 
 @MODELS.register_module()
@@ -48,7 +48,7 @@ class RankHead(BaseModule):
         ties (str): What becomes of triplets whose two distances are equal: 'skip' leaves them out
             of loss and accuracy, 'second' labels them as Eq. 2 does to the letter.
             Defaults to 'skip'.
-        chunk_size (int, optional): Anchors taken at once, see :meth:`forward` and
+        chunk_size (int, optional): Anchors taken at once, see :func:`pair_scores` and
             :func:`ranking_sums`; with 'MLP' and 'ViT' triplets taken at once, by default 8,192.
             Every size gives the same numbers. Defaults to None: what bounds the memory.
         loss_weight (float): Factor of the loss. Defaults to 1.0.
@@ -106,10 +106,6 @@ class RankHead(BaseModule):
     def forward(self, feats: Tensor) -> Tensor:
         """Score of every pair of anchor (row) and candidate (column).
 
-        Blocks of anchors are taken one after the other and computed again in the backward pass,
-        so that B² hidden vectors are never held; up to B = 64 (CPU, 256 channels; 256 on a GPU)
-        one block is enough.
-
         Args:
             feats (Tensor): Features of shape (B, D).
 
@@ -127,26 +123,7 @@ class RankHead(BaseModule):
         anchors = feats @ of_anchor.T + self.fc0.bias  # (B, hidden)
         candidates = feats @ of_candidate.T  # (B, hidden)
         weight = self.fc1.weight[0] - self.fc1.weight[1]
-        at_once = HIDDEN_AT_ONCE.get(feats.device.type, HIDDEN_AT_ONCE['cuda'])
-        size = self.chunk_size or max(1, at_once // max(1, candidates.numel()))
-        if size >= len(feats):
-            return self.pair_scores(anchors, candidates, weight)
-        blocks = [
-            checkpoint(
-                self.pair_scores,
-                block,
-                candidates,
-                weight,
-                use_reentrant=False,
-                preserve_rng_state=False,
-            )
-            for block in anchors.split(size)
-        ]
-        return torch.cat(blocks)
-
-    def pair_scores(self, anchors: Tensor, candidates: Tensor, weight: Tensor) -> Tensor:
-        """Scores (A, B) from FC0's share of anchors (A, hidden) and of candidates (B, hidden)."""
-        return self.act(anchors.unsqueeze(1) + candidates) @ weight
+        return pair_scores(anchors, candidates, weight, self.act, self.chunk_size)
 
     def check(self, feats: Tensor) -> None:
         """Raise ``ValueError`` unless the features are (B, D)."""

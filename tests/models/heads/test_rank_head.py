@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import cross_entropy, log_softmax
 
 from deeprank_plugin.models import RankHead
-from deeprank_plugin.models.heads import rank_head
+from deeprank_plugin.models.heads import pair_scores
 from deeprank_plugin.models.losses import ranking_loss
 
 ACTIVATIONS = {'letter': None, 'relu': dict(type='ReLU'), 'prelu': dict(type='PReLU')}
@@ -68,7 +68,7 @@ def test_gradcheck(act, chunk_size):
 def test_automatic_blocks_give_the_numbers_of_the_whole(act, ties, monkeypatch):
     results = []
     for hidden, triplets in ((10**9, 10**9), (2 * 11 * 6, 3 * 11**2), (1, 1)):  # 1, 6 or 11 blocks
-        monkeypatch.setitem(rank_head.HIDDEN_AT_ONCE, 'cpu', hidden)
+        monkeypatch.setitem(pair_scores.HIDDEN_AT_ONCE, 'cpu', hidden)
         monkeypatch.setitem(ranking_loss.TRIPLETS_AT_ONCE, 'cpu', triplets)
         head, feats, distances = make(11, act, tied=True, ties=ties)
         sums = head.sums(feats, distances)

@@ -322,7 +322,7 @@ def test_sigterm_with_a_loop_that_cannot_go_on_within_an_epoch(server, data, who
 
 
 def test_processes_stop_together(server, data, whole, tmp_path):
-    """The signal reaches one of two; their BatchNorm statistics differ in the middle of an epoch."""
+    """The signal reaches one of two; their BatchNorm statistics differ within an epoch."""
     chain = Chain(server, make_config(data), tmp_path / 'two', processes=2)
     assert chain.start(kill('train', 3, 'SIGTERM', rank=1)) == 143, chain.printed[-3000:]
     saved = torch.load(chain.work_dir / 'interrupted.pth', weights_only=True)['unfinished']

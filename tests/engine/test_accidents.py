@@ -300,8 +300,10 @@ def test_stopped_by_sigterm_equals_uninterrupted(server, data, whole, tmp_path):
         assert chain.printed.count(f'Stopped by SIGTERM in epoch {epoch}.') >= 1
         latest = chain.work_dir / 'interrupted.pth'
         assert (chain.work_dir / 'last_checkpoint').read_text() == str(latest)
-    assert 'Epoch 2 goes on after batch 2 of 4.' in chain.printed
     assert_equal_ends(chain.finish(), whole(workers=2))
+    assert 'Epoch 2 goes on after batch 2 of 4.' in chain.printed
+    assert 'Epoch 3 goes on after batch 4 of 4.' in chain.printed
+    assert 'Traceback' not in chain.printed
 
 
 def test_sigterm_before_anything_is_saved(server, data, tmp_path):

@@ -97,7 +97,7 @@ def make_config(folder, workers=0, streams=False, **relabel):
             type='SkeletonPreprocessor', modality=['joint', 'bone', 'motion']
         )
     cfg.default_hooks.relabel = dict(type='RelabelHook', **relabel)
-    cfg.default_hooks.checkpoint = dict(type='CheckpointHook', interval=1, max_keep_ckpts=-1)
+    cfg.default_hooks.checkpoint = dict(type='WholeCheckpointHook', interval=1, max_keep_ckpts=-1)
     return cfg
 
 

@@ -165,7 +165,7 @@ def leaving():
 def _leave_termination_to_parent(then, flag, worker_id: int) -> None:
     def obey(number, frame) -> None:
         if flag.value:
-            os._exit(EXIT_CODE)
+            os._exit(0)  # as PyTorch does where its main process ends it
 
     signal.signal(signal.SIGTERM, obey)
     if then is not None:

@@ -56,6 +56,8 @@ class _Array:
         _, shape, kind, fortran, data = state
         check_shape(shape)
         dtype, length = read_type(kind), math.prod(shape)
+        if isinstance(data, str):  # as Python 2 wrote it
+            data = encode(data)
         held = list if dtype.hasobject else bytes
         size = length if dtype.hasobject else length * dtype.itemsize
         if type(data) is not held or len(data) != size:
@@ -123,7 +125,10 @@ def encode(text: Any, codec: Any = 'latin1') -> bytes:
     """In place of ``_codecs.encode``, by which protocol 2 holds bytes."""
     if type(text) is not str or codec not in ('latin1', 'latin-1'):
         refuse(f'it asks for the encoding {codec!r:.80}')
-    return text.encode('latin1')
+    try:
+        return text.encode('latin1')
+    except UnicodeEncodeError:
+        refuse('its bytes are held as a text that is not Latin-1')
 
 
 def make_bytearray(data: Any = b'', codec: Any = 'latin1') -> bytearray:

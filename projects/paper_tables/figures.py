@@ -2,6 +2,7 @@
 
 from typing import List, NamedTuple, Sequence
 
+from paper import MODALITIES
 from steps import SAMPLES, Step, Study
 
 CLASSES = 10  # of Fig. 5: more can not be told apart by their colours
@@ -54,7 +55,8 @@ def train_split(data: str) -> List[str]:
 
 def fig4(study: Study, data: str) -> Figure:
     features = extract(study, study.pretrain('mv', 'stgcn', data))
-    options = [file_of(study, features), *train_split(data)]
+    streams = [f'{name}={file_of(study, features, name)}' for name in MODALITIES]
+    options = [*streams, *train_split(data)]
     step = analyse(study, 'fig4', data, 'label_agreement', options, [features])
     return Figure(f'Fig. 4: labels that differ from view self ({data})', step)
 
@@ -77,7 +79,7 @@ def fig6(study: Study, data: str) -> Figure:
     untrained, deeprank = extract(study, single, trained=False), extract(study, single)
     views = extract(study, multi)
     options = [f'random, bone={file_of(study, untrained, "bone")}']
-    for stream in ('joint', 'bone', 'motion'):
+    for stream in MODALITIES:
         options.append(f'DeepRank, {stream}={file_of(study, deeprank, stream)}')
     options.append(f'MV-DeepRank, bone={file_of(study, views, "bone")}')
     needs = [untrained, deeprank, views]

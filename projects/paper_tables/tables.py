@@ -155,7 +155,7 @@ def table8(study: Study, data: str) -> Table:
 
 def table9(study: Study, data: str) -> Table:
     small = data == 'digits'
-    network, schedule = ('resnet18-w8', '4x5e') if small else ('resnet18', '150e')
+    network, schedule = ('resnet18-w8', '5x20e') if small else ('resnet18', '150e')
     labelled, epochs = ('-100_1xb16', '60e') if small else ('_1xb64', '100e')
     folder = 'projects/cifar100/configs'
     needs = ()

@@ -224,10 +224,11 @@ def test_digits_are_what_scikit_learn_has(digits):
 
 
 def test_deeprank_learns_to_rank_digits(digits, tmp_path):
-    cfg = Config.fromfile(PROJECT / 'configs' / 'deeprank_resnet18-w8_1xb64-4x5e_digits.py')
+    cfg = Config.fromfile(PROJECT / 'configs' / 'deeprank_resnet18-w8_1xb64-5x20e_digits.py')
     cfg = shrink(cfg, digits, tmp_path)
     cfg.train_dataloader.dataset.pipeline = cfg.val_dataloader.dataset.pipeline
     cfg.train_cfg.max_epochs, cfg.default_hooks.relabel.interval = 5, 100
+    cfg.param_scheduler, cfg.train_cfg.val_interval = [], 1
     runner = Runner.from_cfg(cfg)
     runner.train()
     accuracy = runner.message_hub.get_scalar('val/rank/acc').data[0]
@@ -237,7 +238,7 @@ def test_deeprank_learns_to_rank_digits(digits, tmp_path):
 def pretrain(method, folder):
     """Pretrain on 80 random images in a folder; the runner."""
     write_folder(folder / 'c', number=80)
-    cfg = Config.fromfile(PROJECT / 'configs' / f'{method}_resnet18-w8_1xb64-4x5e_digits.py')
+    cfg = Config.fromfile(PROJECT / 'configs' / f'{method}_resnet18-w8_1xb64-5x20e_digits.py')
     cfg = shrink(cfg, folder / 'c', folder / 'pretrain')
     cfg.train_dataloader.batch_size = 16
     cfg.train_cfg.max_epochs, cfg.default_hooks.relabel.interval = 2, 1

@@ -49,8 +49,9 @@ class ViTClassifier(nn.Module):
     """A small transformer on the tokens anchor, first and second candidate ('ViT').
 
     Linear embedding, sine-cosine positions, two pre-norm blocks of width 256 with two heads and 128
-    hidden units, the mean of the tokens, and a linear layer (Table II; the order of norm and block,
-    GELU and no dropout as in ViT and MAE, to which the paper refers).
+    hidden units, the mean of the tokens, and a linear layer (Table II). The order of norm and
+    block, the norm after the last block, GELU and no dropout are as in ViT and MAE, to which the
+    paper refers; without that norm the loss diverges at the learning rate of 0.1.
 
     Args:
         in_channels (int): Number of feature channels D.
@@ -72,6 +73,7 @@ class ViTClassifier(nn.Module):
             )
             for _ in range(2)
         )
+        self.norm = nn.LayerNorm(hidden_channels)
         self.fc = nn.Linear(hidden_channels, 2)
 
     def prepare(self, feats: Tensor) -> Tuple[Tensor, ...]:
@@ -85,7 +87,7 @@ class ViTClassifier(nn.Module):
         )  # (K, 3, hidden)
         for block in self.blocks:
             hidden = block(hidden)
-        return self.fc(hidden.mean(dim=1))
+        return self.fc(self.norm(hidden).mean(dim=1))
 
 
 def sincos_positions(number: int, channels: int) -> Tensor:

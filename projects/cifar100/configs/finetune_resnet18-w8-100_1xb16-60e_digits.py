@@ -14,7 +14,7 @@ model = dict(
     backbone=dict(
         base_channels=8,
         strides=(2, 2, 2, 2),
-        init_cfg=dict(checkpoint='work_dirs/deeprank_resnet18-w8_1xb64-4x5e_digits'),
+        init_cfg=dict(checkpoint='work_dirs/deeprank_resnet18-w8_1xb64-5x20e_digits'),
     ),
     cls_head=dict(num_classes=10, in_channels=64),
 )

@@ -34,7 +34,9 @@ def plain_logits(head, a, c1, c2):
         tokens = tokens + attend(block.self_attn, block.norm1(tokens))
         hidden = nn.functional.gelu(block.linear1(block.norm2(tokens)))
         tokens = tokens + block.linear2(hidden)
-    return net.fc(tokens.mean(dim=0))
+    spread = tokens.var(dim=1, keepdim=True, unbiased=False)
+    tokens = (tokens - tokens.mean(dim=1, keepdim=True)) / (spread + 1e-5).sqrt()
+    return net.fc((tokens * net.norm.weight + net.norm.bias).mean(dim=0))
 
 
 def attend(attention, tokens):
@@ -89,6 +91,22 @@ def test_chunks_change_nothing(classifier):
         results.append([*sums, feats.grad, *gradients])
     for one, two in zip(*results):
         torch.testing.assert_close(one.detach(), two.detach(), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize('classifier', ['MLP', 'ViT'])
+def test_large_features_do_not_diverge(classifier):
+    """At the schedule's learning rate: those of ST-GCN are no unit vectors."""
+    torch.manual_seed(0)
+    head = RankHead(16, 64, classifier=classifier)
+    optimizer = torch.optim.SGD(head.parameters(), lr=0.1, momentum=0.9)
+    feats = 5 * torch.randn(12, 16).abs()
+    distances = torch.cdist(feats, feats)
+    for _ in range(20):
+        optimizer.zero_grad()
+        loss = head.loss(feats, distances)['loss_rank']
+        loss.backward()
+        optimizer.step()
+    assert float(loss.detach()) < 20
 
 
 def test_every_triplet_has_its_place():

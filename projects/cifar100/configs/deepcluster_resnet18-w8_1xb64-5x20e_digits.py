@@ -1,4 +1,4 @@
-_base_ = './deeprank_resnet18-w8_1xb64-4x5e_digits.py'
+_base_ = './deeprank_resnet18-w8_1xb64-5x20e_digits.py'
 
 model = dict(
     _delete_=True,

@@ -5,7 +5,7 @@ Example:
     bash tools/dist_train.sh configs/deeprank/<config>.py 4 --seed 0
 
 Exit codes: 0 the run came to its end; 143 it was stopped by SIGTERM and can go on with --resume;
-2 something has to be mended first, such as a full disk: it is said in one sentence; 1 an error.
+1 it failed, as on a full disk or a loss that is NaN; 2 what was asked for cannot be run.
 """
 
 import argparse

@@ -1,6 +1,7 @@
 """Encoders taken out of checkpoints: which weights, which description, which hash."""
 
 import hashlib
+import importlib
 import os
 import pickle
 
@@ -243,6 +244,7 @@ def test_defaults_of_the_models_are_known(make):
 
 
 def test_preprocessor_of_a_project(make):
+    importlib.import_module('projects.cifar100.images')  # registers it
     own = dict(FINETUNED, data_preprocessor=dict(type='ImagePreprocessor', modality='joint'))
     assert list_streams(make(own)) == ['joint']
     unsaid = dict(FINETUNED, data_preprocessor=dict(type='ImagePreprocessor'))

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import pickle
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,8 @@ from deeprank_plugin.engine.hooks.extraction import (
     calibrate_batch_norm,
     extract,
 )
+from deeprank_plugin.engine.hooks.relabel_hook import require_same_bank
+from deeprank_plugin.models.utils import FeatureBank
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -110,6 +113,11 @@ def make_runner(cfg):
 def train(cfg):
     runner = make_runner(cfg)
     runner.train()
+    # Workers of a loader that the garbage collector finds never hear that they may go: PyTorch then
+    # waits for each of them, in whatever test it is.
+    for loop in (runner.train_loop, runner.val_loop):
+        if loop is not None:
+            loop.dataloader._iterator = None
     return runner
 
 
@@ -351,22 +359,56 @@ def find_loader(runner):
     return next(hook for hook in runner.hooks if isinstance(hook, RelabelHook))._loader
 
 
-def test_two_processes_make_the_bank_of_one(tmp_path):
-    """Without calibration, whose batches differ between one process and two."""
+@pytest.mark.parametrize('processes', [2, 3])
+def test_several_processes_make_the_bank_of_one(tmp_path, processes):
+    """Of 23 sequences, which neither number divides; RelabelHook compares the banks by their hash.
+
+    Without calibration, whose batches differ between one process and several.
+    """
+    write_annotations(tmp_path / 'annotations.pkl', number=23)
     cfg = make_config(tmp_path / 'one', interval=1, max_rounds=1, calibrate=False)
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        loader.dataset.holdout.share = 0.4  # 9: three, which make a triplet, for each of three
     train(cfg)
     cfg.env_cfg.dist_cfg.backend = 'gloo'
     cfg.train_dataloader.batch_size = 3
     path = tmp_path / 'config.py'
     cfg.dump(path)
     command = [
-        *(sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2'),
-        *(str(ROOT / 'tools' / 'train.py'), str(path), '--launcher', 'pytorch', '--seed', '3'),
-        *('--work-dir', str(tmp_path / 'two')),
+        *(sys.executable, '-m', 'torch.distributed.run', '--standalone'),
+        *(f'--nproc_per_node={processes}', str(ROOT / 'tools' / 'train.py'), str(path)),
+        *('--launcher', 'pytorch', '--seed', '3', '--work-dir', str(tmp_path / 'several')),
     ]
     environment = dict(os.environ, OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='')
     result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr[-3000:]
-    one, two = (load(tmp_path / n, 1)['relabel']['bank'] for n in ('one', 'two'))
-    assert one['names'] == two['names']
-    torch.testing.assert_close(one['features'], two['features'], rtol=1e-4, atol=1e-5)
+    one, several = (load(tmp_path / n, 1)['relabel']['bank'] for n in ('one', 'several'))
+    assert one['names'] == several['names'] and len(one['names']) == 23
+    torch.testing.assert_close(one['features'], several['features'], rtol=1e-4, atol=1e-5)
+
+
+def compare_banks(rank, port):
+    torch.distributed.init_process_group(
+        'gloo', init_method=f'tcp://127.0.0.1:{port}', rank=rank, world_size=3
+    )
+    bank = FeatureBank(['a', 'b'])
+    bank.write(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    runner = SimpleNamespace(model=SimpleNamespace(bank=bank))
+    require_same_bank(runner)
+    if rank == 1:
+        bank.features[1, 0] = 3.0000002  # the next number
+    with pytest.raises(RuntimeError, match='process 1 of 3 holds another feature bank'):
+        require_same_bank(runner)
+    bank.features[1, 0] = 3.0
+    if rank == 2:
+        bank.names[0] = 'c'
+    with pytest.raises(RuntimeError, match='process 2 of 3 holds another feature bank'):
+        require_same_bank(runner)
+    torch.distributed.barrier()
+
+
+def test_other_banks_in_other_processes_are_noticed():
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        port = probe.getsockname()[1]
+    torch.multiprocessing.spawn(compare_banks, args=(port,), nprocs=3)

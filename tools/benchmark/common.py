@@ -10,6 +10,7 @@ Example:
     write_json(args.out, 'Two ways', conditions(), rows)
 """
 
+import argparse
 import ctypes
 import gc
 import json
@@ -24,6 +25,19 @@ from typing import Callable, Dict, List, Optional, Sequence
 import torch
 
 STATUS, RESET = Path('/proc/self/status'), Path('/proc/self/clear_refs')
+
+
+def make_parser(description: str) -> argparse.ArgumentParser:
+    """A parser with the options of every benchmark.
+
+    Args:
+        description (str): The benchmark's docstring.
+    """
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--out', type=Path, help='write the figures to this JSON file')
+    return parser
 
 
 def measure(functions: Dict[str, Callable], repeats: int = 5) -> Dict[str, float]:
@@ -52,21 +66,23 @@ def synchronize() -> None:
         torch.cuda.synchronize()
 
 
-def peak_memory(function: Callable, device: str = 'cpu') -> float:
+def peak_memory(function: Callable, device: str = 'cpu', warm_up: bool = True) -> float:
     """Extra memory of a call in MiB, at its peak, above what is held before it.
 
     On a CPU the kernel's own record of the resident memory (VmHWM, Linux), reset before the call;
-    memory that earlier calls freed is given back first. On a GPU the allocator's peak. The function
-    is called once before, so that what it sets up for good is not counted.
+    memory that earlier calls freed is given back first. On a GPU the allocator's peak.
 
     Args:
         function (Callable): Function without arguments.
         device (str): 'cpu' or a CUDA device. Defaults to 'cpu'.
+        warm_up (bool): Call the function once before, so that what it sets up for good is not
+            counted. Defaults to True.
 
     Raises:
         OSError: If the system keeps no such record.
     """
-    function()
+    if warm_up:
+        function()
     gc.collect()
     if torch.device(device).type == 'cuda':
         torch.cuda.reset_peak_memory_stats(device)

@@ -5,6 +5,7 @@ import time
 from typing import Dict, List, Optional
 
 from mmaction.registry import HOOKS
+from mmengine.dist import all_gather_object, get_world_size
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import BaseLoop
 
@@ -34,6 +35,8 @@ class RelabelHook(Hook):
 
     Features that are not finite end the run with the names of their samples in the work dir (see
     :mod:`deeprank_plugin.engine.non_finite`); features that are all alike are warned of.
+
+    Several processes extract a part each and hold the same bank, which is compared by its hash.
 
     The bank and the state of the rounds travel in the checkpoint: a run that is resumed goes on
     with the labels that it had; ``WholeCheckpointHook`` makes up for a validation that it missed.
@@ -127,6 +130,7 @@ class RelabelHook(Hook):
         self.state.update(self._loaded['state'])
         if self._loaded['bank'] is not None:
             unwrap(runner.model).bank = FeatureBank.from_state_dict(self._loaded['bank'])
+            require_same_bank(runner)
             hand_over(runner)
         self._loaded = None  # validation loops ask again
 
@@ -211,6 +215,7 @@ class RelabelHook(Hook):
         extracted = extract(runner, self._loader)
         require_finite(runner, extracted)
         figures = unwrap(runner.model).relabel(*extracted)
+        require_same_bank(runner)
         figures['seconds'] = time.time() - start
         hand_over(runner)
         if self.state['round']:
@@ -272,6 +277,25 @@ def require_finite(runner, extracted: Extracted) -> None:
             ),
             f'the features of {len(names)} of {len(extracted.names)} samples ({list_some(names)}) '
             f'are not finite after epoch {runner.epoch}',
+        )
+
+
+def require_same_bank(runner) -> None:
+    """Stop the run where processes would learn from different labels.
+
+    Raises:
+        RuntimeError: In all processes.
+    """
+    if get_world_size() == 1:
+        return
+    digests = all_gather_object(unwrap(runner.model).bank.digest())
+    others = [str(rank) for rank, digest in enumerate(digests) if digest != digests[0]]
+    if others:
+        raise RuntimeError(
+            f'process {", ".join(others)} of {len(digests)} holds another feature bank than '
+            'process 0, and would learn from other labels; expected one and the same in all: see '
+            'that all machines have the same annotation file and versions of packages and, for '
+            '--resume, the same checkpoint'
         )
 
 

@@ -1,6 +1,5 @@
 """SIGTERM, as batch systems send it before they kill: save, and end."""
 
-import atexit
 import functools
 import multiprocessing
 import os
@@ -8,6 +7,7 @@ import os.path as osp
 import signal
 import sys
 import threading
+from multiprocessing.util import Finalize
 from typing import Any, Dict, Optional
 
 import torch
@@ -157,8 +157,8 @@ def shield_workers(loader: DataLoader) -> None:
 def leaving():
     """A flag in shared memory: this process ends, and waits for its workers to obey SIGTERM."""
     flag = multiprocessing.RawValue('b', 0)
-    # runs before the function by which multiprocessing ends the workers: it is registered later
-    atexit.register(setattr, flag, 'value', 1)
+    # multiprocessing runs it before it ends the workers, in a child process of its own, too
+    Finalize(None, setattr, args=(flag, 'value', 1), exitpriority=0)
     return flag
 
 

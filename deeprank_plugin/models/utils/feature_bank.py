@@ -1,5 +1,6 @@
 """The frozen features from which ranking labels are read."""
 
+import hashlib
 from typing import Dict, List, Optional, Sequence
 
 import torch
@@ -88,6 +89,14 @@ class FeatureBank:
                 'and resume with the same annotation file, split and label list'
             )
         return self.features[torch.as_tensor(rows, dtype=torch.long, device=self.features.device)]
+
+    def digest(self) -> str:
+        """SHA-256 of names and features: two banks with the same one give the same labels."""
+        found = hashlib.sha256('\0'.join(self.names).encode())
+        if self.features is not None:
+            found.update(str(tuple(self.features.shape)).encode())
+            found.update(self.features.cpu().numpy().tobytes())
+        return found.hexdigest()
 
     def state_dict(self) -> Dict:
         """Names and features, as they go into a checkpoint."""

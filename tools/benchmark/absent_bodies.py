@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.insert(1, str(Path(__file__).resolve().parent))
 
 import torch
-from common import conditions, measure, print_table, write_json
+from common import conditions, make_parser, measure, print_table, write_json
 from mmaction.registry import MODELS
 from mmengine.registry import init_default_scope
 
@@ -34,14 +34,11 @@ TITLE = 'Absent bodies: features of a batch with two places for bodies'
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument('--batch-size', type=int, default=5, help='(%(default)s)')
     parser.add_argument('--frames', type=int, default=60, help='(%(default)s)')
     parser.add_argument('--repeats', type=int, default=3, help='(%(default)s)')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
-    parser.add_argument('--out', type=Path, help='JSON file')
     return parser.parse_args()
 
 

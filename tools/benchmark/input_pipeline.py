@@ -24,7 +24,7 @@ sys.path.insert(1, str(Path(__file__).resolve().parent))
 
 import numpy as np
 import torch
-from common import conditions, measure, print_table, write_json
+from common import conditions, make_parser, measure, print_table, write_json
 from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 from torch.nn import functional as F
@@ -114,13 +114,10 @@ def profile(pipeline: Compose, sample: Dict, number: int = 300) -> List[Dict]:
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument('--repeats', type=int, default=200, help='(%(default)s)')
     parser.add_argument('--batch-size', type=int, default=64, help='of batch (%(default)s)')
     parser.add_argument('--profile', action='store_true', help='also say where our time goes')
-    parser.add_argument('--out', type=Path, help='JSON file')
     return parser.parse_args()
 
 

@@ -14,6 +14,7 @@ Example:
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Dict, List
 
@@ -113,15 +114,16 @@ def against_gathering(args: argparse.Namespace) -> List[Dict]:
     ]
 
 
+def backward(head: RankHead, feats: Tensor, distances: Tensor) -> None:
+    """The loss and its gradients."""
+    head.loss(feats, distances)['loss_rank'].backward()
+
+
 def growing(args: argparse.Namespace) -> List[Dict]:
     """Part 2."""
     rows = []
     for number in args.sizes:
-        head, feats, distances = make_inputs(number, args)
-
-        def run():
-            head.loss(feats, distances)['loss_rank'].backward()
-
+        run = partial(backward, *make_inputs(number, args))
         seconds = measure(dict(run=run), 1 if number > 256 else args.repeats)['run']
         rows.append(
             dict(

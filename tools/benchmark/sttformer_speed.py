@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.insert(1, str(Path(__file__).resolve().parent))
 
 import torch
-from common import conditions, measure, print_table, write_json
+from common import conditions, make_parser, measure, print_table, write_json
 from torch import Tensor, nn
 
 from deeprank_plugin.models import STTFormer
@@ -65,14 +65,11 @@ def step(model: nn.Module, x: Tensor, dtype: torch.dtype = torch.float32) -> Non
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument('--batch-sizes', type=int, nargs='+', default=[1, 2], help='(1 2)')
     parser.add_argument('--frames', type=int, default=120, help='(%(default)s)')
     parser.add_argument('--repeats', type=int, default=3, help='(%(default)s)')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
-    parser.add_argument('--out', type=Path, help='JSON file')
     return parser.parse_args()
 
 

@@ -1,5 +1,5 @@
 # Every target sets up .venv by itself: `make demo` and `make test` work in a fresh clone.
-.PHONY: demo test lint check setup clean
+.PHONY: demo test lint bench check setup clean
 
 # Another interpreter: make PYTHON=/path/to/python3.11 test
 PYTHON ?= $(firstword $(shell command -v python3.11) python3)
@@ -17,6 +17,9 @@ test: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+bench: $(STAMP)
+	$(BIN)/python tools/benchmark/run_all.py
 
 check: $(STAMP)
 	$(BIN)/python tools/check_env.py

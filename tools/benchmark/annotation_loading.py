@@ -52,7 +52,7 @@ def parse_args() -> argparse.Namespace:
         help='of workers',
     )
     parser.add_argument('--dir', help='folder for the two files; default: the temporary one')
-    parser.add_argument('--json', type=Path, help='write the figures to this file')
+    parser.add_argument('--out', type=Path, help='write the figures to this file')
     parser.add_argument('--write', type=Path, metavar='FILE', help=argparse.SUPPRESS)
     parser.add_argument('--measure', nargs=2, metavar=('FILE', 'START'), help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -162,8 +162,8 @@ def main() -> None:
         )
     before = next(iter(found.values()))['before']['pss']
     print(f'A process with the imports alone: {before:.0f} MB.')
-    if args.json:
-        args.json.write_text(json.dumps(found, indent=2) + '\n')
+    if args.out:
+        args.out.write_text(json.dumps(found, indent=2) + '\n')
 
 
 if __name__ == '__main__':

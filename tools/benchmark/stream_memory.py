@@ -44,7 +44,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--bodies', type=int, default=2)
     parser.add_argument('--steps', type=int, default=2)
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
-    parser.add_argument('--json', type=Path, help='write the figures to this file')
+    parser.add_argument('--out', type=Path, help='write the figures to this file')
     parser.add_argument('--way', choices=['one by one', 'at once', 'one stream'], help='internal')
     return parser.parse_args()
 
@@ -119,8 +119,8 @@ def main() -> None:
             f'{way:<12} {figures["mib"]:9.0f} {figures["mib"] / base["mib"]:6.2f} '
             f'{figures["seconds"]:8.2f} {figures["seconds"] / base["seconds"]:6.2f}'
         )
-    if args.json:
-        args.json.write_text(json.dumps(found, indent=2) + '\n')
+    if args.out:
+        args.out.write_text(json.dumps(found, indent=2) + '\n')
 
 
 if __name__ == '__main__':

@@ -7,6 +7,7 @@ import runpy
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import mmaction
@@ -198,6 +199,27 @@ def test_two_processes_train_and_test_on_the_cpu(folder):
     assert double.returncode == 0, double.stderr
     for output in (single.stdout, double.stdout):
         assert re.findall(r'acc/top1: ([\d.]+)', output)[-1] == accuracy
+
+    # two nodes of one process each, which meet over the loopback device: the same run
+    script, port = TOOLS / 'dist_train.sh', free_port()
+    with ThreadPoolExecutor() as pool:
+        nodes = [
+            pool.submit(
+                run,
+                *('bash', script, 'nccl.py', '1', '--work-dir', 'nodes'),
+                cwd=folder,
+                PORT=port,
+                NNODES='2',
+                NODE_RANK=str(rank),
+                MASTER_ADDR='127.0.0.1',
+            )
+            for rank in (0, 1)
+        ]
+    for node in nodes:
+        assert node.result().returncode == 0, node.result().stderr
+    one, two = (torch.load(folder / name / 'epoch_2.pth') for name in ('two', 'nodes'))
+    for key, value in one['state_dict'].items():
+        assert torch.equal(value, two['state_dict'][key])
 
 
 def test_checkpoint_of_another_network_is_refused(folder, trained):

@@ -138,6 +138,12 @@ class RelabelHook(Hook):
 
     def before_train(self, runner) -> None:
         """Make the first labels, or go on with those of the checkpoint."""
+        if get_world_size() > 1 and not getattr(unwrap(runner.model), 'gather', True):
+            runner.logger.info(
+                f'gather=False: each of {get_world_size()} processes ranks the triplets of its own '
+                'batch, and the gradients are averaged: fewer triplets than one process has with '
+                'the whole batch, and other gradients.'
+            )
         self._loader = build_extraction_loader(runner, self.pipeline)
         if not runner._resume or self._loaded is None and runner.epoch == 0:
             if self.calibrate:

@@ -106,9 +106,21 @@ def deeprank_process(rank, port, size, folder):
     start(rank, port, size)
     model, data, samples = make_model()
     losses = train(DistributedDataParallel(model), data, samples, rank, size)
-    torch.save(dict(losses=losses, state=model.state_dict()), Path(folder) / f'{rank}.pth')
+    content = dict(losses=losses, state=model.state_dict(), alone=loss_alone(rank, size))
+    torch.save(content, Path(folder) / f'{rank}.pth')
     torch.distributed.barrier()
     os._exit(0)  # without the teardown of gloo under a living wrapper, which can wait for ever
+
+
+def loss_alone(rank, size):
+    """The loss of one process' share of all samples, with gather=False; no SyncBatchNorm."""
+    torch.manual_seed(0)
+    head = dict(type='RankHead', in_channels=8, hidden_channels=6)
+    model = DeepRank(BACKBONE, head, gather=False).double()
+    _, data, samples = make_model()
+    model.relabel(torch.randn(SAMPLES, 8), [f's{i}' for i in range(SAMPLES)])
+    rows = list(range(rank, SAMPLES, size))
+    return model(data[rows], [samples[row] for row in rows], mode='loss')['loss_rank'].detach()
 
 
 def free_port():
@@ -129,6 +141,7 @@ def test_several_processes_equal_one(tmp_path, size):
     for rank in range(size):
         found = torch.load(tmp_path / f'{rank}.pth')
         torch.testing.assert_close(found['losses'], losses, rtol=1e-6, atol=1e-8)
+        torch.testing.assert_close(found['alone'], loss_alone(rank, size), rtol=1e-9, atol=0)
         for name, value in model.state_dict().items():
             torch.testing.assert_close(found['state'][name], value, rtol=1e-5, atol=1e-7)
             moved = max(moved, float((value - before[name]).abs().max()))

@@ -153,7 +153,7 @@ def draw(rows: List[Dict], path: Path) -> None:
     matplotlib.use('Agg')
     from matplotlib import pyplot as plt
 
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout='constrained')
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.2), layout='constrained')
     colors = ['#0072B2', '#D55E00', '#009E73', '#CC79A7']
     found = [row for row in rows if row['part'] == 'round']
     numbers = sorted({row['number'] for row in found})
@@ -189,7 +189,7 @@ def draw(rows: List[Dict], path: Path) -> None:
     right.set(xscale='log', yscale='log', xlabel='length of the bank N', ylabel='ms a batch')
     for axis in (left, right):
         axis.grid(alpha=0.3)
-        axis.legend(fontsize=8)
+        axis.legend(fontsize=8, ncols=2, loc='upper center', bbox_to_anchor=(0.5, -0.18))
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)
     plt.close(figure)

@@ -3,7 +3,7 @@
 
 Each runs in a process of its own and writes its table to <out-dir>/<benchmark>.txt and its figures
 to <out-dir>/<benchmark>.json. A benchmark that fails is named, and the exit code is then 1; an aim
-that is missed is no failure.
+that is missed is no failure. They run on one thread, unless OMP_NUM_THREADS says otherwise.
 
 Example:
     python tools/benchmark/run_all.py --only input_pipeline ranking_loss
@@ -11,6 +11,7 @@ Example:
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -103,7 +104,10 @@ def run(name: str, options: str, folder: Path) -> Optional[List[Dict]]:
     out = folder / f'{name}.json'
     out.unlink(missing_ok=True)
     command = [sys.executable, str(HERE / f'{name}.py'), *options.split(), '--out', str(out)]
-    result = subprocess.run(command, capture_output=True, text=True)
+    # several threads wait for each other where anything else runs: the figures then mean nothing
+    environment = dict(os.environ)
+    environment.setdefault('OMP_NUM_THREADS', '1')
+    result = subprocess.run(command, capture_output=True, text=True, env=environment)
     (folder / f'{name}.txt').write_text(result.stdout + result.stderr)
     print(f'{time.perf_counter() - start:.0f} s', flush=True)
     if result.returncode:

@@ -29,7 +29,7 @@ OPTIONS = dict(
     sttformer_speed='--batch-sizes 1',
     relabelling='--width 16 --clusters 8 64',
     growth='',
-    stream_memory='--batch-size 2 --frames 60 --steps 1',
+    stream_memory='--batch-size 3 --frames 60 --steps 1',
     annotation_loading='--number 4000',
 )
 

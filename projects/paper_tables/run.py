@@ -8,6 +8,7 @@ the same command.
 Example:
     python projects/paper_tables/run.py table4 --data ntu60 --gpus 4
     python projects/paper_tables/run.py table3 --data uiprmd --preset small
+    python projects/paper_tables/run.py table6 --data uiprmd --pretrain-seeds 0 1 2
     python projects/paper_tables/run.py fig6 --data uiprmd
     python projects/paper_tables/run.py table6 --data ntu60 --dry-run
 """
@@ -16,7 +17,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Sequence
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.insert(1, str(Path(__file__).resolve().parents[2] / 'tools'))
@@ -43,7 +44,12 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--preset', choices=['paper', 'small'], help='default: by the data')
     parser.add_argument('--gpus', type=int, default=1, help='processes of a run (%(default)s)')
-    parser.add_argument('--seeds', type=int, nargs='+', help="default: the preset's")
+    parser.add_argument(
+        '--seeds', type=int, nargs='+', help="seeds of finetuning (default: the preset's)"
+    )
+    parser.add_argument(
+        '--pretrain-seeds', type=int, nargs='+', default=[0], help='of a table (%(default)s)'
+    )
     parser.add_argument('--out', type=Path, help='default: work_dirs/paper_tables/PRESET')
     parser.add_argument('--dry-run', action='store_true', help='list the steps and their GPU hours')
     parser.add_argument(
@@ -94,35 +100,62 @@ def estimate_hours(steps: List[Step], tflops: float) -> Dict[str, float]:
     return hours
 
 
-def read_figure(cell: Optional[Cell], out: Path) -> Optional[Dict]:
-    """Mean and standard deviation of a cell, in percent."""
-    if cell is None:
+def read_figure(cells: Sequence[Optional[Cell]], out: Path) -> Optional[Dict]:
+    """Mean and standard deviation in percent of one cell after each seed of pretraining.
+
+    The spread is that of pretraining's seeds, each a mean over finetuning's; where there is one
+    pretraining or none, that of finetuning's seeds.
+    """
+    if cells[0] is None:
         return None
-    seeds = []
-    for step in (cell.step, *cell.others):
-        results = json.loads((out / step.key / 'results.json').read_text())['results']
-        runs = results[cell.stream]['seeds'].values()
-        seeds.append([100 * run['acc/top1'] for run in runs])
-    figures = np.mean(seeds, axis=0)  # of each seed
+    trained = []  # of each seed of pretraining: the figures of finetuning's
+    for cell in {cell.step.key: cell for cell in cells}.values():
+        seeds = []
+        for step in (cell.step, *cell.others):
+            results = json.loads((out / step.key / 'results.json').read_text())['results']
+            runs = results[cell.stream]['seeds'].values()
+            seeds.append([100 * run['acc/top1'] for run in runs])
+        trained.append(np.mean(seeds, axis=0))
+    figures = np.mean(trained, axis=1) if len(trained) > 1 else trained[0]
     spread = float(figures.std(ddof=1)) if len(figures) > 1 else None
-    return dict(mean=float(figures.mean()), std=spread)
+    return dict(mean=float(figures.mean()), std=spread, single=np.asarray(trained).tolist())
 
 
-def show(figure: Optional[Dict], expected: Optional[float]) -> str:
+def show(figure: Optional[Dict]) -> str:
     """Our figure, and the paper's in brackets."""
-    text = '' if figure is None else f'{figure["mean"]:.1f}'
-    if figure is not None and figure['std'] is not None:
+    if figure is None:
+        return ''
+    text = f'{figure["mean"]:.1f}'
+    if figure['std'] is not None:
         text += f' ± {figure["std"]:.1f}'
-    return text if expected is None else f'{text} [{expected:.1f}]'
+    return text if figure['paper'] is None else f'{text} [{figure["paper"]:.1f}]'
 
 
-def draw(table: Table, out: Path, seeds) -> str:
+def collect(tables: Sequence[Table], out: Path) -> Dict[str, List[Optional[Dict]]]:
+    """Figures of each row of a table that was made for several seeds of pretraining."""
+    rows = {}
+    for same in zip(*(table.rows for table in tables)):
+        columns = zip(*(cells for _, cells in same))
+        rows[same[0][0]] = [
+            column[0] and dict(read_figure(column, out), paper=column[0].paper)
+            for column in columns
+        ]
+    return rows
+
+
+def draw(table: Table, rows: Dict[str, List[Optional[Dict]]], args, seeds: Sequence[int]) -> str:
     """The table in Markdown."""
     lines = ['| | ' + ' | '.join(table.columns) + ' |', '|---' * (len(table.columns) + 1) + '|']
-    for name, cells in table.rows:
-        texts = [show(read_figure(cell, out), cell and cell.paper) for cell in cells]
-        lines.append(f'| {name} | ' + ' | '.join(texts) + ' |')
-    note = f'top-1 in %, mean ± std over seeds {", ".join(map(str, seeds))} of finetuning'
+    for name, figures in rows.items():
+        lines.append(f'| {name} | ' + ' | '.join(map(show, figures)) + ' |')
+    told = ', '.join(map(str, seeds))
+    note = f'top-1 in %, mean ± std over seeds {told} of finetuning'
+    if len(args.pretrain_seeds) > 1:
+        first = ', '.join(map(str, args.pretrain_seeds))
+        note = (
+            f'top-1 in %, mean ± std over seeds {first} of pretraining, each a mean over seeds '
+            f'{told} of finetuning (std over these where nothing is pretrained)'
+        )
     return f'{table.title}\n\n' + '\n'.join(lines) + f"\n\n{note}; in brackets the paper's figure."
 
 
@@ -141,18 +174,21 @@ def main() -> None:
             'digits, paper '
             'with the others.'
         )
+    if args.name in FIGURES and len(args.pretrain_seeds) > 1:
+        refuse(f'{args.name} is drawn from one pretraining: expected one of --pretrain-seeds.')
     preset = PAPER if not small else DIGITS if name == 'digits' else SMALL
     if args.seeds:
         preset = preset._replace(seeds=tuple(args.seeds))
     out = (args.out or Path('work_dirs/paper_tables') / preset.name).resolve()
     try:
-        study = Study(preset, out, args.gpus)
+        studies = [Study(preset, out, args.gpus, seed) for seed in args.pretrain_seeds]
         if args.name in FIGURES:
-            figure = FIGURES[args.name](study, data)
+            figure = FIGURES[args.name](studies[0], data)
             steps = order([figure.step])
         else:
-            table = TABLES[args.name](study, data)
-            cells = [cell for _, cells in table.rows for cell in cells if cell]
+            tables = [TABLES[args.name](study, data) for study in studies]
+            rows = [cells for table in tables for _, cells in table.rows]
+            cells = [cell for row in rows for cell in row if cell]
             steps = order([step for cell in cells for step in (cell.step, *cell.others)])
         done = {step.key: is_done(step, out) for step in steps}
     except ValueError as error:
@@ -180,14 +216,12 @@ def main() -> None:
         print(f'\n{figure.title}\n')
         print((folder / 'step.log').read_text().strip())
         return
-    text = draw(table, out, preset.seeds)
+    rows = collect(tables, out)
+    text = draw(tables[0], rows, args, preset.seeds)
     path = out / f'{args.name}_{data}.md'
     path.write_text(text + '\n')
-    figures = {
-        name: [cell and dict(read_figure(cell, out), paper=cell.paper) for cell in cells]
-        for name, cells in table.rows
-    }
-    content = dict(title=table.title, columns=list(table.columns), rows=figures)
+    content = dict(title=tables[0].title, columns=list(tables[0].columns), rows=rows)
+    content.update(pretrain_seeds=args.pretrain_seeds, seeds=list(preset.seeds))
     path.with_suffix('.json').write_text(json.dumps(content, indent=2) + '\n')
     print(f'\n{text}\n\n{path}')
 

@@ -138,10 +138,11 @@ class Study:
         preset (Preset): How large.
         out (Path): Folder of everything that is written.
         gpus (int): Processes of a training.
+        seed (int): Seed of pretraining.
     """
 
-    def __init__(self, preset: Preset, out: Path, gpus: int = 1) -> None:
-        self.preset, self.out, self.gpus = preset, out, gpus
+    def __init__(self, preset: Preset, out: Path, gpus: int = 1, seed: int = 0) -> None:
+        self.preset, self.out, self.gpus, self.seed = preset, out, gpus, seed
 
     def folder(self, key: str) -> Path:
         """Where a step writes."""
@@ -176,12 +177,13 @@ class Study:
         """A call of tools/train.py."""
         own = [o for o in options if o not in self.preset.relabel_options]
         own = [o for o in own if o not in self.preset.cosine_options and 'clip_len' not in o]
+        own += [f'seed={self.seed}'] if self.seed else []
         key = f'pretrain/{slug(Path(config).stem, own)}'
         command = ['python', TRAIN, config]
         if self.gpus > 1:
             command = ['bash', 'tools/dist_train.sh', config, str(self.gpus)]
             options = [*options, f'train_dataloader.batch_size={64 // self.gpus}']
-        command += ['--work-dir', str(self.folder(key)), '--seed', '0', '--resume']
+        command += ['--work-dir', str(self.folder(key)), '--seed', str(self.seed), '--resume']
         if options:
             command += ['--cfg-options', *options]
         return Step(key, tuple(command), (), config, runs, 1.0, data)

@@ -170,9 +170,49 @@ def test_from_results_to_a_table(tmp_path, monkeypatch, capsys):
     assert '| row | 50.0 ± 1.0 [89.5] |  |' in out and '| other |  | 62.5 |' in out
     assert '| mean | 56.0 ± 1.7 [64.9] |  |' in out  # of 55, 55 and 58
     content = json.loads((tmp_path / 'table1_toy-xsub.json').read_text())
-    assert content['rows']['row'][0] == pytest.approx(dict(mean=50.0, std=1.0, paper=89.5))
+    figure = content['rows']['row'][0]
+    assert figure.pop('single') == [pytest.approx([49.0, 50.0, 51.0])]
+    assert figure == pytest.approx(dict(mean=50.0, std=1.0, paper=89.5))
     tool.main()
     assert '(done before)' in capsys.readouterr().out
+
+
+def test_spread_over_seeds_of_pretraining(tmp_path, monkeypatch, capsys):
+    for seed, values in enumerate([(0.4, 0.5), (0.5, 0.6), (0.6, 0.8)]):
+        write_results(tmp_path / f'finetune/{seed}', joint=values)
+    write_results(tmp_path / 'finetune/scratch', joint=(0.3, 0.4))
+    scratch = make_step('finetune/scratch', '')
+
+    def make(study, data):
+        own = make_step(f'finetune/{study.seed}', '')
+        rows = [('own', [Cell(own, 'joint', 50.0)]), ('scratch', [Cell(scratch, 'joint', None)])]
+        return Table('T', ['joint'], rows)
+
+    monkeypatch.setitem(TABLES, 'table1', make)
+    arguments = ['run.py', 'table1', '--data', 'toy', '--out', str(tmp_path)]
+    monkeypatch.setattr(sys, 'argv', [*arguments, '--pretrain-seeds', '0', '1', '2'])
+    tool.main()
+    out = capsys.readouterr().out
+    assert '| own | 56.7 ± 12.6 [50.0] |' in out  # of 45, 55 and 70
+    assert '| scratch | 35.0 ± 7.1 |' in out  # of 30 and 40
+    assert 'over seeds 0, 1, 2 of pretraining, each a mean over seeds 0, 1, 2 of finetuning' in out
+    content = json.loads((tmp_path / 'table1_toy-xsub.json').read_text())
+    assert content['pretrain_seeds'] == [0, 1, 2]
+    assert content['rows']['own'][0]['single'][2] == pytest.approx([60.0, 80.0])
+
+
+def test_each_seed_of_pretraining_has_its_own_steps(tmp_path):
+    first, second = (
+        order([c.step for _, cells in TABLES['peers'](study, 'uiprmd-xsub').rows for c in cells])
+        for study in (Study(SMALL, tmp_path), Study(SMALL, tmp_path, seed=1))
+    )
+    shared = {step.key for step in first} & {step.key for step in second}
+    assert len(first) == len(second) and len(shared) == 2
+    assert all('/scratch/' in key for key in shared)
+    for step in second:
+        if step.key.startswith('pretrain/'):
+            assert step.command[step.command.index('--seed') + 1] == '1'
+            assert step.key.endswith('seed=1') or '_seed=1_' in step.key
 
 
 def test_a_figure_prints_what_its_tool_said(tmp_path, monkeypatch, capsys):
@@ -193,6 +233,7 @@ def test_dry_run_and_refusals(tmp_path, monkeypatch, capsys):
         (['table8', '--data', 'toy'], 'table8 transfers to a second data set'),
         (['table1', '--data', 'ntu60', '--preset', 'small'], '--preset small with --data ntu60'),
         (['table9', '--data', 'ntu60'], 'table9 with --data ntu60: expected cifar100 or digits'),
+        (['fig6', '--pretrain-seeds', '0', '1'], 'fig6 is drawn from one pretraining'),
         (['table1', '--data', 'digits'], 'table1 with --data digits: expected skeletons'),
     ):
         monkeypatch.setattr(sys, 'argv', ['run.py', *arguments])

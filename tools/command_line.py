@@ -37,6 +37,19 @@ def refuse(sentence: str, code: int = 2) -> NoReturn:
     sys.exit(code)
 
 
+class OptionAction(DictAction):
+    """MMEngine's ``KEY=VALUE``, but a value that names a file or folder is taken as it stands.
+
+    MMEngine takes a comma for a list and drops blanks, so that such paths would be torn apart.
+    """
+
+    @staticmethod
+    def _parse_iterable(value: str):
+        if re.search(r'[ ,()\[\]]', value) and osp.exists(value):
+            return value
+        return DictAction._parse_iterable(value)
+
+
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that training and testing have in common."""
     parser.add_argument(
@@ -52,7 +65,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=OptionAction,
         metavar='KEY=VALUE',
         help='override entries of the config, e.g. train_cfg.max_epochs=10 key="[a,b]"',
     )

@@ -21,8 +21,7 @@ from typing import List
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from command_line import refuse, require_checkpoint, require_writable
-from mmengine.config import DictAction
+from command_line import OptionAction, refuse, require_checkpoint, require_writable
 from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
@@ -71,7 +70,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=OptionAction,
         metavar='KEY=VALUE',
         help='override entries of every config',
     )

@@ -30,8 +30,8 @@ TOOLS = Path(__file__).resolve().parent
 sys.path.insert(0, str(TOOLS.parent))
 
 import numpy as np
-from command_line import find_checkpoint, refuse
-from mmengine.config import Config, DictAction
+from command_line import OptionAction, find_checkpoint, refuse
+from mmengine.config import Config
 from mmengine.runner.checkpoint import find_latest_checkpoint
 
 from deeprank_plugin.engine.initializers import strip_module
@@ -79,7 +79,7 @@ def parse_args() -> argparse.Namespace:
 def read_options(options: Sequence[str]) -> Dict:
     """``--cfg-options`` as a dict."""
     parser = argparse.ArgumentParser()
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    parser.add_argument('--cfg-options', nargs='+', action=OptionAction)
     return parser.parse_args(['--cfg-options', *options]).cfg_options if options else {}
 
 

@@ -46,8 +46,11 @@ def options(folder, *parts):
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory, write_random_walks):
-    """Random walks in 12 classes, and three encoders pretrained for one epoch."""
-    folder = tmp_path_factory.mktemp('protocol')
+    """Random walks in 12 classes, and three encoders pretrained for one epoch.
+
+    The path holds blanks and commas, which MMEngine's options would take apart.
+    """
+    folder = tmp_path_factory.mktemp('proto col, views=self,other')
     write_random_walks(folder / 'toy.pkl', 60, 48)
     run(
         *('train.py', PRETRAIN, '--work-dir', folder / 'mv', '--seed', '0', '--cfg-options'),

@@ -14,8 +14,8 @@ sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import torch
-from command_line import find_checkpoint
-from mmengine.config import Config, DictAction
+from command_line import OptionAction, find_checkpoint
+from mmengine.config import Config
 from mmengine.runner import Runner
 from tqdm import tqdm
 
@@ -37,7 +37,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--seed', type=int, default=0, help='of the random encoder (%(default)s)')
     parser.add_argument('--work-dir', help='where MMEngine writes its log')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='as for train.py')
+    parser.add_argument('--cfg-options', nargs='+', action=OptionAction, help='as for train.py')
     return parser.parse_args()
 
 

@@ -104,8 +104,9 @@ def test_a_process_that_waits_for_ever_is_ended(make_config, start):
     cfg.default_hooks.peer_watch.grace = 1
     run = start(cfg, KILL, number=3)
     assert run.wait() == [1, -9, 1] and run.lag < 60
-    assert 'error: process 1 has ended before its work was done: process 2 ends' in run.said(2)
-    assert '(memory?)' in run.said(0)
+    assert 'error: process 1 has ended before its work was done' in run.said(2)
+    assert 'process 2 ends, too, within' in run.said(2)
+    assert '(memory? network?)' in run.said(0)
 
 
 @several

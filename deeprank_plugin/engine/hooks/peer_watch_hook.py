@@ -158,9 +158,10 @@ class PeerWatch:
     def _end(self, lost: int) -> None:
         """Tell the others who was lost, and end this process unless it ends by itself."""
         print(
-            f'error: process {lost} has ended before its work was done: process {self.rank} ends, '
-            f'too, within {self.grace:g} s. What happened to it is in its own messages or in the '
-            "system's log (memory?); --resume goes on from the last checkpoint.",
+            f'error: process {lost} has ended before its work was done, or its machine is silent: '
+            f'process {self.rank} ends, too, within {self.grace:g} s. What happened is in its own '
+            "messages or in the system's log (memory? network?); --resume goes on from the last "
+            'checkpoint.',
             file=sys.stderr,
             flush=True,
         )

@@ -302,6 +302,7 @@ def label_names(model: nn.Module) -> List[str]:
 
 
 def make_prediction(scores: np.ndarray, label: int, names: List[str]) -> Prediction:
+    """A prediction from the scores of all classes and the label that they name."""
     return Prediction(label, names[label], scores, names)
 
 
@@ -312,6 +313,7 @@ def to_prediction(model: nn.Module, sample) -> Prediction:
 
 
 def require_classifier(model: nn.Module) -> None:
+    """Raise a ``ValueError`` if the model tells no classes."""
     if count_classes(model) is None:
         raise ValueError(
             f'{type(model).__name__} has no classes to tell; expected a finetuned recogniser: use '

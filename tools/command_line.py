@@ -19,6 +19,7 @@ from mmengine.runner import Runner, find_latest_checkpoint
 
 from deeprank_plugin import compat
 from deeprank_plugin.engine import NonFiniteError
+from deeprank_plugin.engine.memory import keep_freed_memory
 
 # "DataLoader worker (pid 7) is killed by signal: Killed." and "... (pid(s) 7) exited unexpectedly"
 DEAD_WORKER = re.compile(r'DataLoader worker \(pid')
@@ -252,4 +253,6 @@ def leave_group() -> None:
 
 def build_runner(cfg: Config) -> Runner:
     """Build MMEngine's runner, or the one that ``runner_type`` of the config names."""
+    if not compat.has_accelerator():
+        keep_freed_memory()
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)

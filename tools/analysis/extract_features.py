@@ -14,9 +14,8 @@ sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import torch
-from command_line import OptionAction, find_checkpoint
+from command_line import OptionAction, build_runner, find_checkpoint
 from mmengine.config import Config
-from mmengine.runner import Runner
 from tqdm import tqdm
 
 import deeprank_plugin  # noqa: F401
@@ -50,7 +49,7 @@ def main() -> None:
     cfg.work_dir = args.work_dir or osp.join('work_dirs', Path(args.config).stem)
     cfg.load_from = args.checkpoint and find_checkpoint(args.checkpoint)
     cfg.randomness = dict(seed=args.seed)
-    runner = Runner.from_cfg(cfg)
+    runner = build_runner(cfg)
     loader = runner.build_dataloader(cfg.test_dataloader, seed=args.seed)
     if args.checkpoint:
         runner.load_or_resume()

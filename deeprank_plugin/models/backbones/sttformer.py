@@ -8,6 +8,8 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from .fourier_conv import attend_and_convolve, convolve_tuples, runs_here, stands_for
+
 DEFAULT_BLOCKS = (
     (64, 64, 16),
     (64, 64, 16),
@@ -56,6 +58,7 @@ class STTBlock(nn.Module):
         num_heads (int): Number of heads.
         kernel_sizes (tuple[int, int]): Kernels over tuples and over the joints in a tuple.
         dropout (float): Share of attention weights that are dropped in training.
+        fourier (bool): Whether convolutions may take the way of ``fourier_conv``.
     """
 
     def __init__(
@@ -67,8 +70,10 @@ class STTBlock(nn.Module):
         num_heads: int,
         kernel_sizes: Tuple[int, int],
         dropout: float,
+        fourier: bool,
     ) -> None:
         super().__init__()
+        self.fourier = fourier
         self.num_heads = num_heads
         self.qk_channels = qk_channels
         # not in the state dict: it follows from the shapes
@@ -88,7 +93,7 @@ class STTBlock(nn.Module):
         else:
             self.spatial_residual = conv_bn(in_channels, out_channels)
             self.temporal_residual = conv_bn(out_channels, out_channels)
-        self.act = nn.LeakyReLU(0.1)
+        self.act = nn.LeakyReLU(0.1, inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T', P) to (N, C_out, T', P)."""
@@ -101,15 +106,32 @@ class STTBlock(nn.Module):
         attention = query.transpose(2, 3) @ key / (self.qk_channels * tuples)  # (N, heads, P, P)
         attention = attention.tanh() * self.attention_scale + self.attention_map
         attention = self.dropout(attention)
+        residual = self.spatial_residual(x)
+        x = self.act(self.attend(x, attention) + residual)
+        x = self.act(self.feed_forward(x) + residual)
+        return self.act(self.convolve(x) + self.temporal_residual(x))
+
+    def attend(self, x: Tensor, attention: Tensor) -> Tensor:
+        """What the heads, (N, heads, P, P), see of (N, C, T', P), convolved and normalised."""
+        if not torch.jit.is_scripting():
+            conv, norm = self.merge_heads
+            if self.fourier and stands_for(conv, x):
+                return norm(attend_and_convolve(x, attention, conv.weight, conv.bias))
         # all heads look at the input itself: one product for them all
+        batch, channels, tuples, positions = x.shape
         attention = attention.transpose(1, 2).reshape(batch, positions, self.num_heads * positions)
         mixed = x.reshape(batch, channels * tuples, positions) @ attention
         mixed = mixed.reshape(batch, channels, tuples, self.num_heads, positions)
         mixed = mixed.permute(0, 3, 1, 2, 4).reshape(batch, -1, tuples, positions)
-        residual = self.spatial_residual(x)
-        x = self.act(self.merge_heads(mixed) + residual)
-        x = self.act(self.feed_forward(x) + residual)
-        return self.act(self.temporal(x) + self.temporal_residual(x))
+        return self.merge_heads(mixed)
+
+    def convolve(self, x: Tensor) -> Tensor:
+        """(N, C_out, T', P), convolved over tuples and normalised."""
+        if not torch.jit.is_scripting():
+            conv, norm = self.temporal
+            if self.fourier and stands_for(conv, x):
+                return norm(convolve_tuples(x, conv.weight, conv.bias))
+        return self.temporal(x)
 
 
 @MODELS.register_module()
@@ -130,6 +152,9 @@ class STTFormer(BaseModule):
             Defaults to (3, 5).
         dropout (float): Dropout of the attention in training. Defaults to 0.0.
         in_channels (int): Channels C of the input. Defaults to 3.
+        fourier (bool): On a CPU, in float32 or float64, take the convolutions in fewer products, by
+            short Fourier transforms: the same numbers up to rounding in less time, but no second
+            derivatives. Defaults to True.
         with_cp (bool): Recompute each block in the backward pass: less memory, more time. Running
             statistics of BatchNorm are then updated twice in a step. Defaults to False.
         init_cfg (dict or list[dict], optional): Initialisation. Defaults to Kaiming (fan-out) for
@@ -150,6 +175,7 @@ class STTFormer(BaseModule):
         kernel_sizes: Tuple[int, int] = (3, 5),
         dropout: float = 0.0,
         in_channels: int = 3,
+        fourier: bool = True,
         with_cp: bool = False,
         init_cfg: Optional[object] = (
             dict(type='Kaiming', layer='Conv2d', mode='fan_out'),
@@ -161,6 +187,7 @@ class STTFormer(BaseModule):
         self.num_joints = num_joints
         self.tuple_length = tuple_length
         self.in_channels = in_channels
+        self.fourier = fourier
         self.with_cp = with_cp
         first = blocks[0][0]
         self.embed = nn.Sequential(
@@ -173,6 +200,7 @@ class STTFormer(BaseModule):
                 num_heads=num_heads,
                 kernel_sizes=tuple(kernel_sizes),
                 dropout=dropout,
+                fourier=fourier,
             )
             for channels in blocks
         )
@@ -207,6 +235,9 @@ class STTFormer(BaseModule):
         x = x.reshape(
             batch * bodies, channels, frames // self.tuple_length, joints * self.tuple_length
         )
+        if not torch.jit.is_scripting():
+            if self.fourier and runs_here(x):
+                x = x.contiguous(memory_format=torch.channels_last)
         x = self.embed(x)
         for block in self.blocks:
             if torch.jit.is_scripting():

@@ -24,6 +24,12 @@ def make(**kwargs):
     return model.double()
 
 
+def assert_alike(found, expected):
+    """Equal but for the rounding of float64; graphs take convolutions another way."""
+    scale = float(expected.detach().abs().max())
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-13 * scale)
+
+
 def plain_norm(x, norm, training):
     """BatchNorm of (N, C, T, P): mean and variance over all axes but C."""
     if training:
@@ -159,11 +165,11 @@ def test_script_and_export(with_cp):
     with torch.no_grad():
         expected = model(x)
         scripted = torch.jit.script(model)
-        torch.testing.assert_close(scripted(x), expected, rtol=1e-12, atol=1e-12)
+        assert_alike(scripted(x), expected)
         batch = torch.export.Dim('batch', min=2)
         program = torch.export.export(model, (x,), dynamic_shapes=dict(x={0: batch}))
         more = torch.randn(3, 1, 4, 5, 3, dtype=torch.float64)
-        torch.testing.assert_close(program.module()(more), model(more), rtol=1e-12, atol=1e-12)
+        assert_alike(program.module()(more), model(more))
 
 
 def test_channels_last_and_autocast():
@@ -181,10 +187,10 @@ def test_channels_last_and_autocast():
 
 
 def test_compile_traces_the_whole_graph():
-    model = make().float().eval()
-    x = torch.randn(2, 1, 4, 5, 3)
+    model = make().eval()
+    x = torch.randn(2, 1, 4, 5, 3, dtype=torch.float64)
     compiled = torch.compile(model, backend='eager', fullgraph=True)
-    torch.testing.assert_close(compiled(x), model(x))
+    assert_alike(compiled(x), model(x))
 
 
 def test_nothing_that_cannot_be_pickled():

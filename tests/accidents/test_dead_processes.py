@@ -75,8 +75,10 @@ def test_a_worker_that_is_killed(make_config, start):
     run = start(cfg, KILL)
     assert run.wait() == [1]
     said = run.said()
-    last = said.strip().splitlines()[-1]
-    assert 'Traceback' not in said
+    lines = said.strip().splitlines()
+    last = lines[-1]
+    # one within a line is a warning of PyTorch's log, which may be writing when the signal comes
+    assert not any(line.startswith('Traceback') for line in lines)
     assert last.startswith('error: DataLoader worker (pid')
     # whichever of PyTorch's two ways to notice is faster
     assert 'killed by signal: Killed' in last or 'exited unexpectedly' in last

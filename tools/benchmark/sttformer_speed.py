@@ -1,8 +1,9 @@
 #!/usr/bin/env python
 """STTFormer against the formulas of its paper written down by einsum, forward and backward.
 
-Both have the same layers and weights, and give the same numbers; they differ in how attention is
-taken and applied. On a GPU, bfloat16 with channels_last and torch.compile is set against float32.
+All ways have the same layers and weights, and give the same numbers; they differ in how attention
+and convolutions are taken. On a CPU all keep freed memory, as the tools do (docs/speed.md). On a
+GPU, bfloat16 with channels_last and torch.compile is set against float32.
 
 Example:
     python tools/benchmark/sttformer_speed.py --batch-sizes 1 2 4
@@ -19,7 +20,9 @@ sys.path.insert(1, str(Path(__file__).resolve().parent))
 import torch
 from common import conditions, make_parser, measure, print_table, write_json
 from torch import Tensor, nn
+from torch.nn.functional import leaky_relu
 
+from deeprank_plugin.engine.memory import keep_freed_memory
 from deeprank_plugin.models import STTFormer
 
 TITLE = 'STTFormer: one step forward and backward'
@@ -36,9 +39,9 @@ def plain_block(block: nn.Module, x: Tensor) -> Tensor:
     mixed = torch.einsum('nctu,nsuv->nsctv', x, block.dropout(attention))
     mixed = mixed.reshape(batch, -1, tuples, positions)
     residual = block.spatial_residual(x)
-    x = block.act(block.merge_heads(mixed) + residual)
-    x = block.act(block.feed_forward(x) + residual)
-    return block.act(block.temporal(x) + block.temporal_residual(x))
+    x = leaky_relu(block.merge_heads(mixed) + residual, 0.1)
+    x = leaky_relu(block.feed_forward(x) + residual, 0.1)
+    return leaky_relu(block.temporal(x) + block.temporal_residual(x), 0.1)
 
 
 class PlainSTTFormer(STTFormer):
@@ -66,7 +69,7 @@ def step(model: nn.Module, x: Tensor, dtype: torch.dtype = torch.float32) -> Non
 def parse_args() -> argparse.Namespace:
     """Command line."""
     parser = make_parser(__doc__)
-    parser.add_argument('--batch-sizes', type=int, nargs='+', default=[1, 2], help='(1 2)')
+    parser.add_argument('--batch-sizes', type=int, nargs='+', default=[8], help='(8)')
     parser.add_argument('--frames', type=int, default=120, help='(%(default)s)')
     parser.add_argument('--repeats', type=int, default=3, help='(%(default)s)')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
@@ -76,30 +79,44 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Measure and print."""
     args = parse_args()
+    on_cpu = torch.device(args.device).type == 'cpu'
+    kept = on_cpu and keep_freed_memory()
     torch.manual_seed(0)
-    ours = STTFormer().to(args.device)
-    plain = PlainSTTFormer().to(args.device)
-    plain.load_state_dict(ours.state_dict())
+    models = {'plain': PlainSTTFormer(), 'ours': STTFormer()}
+    if on_cpu:
+        models['ours, fourier=False'] = STTFormer(fourier=False)
+    for model in models.values():
+        model.load_state_dict(models['plain'].state_dict())
+        model.to(args.device)
     rows = []
     for size in args.batch_sizes:
         x = torch.randn(size, 2, args.frames, 25, 3, device=args.device)
-        difference = float((ours(x) - plain(x)).detach().abs().max())
-        ways = {'plain': partial(step, plain, x), 'ours': partial(step, ours, x)}
-        if args.device != 'cpu':
-            fast = torch.compile(ours.to(memory_format=torch.channels_last))
+        with torch.no_grad():
+            features = {way: model(x) for way, model in models.items()}
+        ways = {way: partial(step, model, x) for way, model in models.items()}
+        if not on_cpu:
+            fast = torch.compile(models['ours'].to(memory_format=torch.channels_last))
             ways['bfloat16, channels_last, compile'] = partial(step, fast, x, torch.bfloat16)
         seconds = measure(ways, args.repeats)
         for way, value in seconds.items():
-            ratio = seconds['plain'] / value
-            rows.append(dict(batch=size, way=way, seconds=value, ratio=ratio, diff=difference))
-    print_table(TITLE, list(rows[0]), rows)
-    print(
-        'ratio: how many times less time than plain; diff: largest between plain and ours, float32'
-    )
-    if args.device == 'cpu':
+            row = dict(batch=size, way=way, seconds=value, ratio=seconds['plain'] / value)
+            if way in features:
+                row['difference'] = relative_difference(features[way], features['plain'])
+            rows.append(row)
+    print_table(TITLE, ['batch', 'way', 'seconds', 'ratio', 'difference'], rows)
+    print('ratio: how many times less time than plain')
+    print('difference: of the features from plain, float32: largest / largest feature')
+    if on_cpu:
+        memory = 'kept for the next tensors, as by the tools' if kept else 'as the system has it'
+        print(f'Freed memory: {memory}.')
         print('No GPU here: bfloat16, channels_last and compile were not measured.')
-    told = dict(conditions(), frames=args.frames, bodies=2, device=args.device)
+    told = dict(conditions(), frames=args.frames, bodies=2, device=args.device, memory_kept=kept)
     write_json(args.out, TITLE, told, rows)
+
+
+def relative_difference(value: Tensor, expected: Tensor) -> float:
+    """Largest difference, relative to the largest value."""
+    return float((value - expected).abs().max() / expected.abs().max())
 
 
 if __name__ == '__main__':

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 TILE = 30  # joints or tuples that are convolved at once, about
+MIN_CHANNELS = 128  # of the output; with fewer, nothing is gained
 CHUNK = 16  # bodies that are encoded at once where no gradient is taken, to save memory
 
 
@@ -257,10 +258,10 @@ def runs_here(x: Tensor) -> bool:
 
 
 def stands_for(conv: nn.Module, x: Tensor) -> bool:
-    """Whether a convolution with more than one tap can be taken by this module for an input.
+    """Whether a convolution is to be taken by this module: wide, and with more than one tap.
 
     One that was replaced (by a quantised one, say) or that has hooks is called as it is.
     """
     if type(conv) is not nn.Conv2d or conv._forward_hooks or conv._forward_pre_hooks:
         return False
-    return max(conv.kernel_size) > 1 and runs_here(x)
+    return max(conv.kernel_size) > 1 and conv.out_channels >= MIN_CHANNELS and runs_here(x)

@@ -8,7 +8,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from .fourier_conv import attend_and_convolve, convolve_tuples, runs_here, stands_for
+from .fourier_conv import attend_and_convolve, convolve_tuples, stands_for
 
 DEFAULT_BLOCKS = (
     (64, 64, 16),
@@ -152,9 +152,9 @@ class STTFormer(BaseModule):
             Defaults to (3, 5).
         dropout (float): Dropout of the attention in training. Defaults to 0.0.
         in_channels (int): Channels C of the input. Defaults to 3.
-        fourier (bool): On a CPU, in float32 or float64, take the convolutions in fewer products, by
-            short Fourier transforms: the same numbers up to rounding in less time, but no second
-            derivatives. Defaults to True.
+        fourier (bool): On a CPU, in float32 or float64, take the convolutions of blocks with 128
+            channels or more in fewer products, by short Fourier transforms: the same numbers up to
+            rounding in less time, but no second derivatives. Defaults to True.
         with_cp (bool): Recompute each block in the backward pass: less memory, more time. Running
             statistics of BatchNorm are then updated twice in a step. Defaults to False.
         init_cfg (dict or list[dict], optional): Initialisation. Defaults to Kaiming (fan-out) for
@@ -235,9 +235,6 @@ class STTFormer(BaseModule):
         x = x.reshape(
             batch * bodies, channels, frames // self.tuple_length, joints * self.tuple_length
         )
-        if not torch.jit.is_scripting():
-            if self.fourier and runs_here(x):
-                x = x.contiguous(memory_format=torch.channels_last)
         x = self.embed(x)
         for block in self.blocks:
             if torch.jit.is_scripting():

@@ -56,6 +56,11 @@ def seed():
     torch.manual_seed(0)
 
 
+@pytest.fixture
+def any_width(monkeypatch):
+    monkeypatch.setattr(fourier_conv, 'MIN_CHANNELS', 1)
+
+
 @pytest.mark.parametrize('taps', [1, 2, 3, 5, 7])
 @pytest.mark.parametrize('outputs', [1, 2, 5, 30, 31])
 def test_matrices_give_a_correlation_in_fewer_products(outputs, taps):
@@ -158,7 +163,7 @@ def test_float32_is_as_exact_as_its_rounding():
     assert float((found - expected).abs().max()) < 1e-5 * float(expected.abs().max())
 
 
-def test_takes_only_plain_convolutions_on_a_cpu():
+def test_takes_only_plain_convolutions_on_a_cpu(any_width):
     conv, x = nn.Conv2d(3, 4, (3, 1)), normal(1, 3, 4, 5, dtype=torch.float32)
     assert stands_for(conv, x)
     assert stands_for(conv, x.double())
@@ -175,7 +180,7 @@ def test_takes_only_plain_convolutions_on_a_cpu():
 
 
 @pytest.mark.filterwarnings('ignore:.*torch.jit.trace', 'ignore::torch.jit.TracerWarning')
-def test_traced_graphs_have_pytorchs_convolutions():
+def test_traced_graphs_have_pytorchs_convolutions(any_width):
     model = STTFormer(num_joints=5, tuple_length=2, blocks=[(6, 10, 3)]).eval()
     traced = torch.jit.trace(model, torch.randn(1, 1, 4, 5, 3))
     kinds = {node.kind() for node in traced.inlined_graph.nodes()}
@@ -184,7 +189,7 @@ def test_traced_graphs_have_pytorchs_convolutions():
 
 
 @pytest.mark.parametrize('training', [True, False])
-def test_network_is_the_same_without(training):
+def test_network_is_the_same_without(any_width, training):
     kwargs = dict(num_joints=7, tuple_length=6, blocks=[(6, 6, 4), (6, 10, 3)])
     results = []
     for fourier in (True, False):
@@ -200,7 +205,9 @@ def test_network_is_the_same_without(training):
         close(mine, theirs, rtol=1e-9, atol=1e-10 * max(1.0, float(theirs.abs().max())))
 
 
-def test_every_convolution_of_a_network_takes_this_way(monkeypatch):
+@pytest.fixture
+def taken(monkeypatch):
+    """Names of the convolutions of fourier_conv that were called."""
     called = []
     for name in ('AttendAndConvolve', 'ConvolveTuples'):
         function = getattr(fourier_conv, name)
@@ -210,8 +217,20 @@ def test_every_convolution_of_a_network_takes_this_way(monkeypatch):
             'apply',
             lambda *args, name=name, apply=apply: called.append(name) or apply(*args),
         )
+    return called
+
+
+def test_every_convolution_of_a_network_takes_this_way(any_width, taken):
     kwargs = dict(num_joints=5, tuple_length=2, blocks=[(6, 6, 4), (6, 10, 3)])
     STTFormer(**kwargs)(torch.randn(1, 1, 4, 5, 3))
-    assert called == ['AttendAndConvolve', 'ConvolveTuples'] * 2
+    assert taken == ['AttendAndConvolve', 'ConvolveTuples'] * 2
     STTFormer(fourier=False, **kwargs)(torch.randn(1, 1, 4, 5, 3))
-    assert len(called) == 4
+    assert len(taken) == 4
+
+
+def test_only_wide_blocks_take_this_way(taken):
+    x = torch.randn(1, 1, 4, 5, 3)
+    STTFormer(num_joints=5, tuple_length=2, blocks=[(6, 64, 4), (64, 127, 4)])(x)
+    assert taken == []
+    STTFormer(num_joints=5, tuple_length=2, blocks=[(6, 64, 4), (64, 128, 4)])(x)
+    assert taken == ['AttendAndConvolve', 'ConvolveTuples']

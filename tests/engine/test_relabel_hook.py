@@ -405,6 +405,8 @@ def compare_banks(rank, port):
     with pytest.raises(RuntimeError, match='process 2 of 3 holds another feature bank'):
         require_same_bank(runner)
     torch.distributed.barrier()
+    # left to the interpreter's end, the group's threads can abort the process
+    torch.distributed.destroy_process_group()
 
 
 def test_other_banks_in_other_processes_are_noticed():

@@ -152,7 +152,8 @@ class PeerWatch:
                     if said.startswith(BYE) or self.done.is_set():
                         selector.unregister(key.fileobj)
                     else:
-                        self._end(int(said or key.data))
+                        # who was lost and a goodbye may come as one
+                        self._end(int(said.rstrip(BYE) or key.data))
                         return
 
     def _end(self, lost: int) -> None:

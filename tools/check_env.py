@@ -143,7 +143,6 @@ def print_devices() -> None:
 
 
 def main() -> int:
-    sys.path.insert(0, osp.dirname(osp.dirname(osp.abspath(__file__))))
     print('Versions:')
     print(f'  {"python":<22} {platform.python_version()} ({sys.executable})')
     problems = []

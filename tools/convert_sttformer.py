@@ -13,17 +13,15 @@ import argparse
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from command_line import refuse
-
-from deeprank_plugin.engine.publishing import hash_weights, read_checkpoint, write_checkpoint
-from deeprank_plugin.models.backbones.sttformer_keys import (
+from sttformer_keys import (
     POSITIONS,
     from_authors,
     read_settings,
     to_authors,
 )
+
+from deeprank_plugin.command_line import refuse
+from deeprank_plugin.engine.publishing import hash_weights, read_checkpoint, write_checkpoint
 
 
 def parse_args() -> argparse.Namespace:

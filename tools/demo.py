@@ -14,7 +14,6 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
 
 OUT = Path('work_dirs/demo')
 TRAIN = 'tools/train.py'
@@ -99,7 +98,7 @@ def draw(rounds: list, before: dict, after: dict) -> None:
     """Write the curves of the rounds and the t-SNE of the features."""
     from sklearn.manifold import TSNE
 
-    from deeprank_plugin.datasets.toy_actions import CLASS_NAMES
+    from deeprank_plugin.datasets.toy.actions import CLASS_NAMES
     from deeprank_plugin.visualization.training import plot_embeddings, plot_rounds
 
     plot_rounds(rounds).savefig(OUT / 'rounds.png')

@@ -19,9 +19,6 @@ import warnings
 from pathlib import Path
 from typing import List
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from command_line import OptionAction, refuse, require_checkpoint, require_writable
 from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
@@ -30,6 +27,7 @@ from deeprank_plugin.apis import Prediction, fuse_streams, inference_skeleton_se
 from deeprank_plugin.apis.inference import label_names, pack_infos
 from deeprank_plugin.apis.inferencer import describe, draw, file_names, true_name
 from deeprank_plugin.apis.sequences import read_sequences
+from deeprank_plugin.command_line import OptionAction, refuse, require_checkpoint, require_writable
 from deeprank_plugin.visualization.animation import check_format
 
 

@@ -17,10 +17,7 @@ import re
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from command_line import refuse
-
+from deeprank_plugin.command_line import refuse
 from deeprank_plugin.engine.publishing import (
     DIGITS,
     extract_encoder,

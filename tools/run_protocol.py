@@ -27,13 +27,12 @@ from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
 TOOLS = Path(__file__).resolve().parent
-sys.path.insert(0, str(TOOLS.parent))
 
 import numpy as np
-from command_line import OptionAction, find_checkpoint, refuse
 from mmengine.config import Config
 from mmengine.runner.checkpoint import find_latest_checkpoint
 
+from deeprank_plugin.command_line import OptionAction, find_checkpoint, refuse
 from deeprank_plugin.engine.initializers import strip_module
 from deeprank_plugin.engine.publishing import list_streams, read_checkpoint
 from deeprank_plugin.models.data_preprocessor import MODALITIES

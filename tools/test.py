@@ -7,11 +7,8 @@ Example:
 
 import argparse
 import os.path as osp
-import sys
 
-sys.path.insert(0, osp.dirname(osp.dirname(osp.abspath(__file__))))
-
-from command_line import (
+from deeprank_plugin.command_line import (
     add_common_arguments,
     build_runner,
     read_config,

@@ -10,12 +10,12 @@ Exit codes: 0 the run came to its end; 143 it was stopped by SIGTERM and can go 
 
 import argparse
 import os.path as osp
-import sys
 from typing import Optional
 
-sys.path.insert(0, osp.dirname(osp.dirname(osp.abspath(__file__))))
+from mmengine.config import Config
 
-from command_line import (
+from deeprank_plugin import compat
+from deeprank_plugin.command_line import (
     add_common_arguments,
     build_runner,
     read_config,
@@ -23,10 +23,7 @@ from command_line import (
     require_checkpoint,
     run_or_refuse,
 )
-from mmengine.config import Config
-
-from deeprank_plugin import compat
-from deeprank_plugin.engine.checkpoints import describe_torn, find_resumable, is_whole
+from deeprank_plugin.engine.recovery.checkpoints import describe_torn, find_resumable, is_whole
 
 
 def parse_args() -> argparse.Namespace:

@@ -6,8 +6,8 @@ from typing import Any, Dict, List, Optional, Union
 
 import numpy as np
 
+from deeprank_plugin.converters.ntu import read_sequence
 from deeprank_plugin.datasets.annotations import load_annotations, sample_name, split_annotations
-from deeprank_plugin.datasets.converters.ntu import read_sequence
 
 SUFFIXES = ('.npy', '.npz', '.pkl', '.pickle', '.skeleton')
 

@@ -1,19 +1,15 @@
 """Hooks, loops and initialisers that importing the package registers."""
 
-from .checkpoints import WholeFileBackend
-from .hooks import (
-    EpochSeedHook,
+from .hooks import EpochSeedHook, FreezeHook, PeerWatchHook, RelabelHook, StrictLoadHook
+from .initializers import Pretrained
+from .recovery import (
     FiniteGuardHook,
-    FreezeHook,
-    PeerWatchHook,
-    RelabelHook,
-    StrictLoadHook,
+    NonFiniteError,
+    ResumableTrainLoop,
     TerminationHook,
     WholeCheckpointHook,
+    WholeFileBackend,
 )
-from .initializers import Pretrained
-from .non_finite import NonFiniteError
-from .train_loop import ResumableTrainLoop
 
 __all__ = [
     'EpochSeedHook',

@@ -10,15 +10,12 @@ Example:
 
 import argparse
 import pickle
-import sys
 from pathlib import Path
 
 import numpy as np
 from sklearn.datasets import load_digits
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / 'tools'))
-
-from command_line import require_writable
+from deeprank_plugin.command_line import require_writable
 
 TRAIN = 1297
 

@@ -15,18 +15,15 @@ Example:
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-sys.path.insert(1, str(Path(__file__).resolve().parents[2] / 'tools'))
-
 import numpy as np
-from command_line import refuse
 from figures import FIGURES
 from steps import DIGITS, IMAGES, PAPER, ROOT, SAMPLES, SMALL, Step, Study, is_done, order, run
 from tables import TABLES, Cell, Table
+
+from deeprank_plugin.command_line import refuse
 
 DATA = {name.split('-')[0]: name for name in reversed(SAMPLES) if name != 'hdm05-xsub'}
 

@@ -14,7 +14,7 @@ from mmengine.registry import OPTIM_WRAPPERS
 from mmengine.runner import Runner
 
 from deeprank_plugin.engine import FiniteGuardHook, NonFiniteError
-from deeprank_plugin.engine.hooks.finite_guard_hook import gradient_is_finite, taint
+from deeprank_plugin.engine.recovery.finite_guard_hook import gradient_is_finite, taint
 
 
 @TRANSFORMS.register_module(force=True)

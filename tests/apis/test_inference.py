@@ -21,7 +21,7 @@ from deeprank_plugin.apis import (
 from deeprank_plugin.datasets import SkeletonDataset
 from deeprank_plugin.datasets.annotations import load_annotations
 from deeprank_plugin.datasets.npz_annotations import write_npz
-from deeprank_plugin.datasets.toy_actions import CLASS_NAMES
+from deeprank_plugin.datasets.toy.actions import CLASS_NAMES
 from deeprank_plugin.evaluation.functional import fuse_scores
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'

@@ -9,7 +9,7 @@ from PIL import Image
 
 from deeprank_plugin.apis import SkeletonInferencer, inference_skeleton_sequence
 from deeprank_plugin.apis.inferencer import file_names
-from deeprank_plugin.datasets.toy_actions import CLASS_NAMES
+from deeprank_plugin.datasets.toy.actions import CLASS_NAMES
 
 
 @pytest.fixture(scope='module')

@@ -10,7 +10,7 @@ from mmaction.structures import ActionDataSample
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from deeprank_plugin.datasets.converters.pkummd import ACTIONS
+from deeprank_plugin.converters.pkummd import ACTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted(

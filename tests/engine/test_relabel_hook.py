@@ -19,7 +19,7 @@ from mmengine.runner import Runner
 from torch.nn import BatchNorm2d
 
 from deeprank_plugin.engine import RelabelHook
-from deeprank_plugin.engine.hooks.extraction import (
+from deeprank_plugin.engine.extraction import (
     build_extraction_loader,
     calibrate_batch_norm,
     extract,

@@ -5,8 +5,8 @@ from itertools import permutations
 import numpy as np
 import pytest
 import torch
+from feature_files import load_all, load_features
 
-from deeprank_plugin.evaluation.feature_files import load_all, load_features
 from deeprank_plugin.evaluation.functional.label_agreement import count_disagreement
 from deeprank_plugin.evaluation.functional.precision import cluster_purity, count_precision
 from deeprank_plugin.evaluation.functional.similarity import class_distances, summarise_distances

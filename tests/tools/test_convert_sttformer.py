@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmaction.registry import MODELS
-
-from deeprank_plugin.models.backbones.sttformer_keys import to_authors
+from sttformer_keys import to_authors
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 BACKBONE = dict(

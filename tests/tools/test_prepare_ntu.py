@@ -90,7 +90,7 @@ def test_converts_compares_and_reports(raw, run, tmp_path):
 
 
 def test_no_list_is_an_error_unless_it_is_asked_for(raw, run, tmp_path, monkeypatch):
-    from deeprank_plugin.datasets.converters import ntu
+    from deeprank_plugin.converters import ntu
 
     monkeypatch.setattr(ntu, 'find_spec', lambda name: None)
     out = tmp_path / 'x.pkl'

@@ -11,16 +11,12 @@ Example:
 import argparse
 import json
 import re
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
-
 import numpy as np
-from command_line import refuse, require_writable
+from feature_files import load_all
 
-from deeprank_plugin.evaluation.feature_files import load_all
+from deeprank_plugin.command_line import refuse, require_writable
 from deeprank_plugin.evaluation.functional.similarity import class_distances, summarise_distances
 from deeprank_plugin.visualization.analysis import plot_class_distances
 

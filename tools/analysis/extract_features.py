@@ -6,20 +6,16 @@ The features have the shape (N, D), with MVDeepRank (N, streams, D) and a k-NN f
 
 import argparse
 import os.path as osp
-import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import torch
-from command_line import OptionAction, build_runner, find_checkpoint
 from mmengine.config import Config
 from tqdm import tqdm
 
 import deeprank_plugin  # noqa: F401
-from deeprank_plugin.engine.hooks.extraction import calibrate_batch_norm
+from deeprank_plugin.command_line import OptionAction, build_runner, find_checkpoint
+from deeprank_plugin.engine.extraction import calibrate_batch_norm
 from deeprank_plugin.evaluation.functional.knn import knn_scores, topk_accuracy
 
 

@@ -12,18 +12,14 @@ import argparse
 import csv
 import json
 import pickle
-import sys
 from pathlib import Path
 from typing import List, Optional
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 import numpy as np
 import torch
-from command_line import refuse, require_writable
+from dumps import Predictions, load_predictions
 
-from deeprank_plugin.evaluation.dumps import Predictions, load_predictions
+from deeprank_plugin.command_line import refuse, require_writable
 from deeprank_plugin.evaluation.functional.fusion import (
     ClassFigures,
     classification_figures,

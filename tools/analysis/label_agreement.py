@@ -11,18 +11,14 @@ Example:
 
 import argparse
 import json
-import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import torch
-from command_line import refuse, require_writable
+from feature_files import load_all
 from tqdm import tqdm
 
-from deeprank_plugin.evaluation.feature_files import load_all
+from deeprank_plugin.command_line import refuse, require_writable
 from deeprank_plugin.evaluation.functional.label_agreement import count_disagreement
 from deeprank_plugin.models.utils import pairwise_distances, view_distances
 from deeprank_plugin.models.utils.distances import NORMALIZATIONS

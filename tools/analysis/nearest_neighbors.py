@@ -11,17 +11,13 @@ Example:
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
-
 import numpy as np
-from command_line import refuse, require_writable
+from feature_files import load_all
 
 from deeprank_plugin.apis.sequences import read_sequences
-from deeprank_plugin.evaluation.feature_files import load_all
+from deeprank_plugin.command_line import refuse, require_writable
 from deeprank_plugin.visualization import draw_skeletons
 
 

@@ -15,19 +15,15 @@ Example:
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Dict
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
-
 import numpy as np
 import torch
-from command_line import find_checkpoint, refuse, require_writable
+from feature_files import load_all, load_clusters, split_spec
 from tqdm import tqdm
 
-from deeprank_plugin.evaluation.feature_files import load_all, load_clusters, split_spec
+from deeprank_plugin.command_line import find_checkpoint, refuse, require_writable
 from deeprank_plugin.evaluation.functional.precision import (
     Precision,
     cluster_purity,

@@ -9,18 +9,14 @@ Example:
 
 import argparse
 import csv
-import sys
 from pathlib import Path
 from typing import Sequence
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
-
 import numpy as np
-from command_line import find_checkpoint, refuse, require_writable
+from feature_files import Features, load_all, load_clusters
 from sklearn.manifold import TSNE
 
-from deeprank_plugin.evaluation.feature_files import Features, load_all, load_clusters
+from deeprank_plugin.command_line import find_checkpoint, refuse, require_writable
 from deeprank_plugin.visualization import plot_embeddings
 
 

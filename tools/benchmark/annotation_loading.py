@@ -20,17 +20,14 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
-
-from command_line import refuse
 from mmengine.dataset import pseudo_collate
 from torch.utils.data import DataLoader
 
+from deeprank_plugin.command_line import refuse
 from deeprank_plugin.datasets import SkeletonDataset
 from deeprank_plugin.datasets.annotations import write_pickle
 from deeprank_plugin.datasets.npz_annotations import write_npz
-from deeprank_plugin.datasets.toy_actions import CLASS_NAMES, make_toy_actions
+from deeprank_plugin.datasets.toy.actions import CLASS_NAMES, make_toy_actions
 
 ROLLUP = '/proc/{}/smaps_rollup'
 CAMERAS = 3

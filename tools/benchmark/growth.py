@@ -18,9 +18,6 @@ import time
 from pathlib import Path
 from typing import Dict
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-sys.path.insert(1, str(Path(__file__).resolve().parent))
-
 import numpy as np
 import torch
 from common import conditions, make_parser, measure, print_table, resident, write_json

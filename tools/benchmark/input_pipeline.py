@@ -14,13 +14,9 @@ Example:
 import argparse
 import cProfile
 import pstats
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Dict, List
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-sys.path.insert(1, str(Path(__file__).resolve().parent))
 
 import numpy as np
 import torch

@@ -13,12 +13,9 @@ Example:
 """
 
 import argparse
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Dict, List
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import torch
 from common import conditions, make_parser, measure, peak_memory, print_table, write_json

@@ -12,15 +12,11 @@ Example:
 """
 
 import argparse
-import sys
 import time
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Dict, List
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-sys.path.insert(1, str(Path(__file__).resolve().parent))
 
 import matplotlib
 import torch
@@ -32,7 +28,7 @@ from mmengine.registry import init_default_scope
 from torch.utils.data import DataLoader, Dataset
 
 import deeprank_plugin  # noqa: F401
-from deeprank_plugin.engine.hooks.extraction import extract
+from deeprank_plugin.engine.extraction import extract
 from deeprank_plugin.models.utils import FeatureBank, pairwise_distances
 from deeprank_plugin.models.utils.clustering import cluster_features
 

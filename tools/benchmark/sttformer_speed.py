@@ -10,12 +10,7 @@ Example:
 """
 
 import argparse
-import sys
 from functools import partial
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-sys.path.insert(1, str(Path(__file__).resolve().parent))
 
 import torch
 from common import conditions, make_parser, measure, print_table, write_json

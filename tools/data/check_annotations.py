@@ -17,13 +17,10 @@ import textwrap
 import zipfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
-
-from command_line import refuse, require_writable
+from deeprank_plugin.command_line import refuse, require_writable
 
 from deeprank_plugin.datasets.annotations import LAYOUT_JOINTS, load_annotations
-from deeprank_plugin.datasets.statistics import examine
+from deeprank_plugin.converters.statistics import examine
 from deeprank_plugin.visualization import draw_skeletons
 
 ROWS = 12  # sequences in a picture

@@ -14,10 +14,7 @@ import argparse
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
-
-from command_line import refuse
+from deeprank_plugin.command_line import refuse
 
 from deeprank_plugin.datasets.annotations import (
     check_annotations,

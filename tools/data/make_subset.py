@@ -7,8 +7,6 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 from deeprank_plugin.datasets import SkeletonDataset
 from deeprank_plugin.datasets.subsets import labelled_subset
 

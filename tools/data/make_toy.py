@@ -8,9 +8,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from deeprank_plugin.datasets.toy_actions import CLASS_NAMES, make_toy_actions
+from deeprank_plugin.datasets.toy.actions import CLASS_NAMES, make_toy_actions
 from deeprank_plugin.visualization import draw_skeletons
 
 

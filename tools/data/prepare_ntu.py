@@ -25,15 +25,13 @@ from pathlib import Path
 from typing import List
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-sys.path.insert(1, str(ROOT / 'tools'))
 
-from command_line import refuse, require_writable
+from deeprank_plugin.command_line import refuse, require_writable
 from mmengine.config import Config
 
 from deeprank_plugin.datasets.annotations import write_pickle
-from deeprank_plugin.datasets.converters.batch import check_output, report_faults
-from deeprank_plugin.datasets.converters.ntu import (
+from deeprank_plugin.converters.batch import check_output, report_faults
+from deeprank_plugin.converters.ntu import (
     CLASSES,
     compare_counts,
     convert_files,

@@ -15,14 +15,11 @@ import argparse
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
-
-from command_line import refuse, require_writable
+from deeprank_plugin.command_line import refuse, require_writable
 
 from deeprank_plugin.datasets.annotations import write_pickle
-from deeprank_plugin.datasets.converters.batch import check_output, report_faults
-from deeprank_plugin.datasets.converters.pkummd import PROTOCOLS, convert_videos, published
+from deeprank_plugin.converters.batch import check_output, report_faults
+from deeprank_plugin.converters.pkummd import PROTOCOLS, convert_videos, published
 
 
 def parse_args() -> argparse.Namespace:

@@ -20,17 +20,12 @@ import argparse
 import importlib.util
 import logging
 import os
-import sys
 import warnings
 from pathlib import Path
 from typing import Callable, List
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
-
 import numpy as np
 import torch
-from command_line import OptionAction, refuse
 from mmaction.registry import DATASETS, MODELS
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
@@ -38,6 +33,7 @@ from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
 import deeprank_plugin  # noqa: F401
+from deeprank_plugin.command_line import OptionAction, refuse
 from deeprank_plugin.engine.initializers import compare_state_dicts, list_some, strip_module
 from deeprank_plugin.engine.publishing import read_checkpoint
 

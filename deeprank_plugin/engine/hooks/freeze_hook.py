@@ -5,7 +5,7 @@ from typing import Sequence
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
 
-from .extraction import unwrap
+from deeprank_plugin.models.utils import unwrap
 
 
 @HOOKS.register_module()

@@ -9,19 +9,18 @@ from mmengine.dist import all_gather_object, get_world_size
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import BaseLoop
 
-from deeprank_plugin.evaluation.functional.health import COLLAPSED_SPREAD, find_collapse
-from deeprank_plugin.models.utils import FeatureBank
-
-from ..initializers import list_some
-from ..non_finite import stop
-from .extraction import (
+from deeprank_plugin.engine.extraction import (
     Extracted,
     build_extraction_loader,
     calibrate_batch_norm,
     describe,
     extract,
-    unwrap,
 )
+from deeprank_plugin.engine.recovery.non_finite import stop
+from deeprank_plugin.evaluation.functional.health import COLLAPSED_SPREAD, find_collapse
+from deeprank_plugin.models.utils import FeatureBank, unwrap
+
+from ..initializers import list_some
 
 
 @HOOKS.register_module()
@@ -34,7 +33,7 @@ class RelabelHook(Hook):
     with round ``max_rounds``; the features are then extracted once more to report on them.
 
     Features that are not finite end the run with the names of their samples in the work dir (see
-    :mod:`deeprank_plugin.engine.non_finite`); features that are all alike are warned of.
+    :mod:`deeprank_plugin.engine.recovery.non_finite`); features that are all alike are warned of.
 
     Several processes extract a part each and hold the same bank, which is compared by its hash.
 

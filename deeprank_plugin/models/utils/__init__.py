@@ -6,6 +6,7 @@ from .early_gradient import early_gradient
 from .feature_bank import FeatureBank
 from .gather import gather_features
 from .pooling import pool_features
+from .unwrap import unwrap
 from .views import VIEWS, view_distances
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     'normalize_features',
     'pairwise_distances',
     'pool_features',
+    'unwrap',
     'view_distances',
 ]

@@ -12,7 +12,7 @@ from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 
 from deeprank_plugin.engine import checkpoints
-from deeprank_plugin.engine.hooks.extraction import unwrap
+from deeprank_plugin.models.utils import unwrap
 
 KINDS = ('train', 'val', 'extract', 'labelled', 'save', 'write', 'replaced')
 

@@ -11,8 +11,8 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from ..models.data_preprocessor import parse_layout
-from .annotations import LAYOUT_JOINTS, find_faults, sample_name
+from deeprank_plugin.datasets.annotations import LAYOUT_JOINTS, find_faults, sample_name
+from deeprank_plugin.models.data_preprocessor import parse_layout
 
 NTU_NAME = re.compile(r'S\d{3}C\d{3}P(\d{3})R\d{3}A\d{3}')
 TEST_ENDINGS = ('_val', '_test')

@@ -7,7 +7,12 @@ from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop
 
-from ..checkpoints import RECORD, find_resumable, require_folder, write_whole
+from deeprank_plugin.engine.recovery.checkpoints import (
+    RECORD,
+    find_resumable,
+    require_folder,
+    write_whole,
+)
 
 
 @HOOKS.register_module()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from deeprank_plugin.datasets.annotations import check_annotations
-from deeprank_plugin.datasets.toy_actions import CLASS_NAMES, make_toy_actions
+from deeprank_plugin.datasets.toy.actions import CLASS_NAMES, make_toy_actions
 from deeprank_plugin.datasets.transforms.crop_resize import resize_frames
 
 

@@ -5,15 +5,15 @@ from typing import Dict, List, NamedTuple, Optional
 
 import torch
 from mmengine.dist import all_gather_object, all_reduce, all_reduce_params, is_main_process
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from .epoch_seed_hook import leaf_datasets
-from .termination_hook import shield_workers
+from deeprank_plugin.engine.hooks.epoch_seed_hook import leaf_datasets
+from deeprank_plugin.engine.recovery.termination_hook import shield_workers
+from deeprank_plugin.models.utils import unwrap
 
 
 class Extracted(NamedTuple):
@@ -28,11 +28,6 @@ class Extracted(NamedTuple):
     features: Tensor
     names: List[str]
     labels: Tensor
-
-
-def unwrap(model) -> torch.nn.Module:
-    """The model inside a distributed wrapper."""
-    return model.module if is_model_wrapper(model) else model
 
 
 def build_extraction_loader(runner: Runner, pipeline: Optional[List] = None) -> DataLoader:

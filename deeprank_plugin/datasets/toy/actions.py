@@ -13,7 +13,7 @@ from typing import Dict, List
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from .toy_motions import ACTIONS, CLASS_NAMES, Clock, Motion, bend_legs
+from deeprank_plugin.datasets.toy.motions import ACTIONS, CLASS_NAMES, Clock, Motion, bend_legs
 
 __all__ = ['CLASS_NAMES', 'make_performance', 'make_toy_actions', 'record']
 

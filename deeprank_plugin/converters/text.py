@@ -6,7 +6,7 @@ from typing import List, NoReturn, Optional, Sequence, Union
 
 import numpy as np
 
-from .batch import BrokenFile
+from deeprank_plugin.converters.batch import BrokenFile
 
 NUMBER = re.compile(r'[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?')
 WHOLE = re.compile(r'[+-]?[0-9]{1,9}')

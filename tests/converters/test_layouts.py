@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from deeprank_plugin.datasets.converters.layouts import find_layout, kinect_v1_to_ntu
+from deeprank_plugin.converters.layouts import find_layout, kinect_v1_to_ntu
 
 
 def test_known_names():

@@ -17,8 +17,13 @@ from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop
 from torch.utils.data import DataLoader
 
-from ..checkpoints import INTERRUPTED, RECORD, require_folder, write_whole
-from ..train_loop import ResumableTrainLoop, get_process_state
+from deeprank_plugin.engine.recovery.checkpoints import (
+    INTERRUPTED,
+    RECORD,
+    require_folder,
+    write_whole,
+)
+from deeprank_plugin.engine.recovery.train_loop import ResumableTrainLoop, get_process_state
 
 EXIT_CODE = 128 + signal.SIGTERM  # as of a program that the signal ended
 

@@ -37,10 +37,9 @@ from typing import Dict, Iterable, List, NamedTuple, NoReturn, Optional, Sequenc
 
 import numpy as np
 
+from deeprank_plugin.converters.batch import BrokenFile, convert_all, fill_splits
+from deeprank_plugin.converters.text import NUMBER, WHOLE, read_lines, shorten, split_lines
 from deeprank_plugin.version import __version__
-
-from .batch import BrokenFile, convert_all, fill_splits
-from .text import NUMBER, WHOLE, read_lines, shorten, split_lines
 
 JOINTS, COORDINATES = 25, 3
 BODY_FIELDS, JOINT_FIELDS = 10, 12

@@ -6,8 +6,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-
-from deeprank_plugin.evaluation.dumps import load_predictions
+from dumps import load_predictions
 
 
 def make(number=4, classes=3):

@@ -5,8 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from deeprank_plugin.datasets.annotations import load_annotations
-from deeprank_plugin.datasets.statistics import (
+from deeprank_plugin.converters.statistics import (
     body_size,
     bone_variation,
     collect_faults,
@@ -17,6 +16,7 @@ from deeprank_plugin.datasets.statistics import (
     find_pairs,
     subject_of,
 )
+from deeprank_plugin.datasets.annotations import load_annotations
 
 CHAIN = [(0, 0), (1, 0), (2, 1)]
 

@@ -7,10 +7,10 @@ import re
 import numpy as np
 import pytest
 
+from deeprank_plugin.converters import pkummd
+from deeprank_plugin.converters.batch import BrokenFile
 from deeprank_plugin.datasets import SkeletonDataset
 from deeprank_plugin.datasets.annotations import write_pickle
-from deeprank_plugin.datasets.converters import pkummd
-from deeprank_plugin.datasets.converters.batch import BrokenFile
 
 VIDEOS = {'0001-L': 30, '0001-M': 30, '0002-L': 40, '0002-R': 25}
 LABELS = {

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from deeprank_plugin.engine.initializers import compare_state_dicts, list_some, strip_module
-
-from .sttformer import STTFormer, sine_positions
+from deeprank_plugin.models.backbones.sttformer import STTFormer, sine_positions
 
 NAMES = {
     'backbone.embed.': 'input_map.',

@@ -22,11 +22,11 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from ..annotations import AnnotationFault, check_keypoint, check_score
-from ..statistics import BODY_SIZE, describe_sizes
-from .batch import BrokenFile, convert_all, fill_splits
-from .layouts import Layout, kinect_v1_to_ntu
-from .text import NUMBER, WHOLE, read_lines, read_table, shorten
+from deeprank_plugin.converters.batch import BrokenFile, convert_all, fill_splits
+from deeprank_plugin.converters.layouts import Layout, kinect_v1_to_ntu
+from deeprank_plugin.converters.statistics import BODY_SIZE, describe_sizes
+from deeprank_plugin.converters.text import NUMBER, WHOLE, read_lines, read_table, shorten
+from deeprank_plugin.datasets.annotations import AnnotationFault, check_keypoint, check_score
 
 ENDINGS = ('.npy', '.npz', '.csv')
 AXES = {3: 'TVC', 4: 'MTVC'}

@@ -10,9 +10,9 @@ from mmengine.hooks import Hook
 from torch import Tensor
 from torch.nn.utils import get_total_norm
 
-from ..initializers import list_some
-from ..non_finite import stop
-from .extraction import unwrap
+from deeprank_plugin.engine.initializers import list_some
+from deeprank_plugin.engine.recovery.non_finite import stop
+from deeprank_plugin.models.utils import unwrap
 
 
 @HOOKS.register_module()

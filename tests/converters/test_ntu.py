@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from deeprank_plugin.apis import read_sequences
+from deeprank_plugin.converters import ntu
+from deeprank_plugin.converters.batch import BrokenFile
 from deeprank_plugin.datasets import SkeletonDataset
 from deeprank_plugin.datasets.annotations import write_pickle
-from deeprank_plugin.datasets.converters import ntu
-from deeprank_plugin.datasets.converters.batch import BrokenFile
 from deeprank_plugin.datasets.npz_annotations import require_same
 
 FUZZ = int(os.environ.get('DEEPRANK_FUZZ', 1500))

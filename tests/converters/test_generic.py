@@ -8,11 +8,11 @@ import random
 import numpy as np
 import pytest
 
+from deeprank_plugin.converters.batch import BrokenFile
+from deeprank_plugin.converters.generic import Reading, convert_folder, read_sequence
+from deeprank_plugin.converters.layouts import find_layout
 from deeprank_plugin.datasets import SkeletonDataset
 from deeprank_plugin.datasets.annotations import write_pickle
-from deeprank_plugin.datasets.converters.batch import BrokenFile
-from deeprank_plugin.datasets.converters.generic import Reading, convert_folder, read_sequence
-from deeprank_plugin.datasets.converters.layouts import find_layout
 
 NTU = Reading(find_layout('nturgb+d'))
 RNG = np.random.default_rng(0)

@@ -16,8 +16,8 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from .batch import BrokenFile, convert_all, fill_splits
-from .text import WHOLE, read_lines, read_table, shorten
+from deeprank_plugin.converters.batch import BrokenFile, convert_all, fill_splits
+from deeprank_plugin.converters.text import WHOLE, read_lines, read_table, shorten
 
 BODIES, JOINTS, COORDINATES = 2, 25, 3
 # Actions 1 to 51, as the data set's list of actions has them.

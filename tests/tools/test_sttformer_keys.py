@@ -5,9 +5,8 @@ import math
 import pytest
 import torch
 from mmaction.registry import MODELS
+from sttformer_keys import from_authors, read_settings, to_authors
 from torch.nn import functional as F
-
-from deeprank_plugin.models.backbones.sttformer_keys import from_authors, read_settings, to_authors
 
 HEADS, JOINTS, LENGTH, TUPLES, CLASSES = 2, 5, 2, 4, 3
 POSITIONS = JOINTS * LENGTH

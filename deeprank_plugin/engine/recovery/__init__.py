@@ -1,0 +1,17 @@
+"""What lets a run survive a kill, a full disk, SIGTERM and a loss that is NaN."""
+
+from .checkpoint_hook import WholeCheckpointHook
+from .checkpoints import WholeFileBackend
+from .finite_guard_hook import FiniteGuardHook
+from .non_finite import NonFiniteError
+from .termination_hook import TerminationHook
+from .train_loop import ResumableTrainLoop
+
+__all__ = [
+    'FiniteGuardHook',
+    'NonFiniteError',
+    'ResumableTrainLoop',
+    'TerminationHook',
+    'WholeCheckpointHook',
+    'WholeFileBackend',
+]

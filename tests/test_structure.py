@@ -1,4 +1,4 @@
-"""The house: floors import downwards only, and what does not train is imported by nothing that does."""
+"""The house: imports run downwards, and nothing that trains imports what stands beside it."""
 
 import ast
 from pathlib import Path

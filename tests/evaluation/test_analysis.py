@@ -7,7 +7,7 @@ import pytest
 import torch
 from feature_files import load_all, load_features
 
-from deeprank_plugin.evaluation.functional.label_agreement import count_disagreement
+from deeprank_plugin.models.utils.label_disagreement import count_disagreement
 from deeprank_plugin.evaluation.functional.precision import cluster_purity, count_precision
 from deeprank_plugin.evaluation.functional.similarity import class_distances, summarise_distances
 

@@ -67,7 +67,7 @@ class _AllTriplets(torch.autograd.Function):
 
 
 def _signs(distances: Tensor, anchors: Tensor, ties: str) -> Tensor:
-    """-1 where the first candidate is labelled the nearer one, 1 the second, 0 where none counts.
+    """Labels of triplets (Eq. 2): -1 first candidate nearer, 1 second, 0 where none counts.
 
     Args:
         distances (Tensor): Label distances of A anchors, of shape (A, B).

@@ -249,11 +249,16 @@ def test_resumed_equals_uninterrupted(tmp_path, relabel, epoch, workers, streams
                 assert f'relabel/{stream}/{name}' in logged
 
 
-def test_a_finished_run_is_not_trained_further(tmp_path):
-    train(make_config(tmp_path / 'run', interval=1, max_rounds=2))
+def test_a_finished_run_is_neither_trained_nor_saved_again(tmp_path):
     cfg = make_config(tmp_path / 'run', interval=1, max_rounds=2)
+    cfg.default_hooks.checkpoint.interval = 4  # the end of the run saves epoch 2
+    train(cfg)
+    path = tmp_path / 'run' / 'epoch_2.pth'
+    saved = path.stat().st_mtime_ns
     cfg.resume = True
     assert train(cfg).epoch == 2
+    assert path.stat().st_mtime_ns == saved
+    assert [p.name for p in (tmp_path / 'run').glob('*.pth')] == ['epoch_2.pth']
 
 
 class CountedEpochs:

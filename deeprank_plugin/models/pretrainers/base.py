@@ -218,7 +218,15 @@ class BankPretrainer(EncoderPretrainer):
 
 
 def encode(backbone: nn.Module, inputs: Tensor) -> Tensor:
-    """Features of shape (B, D) of sequences (B, clips, M, T, V, C), averaged over clips."""
+    """Features f = E(X) of anchors (Eq. 4), candidates (Eq. 5), triplets (Eq. 6): of all samples.
+
+    Args:
+        backbone (nn.Module): The encoder E.
+        inputs (Tensor): Sequences X of shape (B, clips, M, T, V, C).
+
+    Returns:
+        Tensor: Features of shape (B, D), averaged over positions, bodies and clips.
+    """
     batch, clips = inputs.shape[:2]
     features = pool_features(encode_bodies(backbone, inputs.flatten(0, 1)))
     return features.view(batch, clips, -1).mean(dim=1)

@@ -16,9 +16,9 @@ from .base import BankPretrainer
 class DeepRank(BankPretrainer):
     """DeepRank (Sec. III): backbone, pooling to (B, D), ranking head and feature bank.
 
-    A step: the batch's features (Eqs. 4 to 6) and its frozen features from the bank; the distances
-    of the frozen ones (Eq. 3) say which of two candidates is nearer to an anchor (Eq. 2); the head
-    predicts that for all triplets (Eqs. 1, 7 and 8) and returns the cross-entropy (Eq. 9).
+    A step takes the batch's features from the encoder and its frozen features from the bank. The
+    distances of the frozen ones say which of two candidates is nearer to an anchor (Eqs. 2, 3); the
+    head predicts that for all triplets and returns the cross-entropy (Eqs. 7 to 9).
     ``RelabelHook`` fills the bank before training and again at the end of each round.
 
     Args:
@@ -64,7 +64,7 @@ class DeepRank(BankPretrainer):
         return self.head.loss(features, self.distances(frozen))
 
     def distances(self, frozen: Tensor) -> Tensor:
-        """Label distances (B, B) of frozen features (B, D) (Eq. 3)."""
+        """Label distances (B, B) of frozen features (B, D)."""
         return pairwise_distances(frozen, self.normalize)
 
     def score(self, features: Tensor, data_samples: List[ActionDataSample]) -> None:

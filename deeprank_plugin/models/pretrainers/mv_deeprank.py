@@ -26,9 +26,9 @@ class MVDeepRank(BankPretrainer):
 
     The labels of a stream in the view 'self' come from its own bank, in 'other' from the summed
     distances of the other modalities, in 'all' from those of all (Eqs. 13 to 18, see
-    :func:`view_distances`). Each view has a ranking head of its own (Eqs. 19 and 20 are Eqs. 7 and
-    8 of :class:`RankHead`), and the loss is the sum over the views, weighted by λ (Eq. 21). With
-    ``views=('self',)`` the streams do not touch: 3s-DeepRank in one run.
+    :func:`view_distances`). Each view has a :class:`RankHead` of its own, with FC0 (Eq. 19) and
+    FC1 (Eq. 20) as in DeepRank, and the loss is the sum over the views, weighted by λ (Eq. 21).
+    With ``views=('self',)`` the streams do not touch: 3s-DeepRank in one run.
 
     An encoder is loaded downstream by ``prefix='streams.joint.backbone.'``.
 

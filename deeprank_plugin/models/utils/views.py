@@ -1,4 +1,4 @@
-"""The three views from which a stream's ranking labels are taken (Sec. IV-A, Eqs. 13 to 18)."""
+"""The three views from which a stream's ranking labels are taken (Sec. IV-A)."""
 
 from torch import Tensor
 
@@ -8,8 +8,9 @@ VIEWS = ('self', 'other', 'all')
 def view_distances(distances: Tensor, stream: int, view: str) -> Tensor:
     """Label distances of one stream in one view.
 
-    The label of a triplet in that view is Eq. 2's with these distances (Eq. 13). Distances within a
-    modality are those of the features of its own frozen encoder (Eqs. 15 and 16).
+    The label of a triplet in a view (Eq. 11) is the comparison of its distances in that view
+    (Eq. 13), as in ``ranking_loss.py``. Distances within a modality are those of the features of
+    anchor (Eq. 15) and candidate (Eq. 16) from its own frozen encoder.
 
     Args:
         distances (Tensor): Distances within each modality, of shape (S, B, B).

@@ -27,7 +27,7 @@ from deeprank_plugin.engine.hooks import StrictLoadHook
 from deeprank_plugin.engine.initializers import strip_module
 from deeprank_plugin.engine.publishing import read_checkpoint
 from deeprank_plugin.evaluation.functional import fuse_scores
-from deeprank_plugin.models.pretrainers.base import Pretrainer, encode
+from deeprank_plugin.models.pretrainers.base import EncoderPretrainer, encode
 
 Sequence4D = Union[np.ndarray, Tensor, Mapping]
 Keypoints = Union[Sequence4D, Sequence[Sequence4D]]
@@ -323,7 +323,7 @@ def require_classifier(model: nn.Module) -> None:
 
 def choose_encoder(model: nn.Module) -> Callable[[Tensor], Tensor]:
     """From the preprocessor's inputs to features (B, D) or (B, S, D)."""
-    if isinstance(model, Pretrainer):
+    if isinstance(model, EncoderPretrainer):
         return model.extract_feat
     backbone = getattr(model, 'backbone', None)
     if backbone is None:

@@ -10,6 +10,7 @@ from .recovery import (
     WholeCheckpointHook,
     WholeFileBackend,
 )
+from .relabel_schedule import RelabelSchedule
 
 __all__ = [
     'EpochSeedHook',
@@ -19,6 +20,7 @@ __all__ = [
     'PeerWatchHook',
     'Pretrained',
     'RelabelHook',
+    'RelabelSchedule',
     'ResumableTrainLoop',
     'StrictLoadHook',
     'TerminationHook',

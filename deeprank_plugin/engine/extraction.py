@@ -1,7 +1,7 @@
 """Features of a whole training split by sample index, over all processes."""
 
 import copy
-from typing import Dict, List, NamedTuple, Optional
+from typing import List, NamedTuple, Optional
 
 import torch
 from mmengine.dist import all_gather_object, all_reduce, all_reduce_params, is_main_process
@@ -12,6 +12,8 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from deeprank_plugin.engine.hooks.epoch_seed_hook import leaf_datasets
+from deeprank_plugin.engine.initializers import list_some
+from deeprank_plugin.engine.recovery.non_finite import stop
 from deeprank_plugin.engine.recovery.termination_hook import shield_workers
 from deeprank_plugin.models.utils import unwrap
 
@@ -110,6 +112,7 @@ def extract(runner: Runner, loader: DataLoader) -> Extracted:
 
     Raises:
         RuntimeError: If a row was written never or twice.
+        NonFiniteError: If a feature is NaN or infinite.
     """
     model = unwrap(runner.model).eval()
     total = sum(num_rows(leaf) for leaf in leaf_datasets(loader.dataset))
@@ -147,7 +150,32 @@ def extract(runner: Runner, loader: DataLoader) -> Extracted:
         )
     found = sorted(entry for part in all_gather_object(found) for entry in part)
     labels = torch.tensor([label for _, _, label in found])
-    return Extracted(features, [name for _, name, _ in found], labels)
+    extracted = Extracted(features, [name for _, name, _ in found], labels)
+    require_finite(runner, extracted)
+    return extracted
+
+
+def require_finite(runner, extracted: Extracted) -> None:
+    """Stop the run where features are NaN or infinite, with the names of their samples.
+
+    Raises:
+        NonFiniteError: In all processes.
+    """
+    finite = extracted.features.isfinite().flatten(1).all(dim=1)
+    names = [name for name, good in zip(extracted.names, finite.tolist()) if not good]
+    if names:
+        stop(
+            runner,
+            f'relabel_{runner.epoch}',
+            dict(
+                what='features',
+                lr=runner.optim_wrapper.get_lr(),
+                samples=names,
+                of_samples=len(extracted.names),
+            ),
+            f'the features of {len(names)} of {len(extracted.names)} samples ({list_some(names)}) '
+            f'are not finite after epoch {runner.epoch}',
+        )
 
 
 @torch.no_grad()
@@ -156,6 +184,9 @@ def calibrate_batch_norm(runner: Runner, loader: DataLoader) -> None:
 
     They become the averages over all batches, in the mode in which the network is then used for the
     first labels; without it a fresh network in eval mode normalises with mean 0 and variance 1.
+
+    ``torch.optim.swa_utils.update_bn`` would put the whole model into training mode: dropout would
+    disturb the statistics, and absent bodies would count; nor does it average over the processes.
 
     Args:
         runner (Runner): Its model is calibrated.
@@ -187,12 +218,3 @@ def calibrate_batch_norm(runner: Runner, loader: DataLoader) -> None:
         layer.momentum = momentum
         all_reduce_params(layer.buffers(), op='mean')
     model.eval()
-
-
-def describe(figures: Dict[str, float]) -> str:
-    """Text for the terminal: one line, and one more for each group 'group/key'."""
-    lines: Dict[str, List[str]] = {'': []}
-    for key, value in figures.items():
-        group, _, name = key.rpartition('/')
-        lines.setdefault(group, []).append(f'{name}: {value:.4g}')
-    return '\n    '.join('  '.join(([f'{g}:'] if g else []) + parts) for g, parts in lines.items())

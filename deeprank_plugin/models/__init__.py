@@ -2,17 +2,29 @@
 
 from .backbones import STGCNSlim, STTFormer
 from .data_preprocessor import SkeletonPreprocessor
-from .heads import PoolHead, RankHead
-from .pretrainers import DeepRank, MVDeepRank
+from .heads import ClusterHead, PoolHead, RankHead
+from .pretrainers import (
+    DeepCluster,
+    DeepRank,
+    MVDeepRank,
+    SkeletonMAE,
+    SkeletonMoCo,
+    SupervisedTriplet,
+)
 from .recognizer import SkeletonRecognizer
 
 __all__ = [
+    'ClusterHead',
+    'DeepCluster',
     'DeepRank',
     'MVDeepRank',
     'PoolHead',
     'RankHead',
     'STGCNSlim',
     'STTFormer',
+    'SkeletonMAE',
+    'SkeletonMoCo',
     'SkeletonPreprocessor',
     'SkeletonRecognizer',
+    'SupervisedTriplet',
 ]

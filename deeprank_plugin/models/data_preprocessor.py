@@ -50,7 +50,7 @@ def parse_layout(layout: Union[str, Dict]) -> Tuple[int, List[Tuple[int, int]], 
 
 @MODELS.register_module()
 class SkeletonPreprocessor(ActionDataPreprocessor):
-    """Stacks joint sequences and derives the modality that the encoder sees (Sec. IV).
+    """Stacks joint sequences and derives the modality that the encoder sees (Eq. 10, Eq. 12).
 
     Bone is the joint minus its parent, motion the next frame's joint minus this one's, the last
     frame zero: the same numbers as MMAction2's ``JointToBone`` and ``ToMotion`` on the same input,

@@ -7,6 +7,7 @@ from mmaction.registry import MODELS
 from torch import Tensor
 
 from .utils import encode_bodies
+from .utils.fit import check_fit
 
 
 @MODELS.register_module()
@@ -15,7 +16,19 @@ class SkeletonRecognizer(RecognizerGCN):
 
     Its arguments, its checkpoints and, up to rounding, its predictions are those of
     ``RecognizerGCN``.
+
+    Args:
+        *args, **kwargs: As for ``RecognizerGCN``.
+
+    Raises:
+        ValueError: If backbone, head and layout do not fit, with what to change.
     """
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        head = getattr(self, 'cls_head', None)
+        in_channels = getattr(head, 'in_channels', None)
+        check_fit(self.backbone, self.data_preprocessor, in_channels, 'cls_head.in_channels')
 
     def extract_feat(
         self, inputs: Tensor, stage: str = 'backbone', **kwargs

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from mmaction.registry import TASK_UTILS
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
@@ -126,7 +127,7 @@ def load(folder, epoch):
 
 
 def read_log(folder):
-    """Figures of all JSON logs of a work dir, without times, in order of their epochs."""
+    """Metrics of all JSON logs of a work dir, without times, in order of their epochs."""
     entries = []
     for path in sorted(Path(folder).glob('*/vis_data/*.json')):
         if path.stem != 'scalars' and path.stem != 'config':
@@ -248,59 +249,76 @@ def test_resumed_equals_uninterrupted(tmp_path, relabel, epoch, workers, streams
                 assert f'relabel/{stream}/{name}' in logged
 
 
-def test_a_finished_run_is_not_trained_further(tmp_path):
-    train(make_config(tmp_path / 'run', interval=1, max_rounds=2))
+def test_a_finished_run_is_neither_trained_nor_saved_again(tmp_path):
     cfg = make_config(tmp_path / 'run', interval=1, max_rounds=2)
+    cfg.default_hooks.checkpoint.interval = 4  # the end of the run saves epoch 2
+    train(cfg)
+    path = tmp_path / 'run' / 'epoch_2.pth'
+    saved = path.stat().st_mtime_ns
     cfg.resume = True
     assert train(cfg).epoch == 2
+    assert path.stat().st_mtime_ns == saved
+    assert [p.name for p in (tmp_path / 'run').glob('*.pth')] == ['epoch_2.pth']
 
 
-def make_stub(metrics=None):
-    return SimpleNamespace(epoch=0, train_loop=SimpleNamespace(stop_training=False))
+class CountedEpochs:
+    """A schedule of one's own: relabels after the epochs that it names."""
+
+    def __init__(self, after):
+        self.after, self.round, self.epoch, self.due, self.spent = after, 0, 0, False, False
+
+    def start_round(self):
+        self.due = False
+
+    def end_epoch(self):
+        self.epoch += 1
+        self.due = self.epoch in self.after
+        self.round += self.due
+
+    def end_validation(self, metrics):
+        pass
+
+    def state_dict(self):
+        return dict(round=self.round, epoch=self.epoch, due=self.due)
+
+    def load_state_dict(self, state):
+        vars(self).update(state)
 
 
-def test_plateau():
-    hook, runner = RelabelHook(monitor='m', patience=2, min_delta=0.1, max_rounds=2), make_stub()
-    due = []
-    for value in (1.0, 0.8, 0.75, 0.71):  # from 0.8 on no improvement by more than 0.1
-        runner.epoch += 1
-        hook.after_val_epoch(runner, {'m': value})
-        due.append(hook.state['due'])
-    assert due == [False, False, False, True]
-    hook.state.update(due=False, epochs=0, best=math.inf, waited=0)
-    for value in (2.0, 2.0, 2.0):
-        hook.after_val_epoch(runner, {'m': value})
-    assert runner.train_loop.stop_training
-    assert not hook.state['due']
-
-
-def test_plateau_where_greater_is_better():
-    hook, runner = RelabelHook(monitor='m', rule='greater', patience=1, min_delta=0.0), make_stub()
-    for value, due in ((0.5, False), (0.6, False), (0.6, True)):
-        hook.after_val_epoch(runner, {'m': value})
-        assert hook.state['due'] == due
-
-
-def test_monitor_that_is_not_there():
-    hook = RelabelHook(monitor='rank/los')
-    with pytest.raises(KeyError, match="'rank/los' is not among.*rank/loss.*RankMetric"):
-        hook.after_val_epoch(make_stub(), {'rank/loss': 1.0})
+def test_a_schedule_of_ones_own(tmp_path):
+    TASK_UTILS.register_module(module=CountedEpochs, force=True)
+    cfg = make_config(tmp_path / 'run', schedule=dict(type='CountedEpochs', after=[1, 3]))
+    cfg.train_cfg.max_epochs = 2
+    train(cfg)
+    cfg.train_cfg.max_epochs, cfg.resume = 4, True
+    train(cfg)
+    entries = [e for e in read_log(tmp_path / 'run') if 'relabel/round' in e]
+    # after epoch 2 the first run reports on its final features; so does the second one at its end
+    assert [(e['step'], e['relabel/round']) for e in entries] == [
+        *((0, 0), (1, 1)),
+        *((2, 1), (3, 2), (4, 2)),
+    ]
+    banks = [load(tmp_path / 'run', e)['relabel']['bank']['features'] for e in (2, 3, 4)]
+    assert torch.equal(banks[0], banks[1]) and not torch.equal(banks[1], banks[2])
 
 
 @pytest.mark.parametrize(
     'kwargs, message',
     [
         (dict(), 'exactly one'),
-        (dict(interval=1, monitor='m'), 'exactly one'),
         (dict(interval=0), 'interval=0'),
-        (dict(monitor='m', patience=0), 'patience=0'),
-        (dict(interval=1, max_rounds=0), 'max_rounds=0'),
-        (dict(monitor='m', rule='lower'), "rule='lower'"),
+        (dict(schedule=dict(interval=0)), 'interval=0'),
     ],
 )
 def test_bad_arguments(kwargs, message):
     with pytest.raises(ValueError, match=message):
         RelabelHook(**kwargs)
+
+
+def test_validation_without_training_builds_no_train_loop():
+    hook = RelabelHook(monitor='m', patience=1)
+    hook.after_val_epoch(SimpleNamespace(_train_loop=dict(max_epochs=1)), {'m': 1.0})
+    assert hook.schedule.round == 0 and hook.schedule.best == math.inf
 
 
 def test_without_a_test_pipeline(tmp_path):

@@ -7,7 +7,6 @@ import pytest
 import torch
 from feature_files import load_all, load_features
 
-from deeprank_plugin.evaluation.functional.label_agreement import count_disagreement
 from deeprank_plugin.evaluation.functional.precision import cluster_purity, count_precision
 from deeprank_plugin.evaluation.functional.similarity import class_distances, summarise_distances
 
@@ -66,20 +65,6 @@ def test_precision_of_perfect_features_is_above_chance():
 def test_purity():
     clusters, labels = np.array([0, 0, 0, 2, 2, 2]), np.array([1, 1, 0, 2, 2, 1])
     assert cluster_purity(clusters, labels) == pytest.approx(4 / 6)
-
-
-def test_counted_disagreement():
-    first = torch.tensor([[0.0, 1, 2, 3], [1, 0, 1, 2], [2, 1, 0, 1], [3, 2, 1, 0]])
-    second = first.clone()
-    second[0, 1] = 2.5  # for anchor 0, candidates 1 and 2 change places
-    differ, counted = count_disagreement(first, second)
-    expected = [0, 0]
-    for a, c1, c2 in permutations(range(4), 3):
-        one, two = (float(torch.sign(d[a, c1] - d[a, c2])) for d in (first, second))
-        if one * two:
-            expected[0] += one != two
-            expected[1] += 1
-    assert [differ, counted] == expected and differ == 2
 
 
 def save(path, shape=(6, 3), **changes):

@@ -1,6 +1,4 @@
-"""Pure figures against loops and formulas."""
-
-import itertools
+"""Pure metrics against loops and formulas."""
 
 import numpy as np
 import pytest
@@ -14,28 +12,7 @@ from deeprank_plugin.evaluation.functional import (
     feature_spread,
     knn_accuracy,
     knn_scores,
-    label_disagreement,
 )
-
-
-def test_label_disagreement_against_a_loop():
-    rng = np.random.default_rng(0)
-    first, second = rng.integers(0, 4, (2, 6, 6)).astype(float)
-    differ = counted = 0
-    for a, i, j in itertools.permutations(range(6), 3):
-        if first[a, i] != first[a, j] and second[a, i] != second[a, j]:
-            counted += 1
-            differ += (first[a, i] < first[a, j]) != (second[a, i] < second[a, j])
-    share = label_disagreement(torch.from_numpy(first), torch.from_numpy(second))
-    assert 0 < share < 1
-    assert share == pytest.approx(differ / counted)
-
-
-def test_label_disagreement_extremes():
-    distances = torch.rand(5, 5)
-    assert label_disagreement(distances, distances * 7) == 0
-    assert label_disagreement(distances, -distances) == 1
-    assert np.isnan(label_disagreement(distances, torch.ones(5, 5)))
 
 
 def test_effective_rank():

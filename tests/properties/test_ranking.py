@@ -12,11 +12,15 @@ from hypothesis import strategies as st
 from deeprank_plugin.evaluation.functional import (
     effective_rank,
     feature_spread,
-    label_disagreement,
 )
 from deeprank_plugin.models.heads import RankHead
 from deeprank_plugin.models.losses import ranking_sums
-from deeprank_plugin.models.utils import FeatureBank, pairwise_distances, view_distances
+from deeprank_plugin.models.utils import (
+    FeatureBank,
+    label_disagreement,
+    pairwise_distances,
+    view_distances,
+)
 from deeprank_plugin.models.utils.distances import NORMALIZATIONS
 
 batches = st.integers(3, 8)

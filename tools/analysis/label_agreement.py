@@ -19,9 +19,9 @@ from feature_files import load_all
 from tqdm import tqdm
 
 from deeprank_plugin.command_line import refuse, require_writable
-from deeprank_plugin.evaluation.functional.label_agreement import count_disagreement
 from deeprank_plugin.models.utils import pairwise_distances, view_distances
 from deeprank_plugin.models.utils.distances import NORMALIZATIONS
+from deeprank_plugin.models.utils.label_disagreement import count_disagreement
 from deeprank_plugin.visualization.analysis import plot_agreement
 
 VIEWS = ('other', 'all')

@@ -1,63 +1,57 @@
-"""When the encoder's own features become the new ranking labels (Sec. V-B)."""
+"""Makes the encoder's own features the new labels, round by round (Sec. V-B)."""
 
-import math
 import time
 from typing import Dict, List, Optional
 
-from mmaction.registry import HOOKS
+from mmaction.registry import HOOKS, TASK_UTILS
 from mmengine.dist import all_gather_object, get_world_size
-from mmengine.hooks import CheckpointHook, Hook
+from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop
 
+from deeprank_plugin.engine import reporting
 from deeprank_plugin.engine.extraction import (
-    Extracted,
     build_extraction_loader,
     calibrate_batch_norm,
-    describe,
     extract,
 )
-from deeprank_plugin.engine.recovery.non_finite import stop
-from deeprank_plugin.evaluation.functional.health import COLLAPSED_SPREAD, find_collapse
+from deeprank_plugin.engine.recovery.checkpoint_hook import WholeCheckpointHook
+from deeprank_plugin.engine.relabel_schedule import RelabelSchedule
 from deeprank_plugin.models.utils import FeatureBank, unwrap
 
-from ..initializers import list_some
+TASK_UTILS.register_module(module=RelabelSchedule)
 
 
 @HOOKS.register_module()
 class RelabelHook(Hook):
     """Extracts the features of the whole training split and hands them to ``model.relabel``.
 
-    The first time before training, then at the end of each round: every ``interval`` epochs, or
-    when a validation figure has stopped improving. The labels change between a validation and the
-    next epoch, so that an epoch is validated with the labels that it was trained with. The run ends
-    with round ``max_rounds``; the features are then extracted once more to report on them.
+    The first time before training, then whenever :class:`RelabelSchedule` says so: at the end of
+    each round. The labels change between a validation and the next epoch, so that an epoch is
+    validated with the labels that it was trained with. A spent schedule ends the run; the features
+    are then extracted once more to report on them (:mod:`deeprank_plugin.engine.reporting`).
 
     Features that are not finite end the run with the names of their samples in the work dir (see
     :mod:`deeprank_plugin.engine.recovery.non_finite`); features that are all alike are warned of.
 
     Several processes extract a part each and hold the same bank, which is compared by its hash.
 
-    The bank and the state of the rounds travel in the checkpoint: a run that is resumed goes on
-    with the labels that it had; ``WholeCheckpointHook`` makes up for a validation that it missed.
+    The bank and the schedule's state travel in the checkpoint, so that a resumed run has the labels
+    that it had; ``WholeCheckpointHook`` makes up for a validation that it missed.
 
-    The hook knows no algorithm: a model needs mode 'tensor', ``relabel(features, names, labels)``
-    and ``health(features, labels)``, both returning what to log, and ``bank``. Where a model has
+    The hook knows no algorithm: a model needs mode 'tensor', ``relabel(features, names)`` and
+    ``compare(features)``, both returning what to log, and ``bank``. Where a model has
     ``pseudo_labels``, a training sampler with ``set_labels`` is given them.
 
     Args:
-        interval (int, optional): Epochs of a round. Defaults to None.
-        monitor (str, optional): Instead of ``interval``: the validation figure whose plateau ends
-            a round, such as 'rank/loss'. Defaults to None.
-        rule (str): 'less' or 'greater': which is better. Defaults to 'less'.
-        patience (int): Validations without improvement that end a round. Defaults to 5.
-        min_delta (float): Improvement that counts. Defaults to 1e-3.
-        max_rounds (int, optional): Rounds after which the run ends; None trains to the end of
-            ``max_epochs``. Defaults to None.
+        schedule (dict, optional): Config of another schedule than :class:`RelabelSchedule`.
+            Defaults to None.
         calibrate (bool): Set BatchNorm's running statistics by one pass over the data before the
             first labels. Defaults to True.
-        reset_optimizer (bool): Forget the optimiser's state (momentum) at each renewal.
+        reset_optimizer (bool): Forget the optimiser's state (momentum) at each relabelling.
             Defaults to False.
         pipeline (list, optional): Test pipeline. Defaults to that of ``val_dataloader``.
+        **kwargs: As for the schedule: ``interval``, or ``monitor`` with ``rule``, ``patience`` and
+            ``min_delta``; ``max_rounds``.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -65,54 +59,26 @@ class RelabelHook(Hook):
 
     def __init__(
         self,
-        interval: Optional[int] = None,
-        monitor: Optional[str] = None,
-        rule: str = 'less',
-        patience: int = 5,
-        min_delta: float = 1e-3,
-        max_rounds: Optional[int] = None,
+        schedule: Optional[Dict] = None,
         calibrate: bool = True,
         reset_optimizer: bool = False,
         pipeline: Optional[List[Dict]] = None,
+        **kwargs,
     ) -> None:
-        if (interval is None) == (monitor is None):
-            raise ValueError(
-                f'interval={interval} and monitor={monitor!r}; expected exactly one of them: '
-                "set interval=30 for rounds of 30 epochs, or monitor='rank/loss' for a plateau"
-            )
-        for name, value in dict(
-            interval=interval, patience=patience, max_rounds=max_rounds
-        ).items():
-            if value is not None and value < 1:
-                raise ValueError(f'{name}={value} must be at least 1')
-        if rule not in ('less', 'greater'):
-            raise ValueError(f"rule={rule!r} is not known; expected 'less' or 'greater'")
-        self.interval = interval
-        self.monitor = monitor
-        self.sign = 1 if rule == 'less' else -1
-        self.patience = patience
-        self.min_delta = min_delta
-        self.max_rounds = max_rounds
+        self.schedule = TASK_UTILS.build({'type': 'RelabelSchedule', **(schedule or {}), **kwargs})
         self.calibrate = calibrate
         self.reset_optimizer = reset_optimizer
         self.pipeline = pipeline
-        self.state = dict(
-            round=0,  # rounds completed
-            epochs=0,  # epochs of this round
-            best=math.inf,
-            waited=0,  # validations since the best
-            due=False,  # the labels are renewed before the next epoch
-        )
         self._loaded: Optional[Dict] = None
         self._loader = None
 
     # ------------------------------------------------------------------ checkpoints
 
     def before_save_checkpoint(self, runner, checkpoint: Dict) -> None:
-        """Put the bank and the state of the rounds into the checkpoint."""
+        """Put the bank and the schedule's state into the checkpoint."""
         bank = unwrap(runner.model).bank
         checkpoint['relabel'] = dict(
-            state=dict(self.state), bank=None if bank is None else bank.state_dict()
+            state=self.schedule.state_dict(), bank=None if bank is None else bank.state_dict()
         )
 
     def after_load_checkpoint(self, runner, checkpoint: Dict) -> None:
@@ -126,23 +92,18 @@ class RelabelHook(Hook):
                 'saved with RelabelHook: resume from a pretraining checkpoint, or start anew with '
                 'load_from and without resume'
             )
-        self.state.update(self._loaded['state'])
+        self.schedule.load_state_dict(self._loaded['state'])
         if self._loaded['bank'] is not None:
             unwrap(runner.model).bank = FeatureBank.from_state_dict(self._loaded['bank'])
             require_same_bank(runner)
-            hand_over(runner)
+            set_sampler_labels(runner)
         self._loaded = None  # validation loops ask again
 
     # ------------------------------------------------------------------ when
 
     def before_train(self, runner) -> None:
-        """Make the first labels, or go on with those of the checkpoint."""
-        if get_world_size() > 1 and not getattr(unwrap(runner.model), 'gather', True):
-            runner.logger.info(
-                f'gather=False: each of {get_world_size()} processes ranks the triplets of its own '
-                'batch, and the gradients are averaged: fewer triplets than one process has with '
-                'the whole batch, and other gradients.'
-            )
+        """Make the first labels, or take those of the checkpoint."""
+        reporting.report_apart(runner, unwrap(runner.model))
         self._loader = build_extraction_loader(runner, self.pipeline)
         if not runner._resume or self._loaded is None and runner.epoch == 0:
             if self.calibrate:
@@ -151,8 +112,7 @@ class RelabelHook(Hook):
             self._relabel(runner)
             return
         self._restore(runner)
-        if self._spent:
-            runner.train_loop.stop_training = True
+        self._stop_if_spent(runner)
 
     def before_test(self, runner) -> None:
         """Ranking of held-out samples needs the checkpoint's bank."""
@@ -162,127 +122,51 @@ class RelabelHook(Hook):
     before_val = before_test
 
     def before_train_epoch(self, runner) -> None:
-        """Renew the labels if the last epoch ended a round."""
-        if self.state['due']:
+        """Relabel if the last epoch ended a round."""
+        if self.schedule.due:
             self._relabel(runner)
-            self.state.update(due=False, epochs=0, best=math.inf, waited=0)
+            self.schedule.start_round()
 
     def after_train_epoch(self, runner) -> None:
-        """Count the epoch; every ``interval`` epochs end a round."""
-        self.state['epochs'] += 1
-        if self.interval is not None and self.state['epochs'] >= self.interval:
-            self._end_round(runner)
+        """Count the epoch."""
+        self.schedule.end_epoch()
+        self._stop_if_spent(runner)
 
     def after_val_epoch(self, runner, metrics: Optional[Dict[str, float]] = None) -> None:
-        """See whether the monitored figure has stopped improving."""
-        if self.monitor is None or runner.train_loop is None:
-            return
-        if self.monitor not in metrics:
-            raise KeyError(
-                f'monitor={self.monitor!r} is not among the validation figures '
-                f'{sorted(metrics)}; expected one of them: change monitor of RelabelHook, or add '
-                "dict(type='RankMetric') to val_evaluator"
-            )
-        value = self.sign * metrics[self.monitor]
-        if value < self.state['best'] - self.min_delta:
-            self.state.update(best=value, waited=0)
-        else:
-            self.state['waited'] += 1
-        if self.state['waited'] >= self.patience:
-            self._end_round(runner)
+        """Look at the monitored metric, in a training run."""
+        if isinstance(runner._train_loop, BaseLoop):
+            self.schedule.end_validation(metrics)
+            self._stop_if_spent(runner)
+
+    def _stop_if_spent(self, runner) -> None:
+        if self.schedule.spent:
+            runner.train_loop.stop_training = True
 
     def after_train(self, runner) -> None:
         """Save what an early end left unsaved, and report on the final features."""
         for hook in runner.hooks:
-            if self._spent and isinstance(hook, CheckpointHook) and runner.epoch % hook.interval:
-                meta = dict(epoch=runner.epoch, iter=runner.iter)
-                hook._save_checkpoint_with_step(runner, runner.epoch, meta=meta)
+            if self.schedule.spent and isinstance(hook, WholeCheckpointHook):
+                hook.save_last_epoch(runner)
         extracted = extract(runner, self._loader)
-        require_finite(runner, extracted)
         model = unwrap(runner.model)
-        self._report(runner, model.health(extracted.features, extracted.labels))
-
-    @property
-    def _spent(self) -> bool:
-        return self.max_rounds is not None and self.state['round'] >= self.max_rounds
-
-    def _end_round(self, runner) -> None:
-        self.state['round'] += 1
-        if self._spent:
-            runner.train_loop.stop_training = True
-        else:
-            self.state['due'] = True
+        metrics = reporting.measure_features(model, extracted)
+        metrics.update(model.compare(extracted.features))
+        reporting.report(runner, self.schedule.round, metrics)
 
     # ------------------------------------------------------------------ what
 
     def _relabel(self, runner) -> None:
-        start = time.time()
+        start, model = time.time(), unwrap(runner.model)
         extracted = extract(runner, self._loader)
-        require_finite(runner, extracted)
-        figures = unwrap(runner.model).relabel(*extracted)
+        metrics = reporting.measure_features(model, extracted)
+        metrics.update(model.relabel(extracted.features, extracted.names))
+        metrics.update(reporting.measure_clusters(model, extracted))
         require_same_bank(runner)
-        figures['seconds'] = time.time() - start
-        hand_over(runner)
-        if self.state['round']:
-            forget(runner, self.reset_optimizer)
-        self._report(runner, figures)
-
-    def _report(self, runner, figures: Dict[str, float]) -> None:
-        """Log to the terminal, the JSON log and the other visual back ends.
-
-        Besides the figures: the mean losses and accuracies of the last training epoch, and the last
-        validation metrics.
-        """
-        scalars = runner.message_hub.log_scalars
-        for key, history in scalars.items():
-            mode, *groups, name = key.split('/')  # such as train/loss_rank, val/rank/joint/loss
-            if mode == 'train' and name.startswith(('loss_', 'acc_')):
-                value = history.mean(len(runner.train_dataloader))
-            elif mode == 'val' and groups and 'num_' not in name:  # metrics, no times
-                groups, value = groups[1:], history.current()  # without the metric's own prefix
-            else:
-                continue
-            figures['/'.join([*groups, f'{mode}_{name}'])] = value
-        figures = dict(round=self.state['round'], **{k: float(v) for k, v in figures.items()})
-        runner.logger.info(f'Relabel [epoch {runner.epoch}]  {describe(figures)}')
-        for key in find_collapse(figures):
-            runner.logger.warning(
-                f'The features of all samples are nearly alike at epoch {runner.epoch}: {key} '
-                f'{figures[key]:.2g}; expected {COLLAPSED_SPREAD} or more. The encoder has '
-                'collapsed, and labels made from its features are noise: stop, and train with a '
-                'lower learning rate, gradients that are clipped or shorter rounds, from a '
-                'checkpoint before the fall; in round 0, check the data '
-                '(tools/data/check_annotations.py), the checkpoint that was loaded, and that '
-                'RelabelHook.calibrate is on'
-            )
-        runner.visualizer.add_scalars(
-            {f'relabel/{key}': value for key, value in figures.items()},
-            step=runner.epoch,
-            file_path=f'{runner.timestamp}.json',
-        )
-
-
-def require_finite(runner, extracted: Extracted) -> None:
-    """Stop the run where features are NaN or infinite, naming the samples that they are of.
-
-    Raises:
-        NonFiniteError: In all processes.
-    """
-    finite = extracted.features.isfinite().flatten(1).all(dim=1)
-    names = [name for name, good in zip(extracted.names, finite.tolist()) if not good]
-    if names:
-        stop(
-            runner,
-            f'relabel_{runner.epoch}',
-            dict(
-                what='features',
-                lr=runner.optim_wrapper.get_lr(),
-                samples=names,
-                of_samples=len(extracted.names),
-            ),
-            f'the features of {len(names)} of {len(extracted.names)} samples ({list_some(names)}) '
-            f'are not finite after epoch {runner.epoch}',
-        )
+        metrics['seconds'] = time.time() - start
+        set_sampler_labels(runner)
+        if self.schedule.round:
+            reset_optimizer(runner, self.reset_optimizer)
+        reporting.report(runner, self.schedule.round, metrics)
 
 
 def require_same_bank(runner) -> None:
@@ -304,7 +188,7 @@ def require_same_bank(runner) -> None:
         )
 
 
-def hand_over(runner) -> None:
+def set_sampler_labels(runner) -> None:
     """Give the training sampler the model's pseudo-labels, where it asks for some."""
     labels = getattr(unwrap(runner.model), 'pseudo_labels', None)
     if labels is None or not isinstance(runner._train_loop, BaseLoop):  # a test has none to feed
@@ -314,12 +198,12 @@ def hand_over(runner) -> None:
         sampler.set_labels(labels)
 
 
-def forget(runner, everything: bool) -> None:
+def reset_optimizer(runner, everything: bool) -> None:
     """Drop the optimiser's state, of all parameters or of the heads that got new weights."""
     state, model = runner.optim_wrapper.optimizer.state, unwrap(runner.model)
     if everything:
         state.clear()
     elif getattr(model, 'reset_head', False):
-        for head in model.ranking_heads():
+        for head in model.label_heads():
             for parameter in head.parameters():
                 state.pop(parameter, None)

@@ -56,6 +56,13 @@ class WholeCheckpointHook(CheckpointHook):
             runner.message_hub.update_info('validated', runner.epoch)
         super().after_val_epoch(runner, metrics)
 
+    def save_last_epoch(self, runner) -> None:
+        """Save the completed epoch, unless it has been saved, where a run ends early."""
+        name = self.filename_tmpl.format(runner.epoch)
+        if osp.basename(runner.message_hub.get_info('last_ckpt', '')) != name:
+            meta = dict(epoch=runner.epoch, iter=runner.iter)
+            self._save_checkpoint_with_step(runner, runner.epoch, meta=meta)
+
     def _save_checkpoint_with_step(self, runner, step, meta) -> None:
         require_folder(runner.work_dir)
         outdated = []

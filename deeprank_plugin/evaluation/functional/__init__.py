@@ -1,9 +1,8 @@
-"""Figures from arrays: pure functions."""
+"""Metrics of arrays: pure functions."""
 
 from .fusion import ClassFigures, classification_figures, fuse_scores
 from .health import effective_rank, feature_health, feature_spread
 from .knn import knn_accuracy, knn_scores
-from .label_agreement import label_disagreement
 
 __all__ = [
     'ClassFigures',
@@ -14,5 +13,4 @@ __all__ = [
     'fuse_scores',
     'knn_accuracy',
     'knn_scores',
-    'label_disagreement',
 ]

@@ -63,6 +63,10 @@ def fuse_scores(
 def classification_figures(scores: np.ndarray, labels: np.ndarray) -> ClassFigures:
     """Accuracies and confusion matrix.
 
+    MMAction2's ``mean_class_accuracy`` counts a class that is predicted and does not occur as one
+    of accuracy 0, and its ``confusion_matrix`` drops classes that neither occur nor are predicted;
+    here a class that does not occur is left out of the mean, and the matrix has all classes.
+
     Args:
         scores (np.ndarray): Scores of shape (N, C).
         labels (np.ndarray): True classes of shape (N,).

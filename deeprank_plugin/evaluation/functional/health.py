@@ -1,4 +1,4 @@
-"""Figures that show collapse, or the lack of it, without labels."""
+"""Metrics that show collapse, or the lack of it, without labels."""
 
 from typing import Dict, List, Optional
 
@@ -30,15 +30,15 @@ def feature_spread(features: Tensor) -> float:
     return float((unit - unit.mean(dim=0)).pow(2).sum(dim=1).mean().sqrt())
 
 
-def find_collapse(figures: Dict[str, float]) -> List[str]:
+def find_collapse(metrics: Dict[str, float]) -> List[str]:
     """Keys of the spreads, such as 'spread' or 'joint/spread', that mean collapse.
 
     Args:
-        figures (dict): What ``model.health`` returned.
+        metrics (dict): Metrics by name, such as those of :func:`feature_health`.
     """
     return [
         key
-        for key, value in figures.items()
+        for key, value in metrics.items()
         if key.rpartition('/')[2] == 'spread' and value < COLLAPSED_SPREAD
     ]
 

@@ -17,7 +17,9 @@ def knn_scores(
     """Class scores of queries from their k nearest neighbours in a bank.
 
     A neighbour votes with its cosine similarity plus one, so that nearer ones count for more and
-    ties between classes are rare.
+    ties between classes are rare. The neighbours are scikit-learn's; the votes are not its
+    ``KNeighborsClassifier``'s, which knows only the classes that the bank holds and leaves a query
+    out only where all of the bank is asked.
 
     Args:
         queries (np.ndarray): Features of shape (Q, D).
@@ -48,7 +50,11 @@ def knn_scores(
 
 
 def topk_accuracy(scores: np.ndarray, labels: np.ndarray, topk: Sequence[int]) -> list:
-    """Share of rows whose label is among the k highest scores, for each k."""
+    """Share of rows whose label is among the k highest scores, for each k.
+
+    Of equal scores that of the smaller class counts as higher, as in ``argmax``. MMAction2's
+    ``top_k_accuracy`` breaks ties in no fixed order, and k-NN has many: classes without a vote.
+    """
     order = np.argsort(-scores, axis=1, kind='stable')
     return [float((order[:, :k] == labels[:, None]).any(axis=1).mean()) for k in topk]
 

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from sklearn.metrics.cluster import contingency_matrix
 from torch import Tensor
 
 
@@ -55,6 +56,5 @@ def cluster_purity(clusters: np.ndarray, labels: np.ndarray) -> float:
         clusters (np.ndarray): Clusters of shape (N,), from 0.
         labels (np.ndarray): True classes of shape (N,), from 0.
     """
-    table = np.zeros((int(clusters.max()) + 1, int(labels.max()) + 1), dtype=np.int64)
-    np.add.at(table, (clusters, labels), 1)
+    table = contingency_matrix(clusters, labels)  # (clusters, classes)
     return float(table.max(axis=1).sum() / len(labels))

@@ -1,4 +1,4 @@
-"""The ranking classifier and its loss (Eqs. 7 to 9)."""
+"""The ranking classifier and its loss (Sec. III-B)."""
 
 from typing import Dict, Optional
 
@@ -21,9 +21,10 @@ TRIPLETS_AT_ONCE = 8192  # by the classifiers that do not factor
 class RankHead(BaseModule):
     r"""Ranks all triplets of a batch: which of two candidates is nearer to the anchor?
 
-    The classifier is FC1(act(FC0[a; c1]) - act(FC0[a; c2])) with two logits (Eqs. 7 and 8).
-    Because FC1 follows a subtraction, it factors: with W_a and W_c the two halves of FC0's weight
-    and w = W1[0] - W1[1], every pair has a score
+    FC0 takes an anchor joined to a candidate (Eq. 7), FC1 the difference of the two results, which
+    the softmax turns into the predicted label (Eq. 8): FC1(act(FC0[a; c1]) - act(FC0[a; c2])), two
+    logits. Because FC1 follows a subtraction, it factors: with W_a and W_c the two halves of FC0's
+    weight and w = W1[0] - W1[1], every pair has a score
 
     .. math:: s(a, i) = w \cdot act(W_a f_a + W_c f_i + b_0)
 
@@ -46,7 +47,7 @@ class RankHead(BaseModule):
             evenly from all P(B, 3), the same on all processes; in eval mode always the same ones.
             Defaults to None: all of them, in chunks.
         ties (str): What becomes of triplets whose two distances are equal: 'skip' leaves them out
-            of loss and accuracy, 'second' labels them as Eq. 2 does to the letter.
+            of loss and accuracy, 'second' labels them [0, 1], as the paper's letter does.
             Defaults to 'skip'.
         chunk_size (int, optional): Anchors taken at once, see :func:`pair_scores` and
             :func:`ranking_sums`; with 'MLP' and 'ViT' triplets taken at once, by default 8,192.

@@ -1,4 +1,4 @@
-"""Cross-entropy over all triplets of a batch, from pair scores (Eqs. 2 and 9)."""
+"""Labels of triplets, and the cross-entropy over all triplets of a batch (Sec. III)."""
 
 from typing import NamedTuple, Optional
 
@@ -67,7 +67,7 @@ class _AllTriplets(torch.autograd.Function):
 
 
 def _signs(distances: Tensor, anchors: Tensor, ties: str) -> Tensor:
-    """-1 where the first candidate is labelled the nearer one, 1 the second, 0 where none counts.
+    """Labels of triplets (Eq. 2): -1 where d(a, c1) < d(a, c2), 1 otherwise, 0 where none counts.
 
     Args:
         distances (Tensor): Label distances of A anchors, of shape (A, B).
@@ -97,7 +97,9 @@ def ranking_sums(
     ties: str = 'skip',
     chunk_size: Optional[int] = None,
 ) -> RankingSums:
-    """Cross-entropy of all P(B, 3) ordered triplets (a, c1, c2) of distinct samples (Eq. 9).
+    """Cross-entropy (Eq. 9) of all P(B, 3) ordered triplets (a, c1, c2) of a batch (Eq. 1).
+
+    The samples of a triplet are distinct, and none is drawn: every step takes all triplets.
 
     The logit difference of a triplet is ``scores[a, c1] - scores[a, c2] + bias``; its label is the
     first class where ``distances[a, c1] < distances[a, c2]`` (Eq. 2). It has a first derivative

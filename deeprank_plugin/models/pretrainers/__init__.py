@@ -1,5 +1,6 @@
 """What is trained before finetuning: DeepRank, MV-DeepRank, and what they are compared with."""
 
+from .base import BankPretrainer, EncoderPretrainer
 from .deepcluster import DeepCluster
 from .deeprank import DeepRank
 from .moco import SkeletonMoCo
@@ -8,8 +9,10 @@ from .skeleton_mae import SkeletonMAE
 from .triplet import SupervisedTriplet
 
 __all__ = [
+    'BankPretrainer',
     'DeepCluster',
     'DeepRank',
+    'EncoderPretrainer',
     'MVDeepRank',
     'SkeletonMAE',
     'SkeletonMoCo',

@@ -1,6 +1,11 @@
-"""What the pretrainers share: the bank, its labels, and the modes of a call."""
+"""The two base classes of the pretrainers: one with an encoder, one that also has a bank of labels.
 
-from typing import Dict, List, Optional, Sequence, Tuple
+A pretext method subclasses :class:`EncoderPretrainer` and implements ``loss``. One whose labels
+come from the encoder's own features, extracted in rounds by ``RelabelHook``, subclasses
+:class:`BankPretrainer`.
+"""
+
+from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 import torch
 from mmaction.registry import MODELS
@@ -10,24 +15,62 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from ..utils import FeatureBank, encode_bodies, gather_features, pool_features
-from ..utils.distances import check_normalization
-
-NUM_COMPARED = 256  # samples whose P(256, 3) = 16,581,120 labels are compared between rounds
+from ..utils.fit import check_fit
 
 
-class Pretrainer(BaseModel):
-    """What is trained without labels: the modes of a call.
+class EncoderPretrainer(BaseModel):
+    """Trains an encoder, or one for each modality, on a task that it sets itself.
 
-    A subclass implements ``extract_feat``, ``loss`` and ``predict``.
+    A subclass builds its encoder as ``backbone`` (or names several in ``encoders``), calls
+    :meth:`check_encoder` and implements ``loss(inputs, data_samples)``.
 
     Args:
         data_preprocessor (dict): Config of the preprocessor.
         init_cfg (dict or list[dict], optional): Initialisation. Defaults to None.
+
+    Raises:
+        ValueError: If the preprocessor gives one modality and the model needs several, or the
+            reverse.
     """
+
+    several_modalities = False
+    """Whether there is an encoder for each of a list of modalities."""
 
     def __init__(self, data_preprocessor: Dict, init_cfg=None) -> None:
         # built here: the base class asks MMEngine's registry, which needs a default scope
         super().__init__(MODELS.build(data_preprocessor), init_cfg)
+        modality = getattr(self.data_preprocessor, 'modality', None)
+        if isinstance(modality, list if self.several_modalities else str):
+            return
+        found = f'{type(self.data_preprocessor).__name__} feeds {modality!r}'
+        if self.several_modalities:
+            raise ValueError(
+                f'{found}; {type(self).__name__} has an encoder for each modality: use '
+                "dict(type='SkeletonPreprocessor', modality=['joint', 'bone', 'motion']), or "
+                'DeepRank for one'
+            )
+        raise ValueError(
+            f'{found}; {type(self).__name__} has one encoder: use '
+            "dict(type='SkeletonPreprocessor', modality='joint'), or MVDeepRank for several"
+        )
+
+    @property
+    def encoders(self) -> Dict[str, nn.Module]:
+        """The encoder of each modality."""
+        return {self.data_preprocessor.modality: self.backbone}
+
+    def check_encoder(self, in_channels: int, name: str = 'in_channels') -> None:
+        """Check that layout, encoder and what reads its features fit, before any data is read.
+
+        Args:
+            in_channels (int): Number of feature channels that the head takes.
+            name (str): What sets it in the config. Defaults to 'in_channels'.
+
+        Raises:
+            ValueError: With what to change.
+        """
+        backbone = next(iter(self.encoders.values()))
+        check_fit(backbone, self.data_preprocessor, in_channels, name)
 
     def forward(self, inputs, data_samples: Optional[List] = None, mode: str = 'tensor'):
         """Features, losses or samples with results.
@@ -37,9 +80,9 @@ class Pretrainer(BaseModel):
                 (B, clips, M, T, V, C), by modality if there are several.
             data_samples (list, optional): Samples with ``sample_idx`` and ``frame_dir``; not
                 needed by 'tensor'.
-            mode (str): 'tensor' gives features; 'loss' a dict of losses and accuracies; 'predict'
-                sets ``feat`` on each sample and, where all of the batch are in the bank, ``rank``
-                (sums over the triplets that it anchors) for ``RankMetric``.
+            mode (str): 'tensor' gives features (:meth:`extract_feat`); 'loss' a dict of losses and
+                accuracies; 'predict' sets ``feat`` on each sample and, with a bank, what the
+                method's metric reads.
         """
         if mode == 'tensor':
             return self.extract_feat(inputs)
@@ -49,53 +92,64 @@ class Pretrainer(BaseModel):
             return self.predict(inputs, data_samples)
         raise RuntimeError(f"mode={mode!r} is not known; expected 'tensor', 'loss' or 'predict'")
 
+    def extract_feat(self, inputs: Union[Tensor, Dict[str, Tensor]]) -> Tensor:
+        """Features of sequences (B, clips, M, T, V, C), averaged over clips.
 
-class EncoderPretrainer(Pretrainer):
-    """One encoder, ``backbone``, whose features need no labels to be told."""
+        Returns:
+            Tensor: Of shape (B, D); (B, S, D) with an encoder for each of S modalities.
+        """
+        if not self.several_modalities:
+            return encode(self.backbone, inputs)
+        return torch.stack([encode(e, inputs[name]) for name, e in self.encoders.items()], dim=1)
 
-    def extract_feat(self, inputs: Tensor) -> Tensor:
-        """Features of shape (B, D) of sequences (B, clips, M, T, V, C), averaged over clips."""
-        return encode(self.backbone, inputs)
-
-    def predict(
-        self, inputs: Tensor, data_samples: List[ActionDataSample]
-    ) -> List[ActionDataSample]:
-        """Set ``feat`` (D,) on each sample."""
-        for sample, feature in zip(data_samples, self.extract_feat(inputs).float()):
-            sample.set_field(feature, 'feat')
+    def predict(self, inputs, data_samples: List[ActionDataSample]) -> List[ActionDataSample]:
+        """Set ``feat`` on each sample: (D,), or a dict of these by modality."""
+        self.set_feat(self.extract_feat(inputs), data_samples)
         return data_samples
 
+    def set_feat(self, features: Tensor, data_samples: List[ActionDataSample]) -> None:
+        """Set features (B, D) or (B, S, D) as ``feat`` of the samples."""
+        for sample, feature in zip(data_samples, features.float()):
+            if self.several_modalities:
+                feature = dict(zip(self.encoders, feature))
+            sample.set_field(feature, 'feat')
 
-class BasePretrainer(Pretrainer):
-    """An encoder (or several) with a bank of frozen features that ``RelabelHook`` renews.
 
-    A subclass also implements ``health`` and names its ``ranking_heads``.
+class BankPretrainer(EncoderPretrainer):
+    """Learns labels that come from a bank of frozen features, which ``RelabelHook`` fills.
+
+    A subclass also implements ``score`` and may override ``compare``, ``label_heads`` and
+    ``relabel``.
 
     Args:
         data_preprocessor (dict): Config of the preprocessor.
-        normalize (str, optional): Normalisation of the features before their distance is taken.
-        gather (bool): Rank the samples of all processes together.
-        reset_head (bool): Give the heads new weights at every renewal of the labels.
+        gather (bool, optional): Compute the loss over the samples of all processes together.
+            Defaults to None: the loss compares no samples, so there is nothing to gather.
+        reset_head (bool): Give the heads new weights at every relabelling. Defaults to False.
         init_cfg (dict or list[dict], optional): Initialisation. Defaults to None.
     """
+
+    min_scored = 1
+    """Samples that a batch needs for :meth:`score`."""
 
     def __init__(
         self,
         data_preprocessor: Dict,
-        normalize: Optional[str],
-        gather: bool,
-        reset_head: bool,
+        gather: Optional[bool] = None,
+        reset_head: bool = False,
         init_cfg=None,
     ) -> None:
         super().__init__(data_preprocessor, init_cfg)
-        check_normalization(normalize)
-        self.normalize = normalize
         self.gather = gather
         self.reset_head = reset_head
         self.bank: Optional[FeatureBank] = None
 
+    def label_heads(self) -> List[nn.Module]:
+        """The heads that learn the bank's labels."""
+        return [self.head]
+
     def label_features(self, data_samples: Sequence[ActionDataSample]) -> Tensor:
-        """Frozen features (B, ...) of these samples, from the bank."""
+        """Frozen features of these samples, from the bank: (B, D) or (B, S, D)."""
         if self.bank is None:
             raise RuntimeError(
                 f'{type(self).__name__} has no labels yet: add RelabelHook to the hooks of the '
@@ -105,57 +159,74 @@ class BasePretrainer(Pretrainer):
         device = next(self.parameters()).device
         return self.bank.read(rows, names).to(device)
 
-    def can_rank(self, data_samples: Sequence[ActionDataSample], least: int = 3) -> bool:
-        """Whether these samples have labels, and are enough: 3 make a triplet."""
-        return (
-            self.bank is not None
-            and len(data_samples) >= least
-            and self.bank.knows(*identify(data_samples))
-        )
-
     def gather_all(self, features: Tensor) -> Tensor:
-        """Features of all processes where the model ranks them together, else as they are."""
+        """Features of all processes with ``gather=True``, else as they are."""
         return gather_features(features) if self.gather else features
 
+    def predict(self, inputs, data_samples: List[ActionDataSample]) -> List[ActionDataSample]:
+        """Set ``feat`` and, where all of the samples are in the bank, what ``score`` sets."""
+        features = self.extract_feat(inputs)
+        self.set_feat(features, data_samples)
+        if self.bank is not None and len(data_samples) >= self.min_scored:
+            if self.bank.knows(*identify(data_samples)):
+                self.score(features, data_samples)
+        return data_samples
+
+    def score(self, features: Tensor, data_samples: List[ActionDataSample]) -> None:
+        """Set what the method's metric reads on samples of the bank, from their features."""
+        raise NotImplementedError
+
+    def compare(self, features: Tensor) -> Dict[str, float]:
+        """What relabelling with these features would change; changes nothing.
+
+        Args:
+            features (Tensor): Features of shape (N, ...) of all samples of the training split.
+
+        Returns:
+            dict: What to log. Defaults to nothing.
+        """
+        return {}
+
     @torch.no_grad()
-    def relabel(
-        self, features: Tensor, names: Sequence[str], labels: Optional[Tensor] = None
-    ) -> Dict[str, float]:
-        """Take new features as the source of the labels.
+    def relabel(self, features: Tensor, names: Sequence[str]) -> Dict[str, float]:
+        """Make new features the source of the labels.
 
         Args:
             features (Tensor): Features of shape (N, ...) of all samples of the training split, by
                 index, from the encoder in eval mode.
             names (Sequence[str]): Their names.
-            labels (Tensor, optional): True classes of shape (N,), -1 where unknown. They are used
-                for the k-NN that is logged and for nothing else. Defaults to None.
 
         Returns:
-            dict: What to log, see ``health``.
+            dict: What to log of the new labels, see :meth:`compare`.
         """
         bank = FeatureBank(names)
         bank.write(features)
-        figures = self.health(features, labels)
+        metrics = self.compare(features)
         if self.reset_head and self.bank is not None:
             self.reset_heads()
         self.bank = bank
-        return figures
+        return metrics
 
     def reset_heads(self) -> None:
         """Give the heads new weights, the same on all processes."""
-        for head in self.ranking_heads():
-            reset_parameters(head)
+        for head in self.label_heads():
+            for layer in head.modules():
+                if hasattr(layer, 'reset_parameters'):
+                    layer.reset_parameters()
             for tensor in head.state_dict().values():
                 broadcast(tensor)
 
 
-def compared_rows(number: int) -> Tensor:
-    """Rows of the samples whose labels are compared, drawn by a fixed seed."""
-    return torch.randperm(number, generator=torch.Generator().manual_seed(0))[:NUM_COMPARED]
-
-
 def encode(backbone: nn.Module, inputs: Tensor) -> Tensor:
-    """Features of shape (B, D) of sequences (B, clips, M, T, V, C), averaged over clips."""
+    """Features f = E(X) of anchors (Eq. 4), candidates (Eq. 5), triplets (Eq. 6): of all samples.
+
+    Args:
+        backbone (nn.Module): The encoder E.
+        inputs (Tensor): Sequences X of shape (B, clips, M, T, V, C).
+
+    Returns:
+        Tensor: Features of shape (B, D), averaged over positions, bodies and clips.
+    """
     batch, clips = inputs.shape[:2]
     features = pool_features(encode_bodies(backbone, inputs.flatten(0, 1)))
     return features.view(batch, clips, -1).mean(dim=1)
@@ -177,42 +248,3 @@ def identify(data_samples: Sequence[ActionDataSample]) -> Tuple[List[int], List[
             f'the samples carry no {error.args[0]!r}; expected both sample_idx and frame_dir: set '
             "dict(type='PackActionInputs', meta_keys=('sample_idx', 'frame_dir')) in the pipeline"
         ) from error
-
-
-def reset_parameters(module: nn.Module) -> None:
-    """Give every layer of a module new weights, as when it was made."""
-    for layer in module.modules():
-        if hasattr(layer, 'reset_parameters'):
-            layer.reset_parameters()
-
-
-def check_fit(num_joints: int, backbone: nn.Module, heads: Sequence[nn.Module]) -> None:
-    """See that preprocessor, backbone and heads agree, before any data is read.
-
-    Raises:
-        ValueError: With what to change.
-    """
-    graph = getattr(backbone, 'graph', None)
-    joints = getattr(backbone, 'num_joints', num_joints) if graph is None else graph.num_node
-    if joints != num_joints:
-        where = 'num_joints' if graph is None else 'graph_cfg.layout'
-        raise ValueError(
-            f"the backbone's graph has {joints} joints and the data preprocessor's layout "
-            f'{num_joints}; expected the same: set backbone.{where} and data_preprocessor.layout '
-            'to the layout of the data'
-        )
-    channels, bodies = getattr(backbone, 'in_channels', 3), 1
-    if getattr(backbone, 'data_bn_type', None) == 'MVC':
-        bodies = backbone.data_bn.num_features // (joints * channels)
-    frames = 24 * getattr(backbone, 'tuple_length', 1)
-    training = backbone.training
-    with torch.no_grad():
-        probe = torch.zeros(1, bodies, frames, joints, channels)
-        width = pool_features(backbone.eval()(probe)).shape[1]
-    backbone.train(training)
-    for head in heads:
-        if width != head.in_channels:
-            raise ValueError(
-                f'the backbone gives {width} features and the head takes {head.in_channels}; '
-                f'expected the same: set head.in_channels={width}'
-            )

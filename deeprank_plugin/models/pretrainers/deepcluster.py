@@ -7,21 +7,18 @@ from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
 from mmengine.dist import broadcast
 from sklearn.metrics import normalized_mutual_info_score
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from deeprank_plugin.evaluation.functional import feature_health
-
-from ..utils import FeatureBank
 from ..utils.clustering import cluster_features
-from .base import BasePretrainer, check_fit, encode
+from .base import BankPretrainer
 
 
 @MODELS.register_module()
-class DeepCluster(BasePretrainer):
+class DeepCluster(BankPretrainer):
     """DeepCluster (Caron et al., ECCV 2018), with the encoder, data and rounds of DeepRank.
 
-    At each renewal the features of all samples are PCA-whitened, L2-normalised and clustered by
+    At each relabelling the features of all samples are PCA-whitened, L2-normalised and clustered by
     k-means; the clusters are the classes that a linear layer, given new weights, then learns to
     tell. The bank holds the cluster of each sample in place of its features. Train with
     ``sampler=dict(type='ClusterSampler')``, which draws from all clusters alike.
@@ -48,29 +45,12 @@ class DeepCluster(BasePretrainer):
         seed: int = 0,
         init_cfg=None,
     ) -> None:
-        super().__init__(
-            data_preprocessor, normalize=None, gather=False, reset_head=True, init_cfg=init_cfg
-        )
+        super().__init__(data_preprocessor, reset_head=True, init_cfg=init_cfg)
         self.backbone = MODELS.build(backbone)
         self.head = MODELS.build(head)
         self.pca_dim = pca_dim
         self.seed = seed
-        preprocessor = self.data_preprocessor
-        if not isinstance(getattr(preprocessor, 'modality', None), str):
-            raise ValueError(
-                f'{type(preprocessor).__name__} feeds {getattr(preprocessor, "modality", None)!r}; '
-                "DeepCluster has one encoder: use dict(type='SkeletonPreprocessor', "
-                "modality='joint')"
-            )
-        check_fit(preprocessor.num_joints, self.backbone, [self.head])
-
-    def ranking_heads(self) -> List[nn.Module]:
-        """The head that learns the bank's labels."""
-        return [self.head]
-
-    def extract_feat(self, inputs: Tensor) -> Tensor:
-        """Features of shape (B, D) of sequences (B, clips, M, T, V, C), averaged over clips."""
-        return encode(self.backbone, inputs)
+        self.check_encoder(self.head.in_channels, 'head.in_channels')
 
     def clusters(self, data_samples: Sequence[ActionDataSample]) -> Tensor:
         """Clusters of shape (B,) of these samples."""
@@ -87,41 +67,30 @@ class DeepCluster(BasePretrainer):
         """Cross-entropy and accuracy over the clusters."""
         return self.head.loss(self.extract_feat(inputs), self.clusters(data_samples))
 
-    def predict(
-        self, inputs: Tensor, data_samples: List[ActionDataSample]
-    ) -> List[ActionDataSample]:
-        """Set ``feat`` (D,) and, for samples of the bank, ``cluster`` (loss, right, 1)."""
-        features = self.extract_feat(inputs)
-        for sample, feature in zip(data_samples, features.float()):
-            sample.set_field(feature, 'feat')
-        if self.can_rank(data_samples, least=1):
-            labels, logits = self.clusters(data_samples), self.head(features).float()
-            losses = cross_entropy(logits, labels, reduction='none')
-            right = logits.argmax(dim=1) == labels
-            for sample, row in zip(data_samples, torch.stack([losses, right, right | True], 1)):
-                sample.set_field(row.double(), 'cluster')
-        return data_samples
+    def score(self, features: Tensor, data_samples: List[ActionDataSample]) -> None:
+        """Set ``cluster`` (3,), (loss, right, 1), for ``ClusterMetric``."""
+        labels, logits = self.clusters(data_samples), self.head(features).float()
+        losses = cross_entropy(logits, labels, reduction='none')
+        right = logits.argmax(dim=1) == labels
+        for sample, row in zip(data_samples, torch.stack([losses, right, right | True], 1)):
+            sample.set_field(row.double(), 'cluster')
 
     @torch.no_grad()
-    def relabel(
-        self, features: Tensor, names: Sequence[str], labels: Optional[Tensor] = None
-    ) -> Dict[str, float]:
+    def relabel(self, features: Tensor, names: Sequence[str]) -> Dict[str, float]:
         """Cluster new features, and give the head new weights.
 
         Args:
             features (Tensor): Features of shape (N, D) of all samples of the training split.
             names (Sequence[str]): Their names.
-            labels (Tensor, optional): True classes of shape (N,), -1 where unknown; for logging.
 
         Returns:
-            dict: Beside those of ``health``: ``smallest``, ``median`` and ``largest`` cluster,
-            ``reseeded`` clusters, ``nmi_last`` with the last round's clusters and ``nmi_true`` with
-            the true classes, where known.
+            dict: Sizes of the ``smallest``, ``median`` and ``largest`` cluster, number of
+            ``reseeded`` clusters and, from the second round on, ``nmi_last``, the normalised mutual
+            information with the last round's clusters.
 
         Raises:
             ValueError: If there are fewer samples than clusters, or the features are the same.
         """
-        figures = self.health(features, labels)
         before = self.pseudo_labels
         clusters = cluster_features(
             features.cpu().numpy(), self.head.num_clusters, self.pca_dim, self.seed
@@ -129,27 +98,13 @@ class DeepCluster(BasePretrainer):
         found = torch.as_tensor(clusters.labels, device=features.device)
         broadcast(found)  # the same on all processes, whatever their k-means' rounding
         sizes = torch.bincount(found, minlength=self.head.num_clusters)
-        figures.update(
+        metrics = dict(
             smallest=int(sizes.min()),
             median=float(sizes.float().median()),
             largest=int(sizes.max()),
             reseeded=clusters.reseeded,
         )
-        now = found.cpu().numpy()
         if before is not None:
-            figures['nmi_last'] = normalized_mutual_info_score(before.numpy(), now)
-            self.reset_heads()
-        if labels is not None and bool((labels >= 0).any()):
-            known = (labels >= 0).cpu().numpy()
-            figures['nmi_true'] = normalized_mutual_info_score(
-                labels.cpu().numpy()[known], now[known]
-            )
-        bank = FeatureBank(names)
-        bank.write(found[:, None].float())
-        self.bank = bank
-        return figures
-
-    @torch.no_grad()
-    def health(self, features: Tensor, labels: Optional[Tensor] = None) -> Dict[str, float]:
-        """``spread``, ``effective_rank`` and, where classes are known, ``knn`` of new features."""
-        return feature_health(features, labels)
+            metrics['nmi_last'] = normalized_mutual_info_score(before.numpy(), found.cpu().numpy())
+        super().relabel(found[:, None].float(), names)
+        return metrics

@@ -5,21 +5,21 @@ from typing import Dict, List, Optional
 import torch
 from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
-from torch import Tensor, nn
+from torch import Tensor
 
-from deeprank_plugin.evaluation.functional import feature_health, label_disagreement
-
-from ..utils import pairwise_distances
-from .base import BasePretrainer, check_fit, compared_rows, encode
+from ..utils import compared_rows, label_disagreement, pairwise_distances
+from ..utils.distances import check_normalization
+from .base import BankPretrainer
 
 
 @MODELS.register_module()
-class DeepRank(BasePretrainer):
+class DeepRank(BankPretrainer):
     """DeepRank (Sec. III): backbone, pooling to (B, D), ranking head and feature bank.
 
-    The labels of a batch are read from the bank: the triplet (a, c1, c2) is of the first class if
-    the frozen features of a are nearer to those of c1 than of c2 (Eqs. 2 and 3).
-    ``RelabelHook`` fills the bank before training and renews it in rounds.
+    A step takes the batch's features from the encoder and its frozen features from the bank. The
+    distances of the frozen ones say which of two candidates is nearer to an anchor (Eqs. 2, 3); the
+    head predicts that for all triplets and returns the cross-entropy (Eqs. 7 to 9).
+    ``RelabelHook`` fills the bank before training and again at the end of each round.
 
     Args:
         backbone (dict): Config of a GCN backbone, (N, M, T, V, C) to (N, M, D, T', V').
@@ -30,13 +30,15 @@ class DeepRank(BasePretrainer):
             'l2', 'l1', 'minmax' or None (Table I). Defaults to 'l2'.
         gather (bool): Rank the samples of all processes together, so that G processes with B/G
             samples compute what one computes with B. Defaults to True.
-        reset_head (bool): Give the head new weights at every renewal of the labels.
+        reset_head (bool): Give the head new weights at every relabelling.
             Defaults to False.
         init_cfg (dict or list[dict], optional): Initialisation. Defaults to None.
 
     Raises:
         ValueError: If backbone, head and layout do not fit, with what to change.
     """
+
+    min_scored = 3  # they make a triplet
 
     def __init__(
         self,
@@ -48,64 +50,40 @@ class DeepRank(BasePretrainer):
         reset_head: bool = False,
         init_cfg=None,
     ) -> None:
-        super().__init__(data_preprocessor, normalize, gather, reset_head, init_cfg)
+        super().__init__(data_preprocessor, gather, reset_head, init_cfg)
+        check_normalization(normalize)
+        self.normalize = normalize
         self.backbone = MODELS.build(backbone)
         self.head = MODELS.build(head)
-        preprocessor = self.data_preprocessor
-        if not isinstance(getattr(preprocessor, 'modality', None), str):
-            raise ValueError(
-                f'{type(preprocessor).__name__} feeds {getattr(preprocessor, "modality", None)!r}; '
-                "DeepRank has one encoder: use dict(type='SkeletonPreprocessor', modality='joint')"
-                ', or MVDeepRank for several'
-            )
-        check_fit(preprocessor.num_joints, self.backbone, [self.head])
-
-    def ranking_heads(self) -> List[nn.Module]:
-        """The heads that learn the bank's labels."""
-        return [self.head]
-
-    def extract_feat(self, inputs: Tensor) -> Tensor:
-        """Features of shape (B, D) of sequences (B, clips, M, T, V, C), averaged over clips."""
-        return encode(self.backbone, inputs)
+        self.check_encoder(self.head.in_channels, 'head.in_channels')
 
     def loss(self, inputs: Tensor, data_samples: List[ActionDataSample]) -> Dict[str, Tensor]:
         """Ranking loss and accuracy over all triplets of the batch (of all processes)."""
-        features = self.gather_all(self.extract_feat(inputs))
-        labels = self.gather_all(self.label_features(data_samples))
-        return self.head.loss(features, pairwise_distances(labels, self.normalize))
+        features = self.gather_all(self.extract_feat(inputs))  # (B, D)
+        frozen = self.gather_all(self.label_features(data_samples))  # (B, D)
+        return self.head.loss(features, self.distances(frozen))
 
-    def predict(
-        self, inputs: Tensor, data_samples: List[ActionDataSample]
-    ) -> List[ActionDataSample]:
-        """Set ``feat`` (D,) and, for samples of the bank, ``rank`` (3,) on each sample."""
-        features = self.extract_feat(inputs)
-        for sample, feature in zip(data_samples, features.float()):
-            sample.set_field(feature, 'feat')
-        if self.can_rank(data_samples):
-            distances = pairwise_distances(self.label_features(data_samples), self.normalize)
-            for sample, *sums in zip(data_samples, *self.head.sums(features, distances)):
-                sample.set_field(torch.stack([s.detach().double() for s in sums]), 'rank')
-        return data_samples
+    def distances(self, frozen: Tensor) -> Tensor:
+        """Label distances (B, B) of frozen features (B, D)."""
+        return pairwise_distances(frozen, self.normalize)
+
+    def score(self, features: Tensor, data_samples: List[ActionDataSample]) -> None:
+        """Set ``rank`` (3,): sums over the triplets that a sample anchors, for ``RankMetric``."""
+        distances = self.distances(self.label_features(data_samples))
+        for sample, *sums in zip(data_samples, *self.head.sums(features, distances)):
+            sample.set_field(torch.stack([s.detach().double() for s in sums]), 'rank')
 
     @torch.no_grad()
-    def health(self, features: Tensor, labels: Optional[Tensor] = None) -> Dict[str, float]:
-        """What is logged of new features (N, D), with nothing changed.
+    def compare(self, features: Tensor) -> Dict[str, float]:
+        """``flipped``: the share of the ranking labels that new features (N, D) would change.
 
-        Returns:
-            dict: Spread and effective rank of the features, k-NN accuracy where classes are known
-            and, from the second round on, ``flipped``, the share of the labels that they change.
+        Counted on all triplets of a few samples, see :func:`compared_rows`. Nothing in the first
+        round.
         """
-        figures = feature_health(features, labels)
-        if self.bank is not None and self.bank.features is not None:
-            figures['flipped'] = self.flipped(self.bank.features.to(features), features)
-        return figures
-
-    def flipped(self, before: Tensor, after: Tensor) -> float:
-        """Share of the ranking labels that differ between two sets of features (N, D).
-
-        Measured on all triplets of at most ``NUM_COMPARED`` samples, drawn by a fixed seed.
-        """
+        if self.bank is None or self.bank.features is None:
+            return {}
+        before = self.bank.features.to(features)
         rows = compared_rows(len(before)).to(before.device)
-        return label_disagreement(
-            *(pairwise_distances(features[rows], self.normalize) for features in (before, after))
+        return dict(
+            flipped=label_disagreement(self.distances(before[rows]), self.distances(features[rows]))
         )

@@ -10,7 +10,7 @@ from mmengine.dist import all_gather, broadcast
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
-from .base import EncoderPretrainer, check_fit, encode
+from .base import EncoderPretrainer, encode
 
 
 @MODELS.register_module()
@@ -58,7 +58,7 @@ class SkeletonMoCo(EncoderPretrainer):
             )
         self.backbone = MODELS.build(backbone)
         self.in_channels = in_channels
-        check_fit(self.data_preprocessor.num_joints, self.backbone, [self])
+        self.check_encoder(in_channels)
         self.projection = nn.Sequential(
             nn.Linear(in_channels, in_channels), nn.ReLU(), nn.Linear(in_channels, dim)
         )

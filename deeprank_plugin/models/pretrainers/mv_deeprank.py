@@ -8,20 +8,27 @@ from mmaction.structures import ActionDataSample
 from mmengine.model import ModuleDict
 from torch import Tensor, nn
 
-from deeprank_plugin.evaluation.functional import feature_health, label_disagreement
-
-from ..utils import VIEWS, early_gradient, pairwise_distances, view_distances
-from .base import BasePretrainer, check_fit, compared_rows, encode
+from ..utils import (
+    VIEWS,
+    compared_rows,
+    early_gradient,
+    label_disagreement,
+    pairwise_distances,
+    view_distances,
+)
+from ..utils.distances import check_normalization
+from .base import BankPretrainer, encode
 
 
 @MODELS.register_module()
-class MVDeepRank(BasePretrainer):
+class MVDeepRank(BankPretrainer):
     r"""Multi-View DeepRank (Sec. IV): one encoder a modality, one ranking head a view of each.
 
     The labels of a stream in the view 'self' come from its own bank, in 'other' from the summed
-    distances of the other modalities, in 'all' from those of all (Eqs. 13 to 18). Its loss is the
-    sum over the views, weighted by λ (Eq. 21). With ``views=('self',)`` the streams do not touch:
-    3s-DeepRank in one run.
+    distances of the other modalities, in 'all' from those of all (Eqs. 13 to 18, see
+    :func:`view_distances`). Each view has a :class:`RankHead` of its own, with FC0 (Eq. 19) and
+    FC1 (Eq. 20) as in DeepRank, and the loss is the sum over the views, weighted by λ (Eq. 21).
+    With ``views=('self',)`` the streams do not touch: 3s-DeepRank in one run.
 
     An encoder is loaded downstream by ``prefix='streams.joint.backbone.'``.
 
@@ -36,7 +43,7 @@ class MVDeepRank(BasePretrainer):
             'l2', 'l1', 'minmax' or None (Table I). Defaults to 'l2'.
         gather (bool): Rank the samples of all processes together, so that G processes with B/G
             samples compute what one computes with B. Defaults to True.
-        reset_head (bool): Give the heads new weights at every renewal of the labels.
+        reset_head (bool): Give the heads new weights at every relabelling.
             Defaults to False.
         one_by_one (bool): Take each stream's gradients before the next one runs, so that a step
             needs the activations of one stream; the numbers are the same. Defaults to True.
@@ -45,6 +52,9 @@ class MVDeepRank(BasePretrainer):
     Raises:
         ValueError: If views, modalities, backbone, head and layout do not fit, with what to change.
     """
+
+    several_modalities = True
+    min_scored = 3  # they make a triplet
 
     def __init__(
         self,
@@ -60,16 +70,10 @@ class MVDeepRank(BasePretrainer):
         one_by_one: bool = True,
         init_cfg=None,
     ) -> None:
-        super().__init__(data_preprocessor, normalize, gather, reset_head, init_cfg)
-        preprocessor = self.data_preprocessor
-        modalities = getattr(preprocessor, 'modality', None)
-        if not isinstance(modalities, list):
-            raise ValueError(
-                f'{type(preprocessor).__name__} feeds {modalities!r}; MVDeepRank has an encoder '
-                "for each modality: use dict(type='SkeletonPreprocessor', modality=['joint', "
-                "'bone', 'motion']), or DeepRank for one"
-            )
-        self.modalities = tuple(modalities)
+        super().__init__(data_preprocessor, gather, reset_head, init_cfg)
+        check_normalization(normalize)
+        self.normalize = normalize
+        self.modalities = tuple(self.data_preprocessor.modality)
         self.views = check_views(views, self.modalities)
         self.one_by_one = one_by_one
         self.streams = ModuleDict(
@@ -84,25 +88,22 @@ class MVDeepRank(BasePretrainer):
             }
         )
         self._grad_state: Dict = {}
-        stream = self.streams[self.modalities[0]]
-        check_fit(preprocessor.num_joints, stream['backbone'], list(stream['heads'].values()))
+        heads = self.streams[self.modalities[0]]['heads']
+        self.check_encoder(next(iter(heads.values())).in_channels, 'head.in_channels')
 
-    def ranking_heads(self) -> List[nn.Module]:
-        """The heads that learn the bank's labels."""
+    @property
+    def encoders(self) -> Dict[str, nn.Module]:
+        """The encoder of each modality."""
+        return {modality: stream['backbone'] for modality, stream in self.streams.items()}
+
+    def label_heads(self) -> List[nn.Module]:
+        """The heads of all streams and views."""
         return [stream['heads'] for stream in self.streams.values()]
 
-    def extract_feat(self, inputs: Dict[str, Tensor]) -> Tensor:
-        """Features of shape (B, S, D), in the order of the modalities."""
-        features = [
-            encode(self.streams[modality]['backbone'], inputs[modality])
-            for modality in self.modalities
-        ]
-        return torch.stack(features, dim=1)
-
-    def distances(self, labels: Tensor) -> Tensor:
+    def distances(self, frozen: Tensor) -> Tensor:
         """Distances within each modality, of shape (S, B, B), of frozen features (B, S, D)."""
         return torch.stack(
-            [pairwise_distances(features, self.normalize) for features in labels.unbind(dim=1)]
+            [pairwise_distances(features, self.normalize) for features in frozen.unbind(dim=1)]
         )
 
     def loss(
@@ -123,9 +124,9 @@ class MVDeepRank(BasePretrainer):
                 total = 0.0
                 for view, weight in self.views.items():
                     labels = view_distances(distances, index, view)
-                    figures = stream['heads'][view].loss(features, labels)
-                    results[f'{modality}/acc_{view}'] = figures['acc_rank']
-                    total = total + weight * figures['loss_rank']
+                    found = stream['heads'][view].loss(features, labels)
+                    results[f'{modality}/acc_{view}'] = found['acc_rank']
+                    total = total + weight * found['loss_rank']  # Eq. 21
                 return total
 
             if self.one_by_one:
@@ -136,18 +137,8 @@ class MVDeepRank(BasePretrainer):
             results[f'{modality}/loss_rank'] = loss
         return results
 
-    def predict(
-        self, inputs: Dict[str, Tensor], data_samples: List[ActionDataSample]
-    ) -> List[ActionDataSample]:
-        """Set ``feat`` and, for samples of the bank, ``rank`` on each sample.
-
-        Both are dicts: modality to feature (D,), and ``<modality>/<view>`` to sums (3,).
-        """
-        features = self.extract_feat(inputs)
-        for sample, parts in zip(data_samples, features.float()):
-            sample.set_field(dict(zip(self.modalities, parts)), 'feat')
-        if not self.can_rank(data_samples):
-            return data_samples
+    def score(self, features: Tensor, data_samples: List[ActionDataSample]) -> None:
+        """Set ``rank``, a dict of ``<modality>/<view>`` to sums (3,), for ``RankMetric``."""
         distances = self.distances(self.label_features(data_samples))
         ranks: List[Dict] = [{} for _ in data_samples]
         for index, modality in enumerate(self.modalities):
@@ -157,34 +148,31 @@ class MVDeepRank(BasePretrainer):
                     rank[f'{modality}/{view}'] = torch.stack([p.detach().double() for p in parts])
         for sample, rank in zip(data_samples, ranks):
             sample.set_field(rank, 'rank')
-        return data_samples
 
     @torch.no_grad()
-    def health(self, features: Tensor, labels: Optional[Tensor] = None) -> Dict[str, float]:
-        """What is logged of new features (N, S, D), with nothing changed.
+    def compare(self, features: Tensor) -> Dict[str, float]:
+        """How the labels from new features (N, S, D) differ between views and from the last ones.
 
         Returns:
-            dict: For each stream, ``<modality>/spread``, ``effective_rank`` and, where classes are
-            known, ``knn``; ``differ_other`` and ``differ_all``, the share of labels in which these
-            views disagree with 'self' (Fig. 4); and, from the second round on, ``flipped_<view>``.
+            dict: For each stream ``<modality>/differ_other`` and ``differ_all``, the share of
+            labels in which these views disagree with 'self' (Fig. 4); and, from the second round
+            on, ``flipped_<view>``.
         """
         rows = compared_rows(len(features)).to(features.device)
         now, before = self.distances(features[rows]), None
         if self.bank is not None and self.bank.features is not None:
             before = self.distances(self.bank.features.to(features)[rows])
-        figures = {}
+        metrics = {}
         for index, modality in enumerate(self.modalities):
-            found = feature_health(features[:, index], labels)
             for view in VIEWS[1:] if len(self.modalities) > 1 else ():
-                found[f'differ_{view}'] = label_disagreement(
+                metrics[f'{modality}/differ_{view}'] = label_disagreement(
                     now[index], view_distances(now, index, view)
                 )
             for view in self.views if before is not None else ():
-                found[f'flipped_{view}'] = label_disagreement(
+                metrics[f'{modality}/flipped_{view}'] = label_disagreement(
                     *(view_distances(distances, index, view) for distances in (before, now))
                 )
-            figures.update({f'{modality}/{name}': value for name, value in found.items()})
-        return figures
+        return metrics
 
 
 def check_views(

@@ -8,7 +8,7 @@ from mmaction.structures import ActionDataSample
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from .base import EncoderPretrainer, check_fit
+from .base import EncoderPretrainer
 
 
 @MODELS.register_module()
@@ -57,7 +57,7 @@ class SkeletonMAE(EncoderPretrainer):
             )
         self.backbone = MODELS.build(backbone)
         self.in_channels = in_channels
-        check_fit(self.data_preprocessor.num_joints, self.backbone, [self])
+        self.check_encoder(in_channels)
         self.joint_ratio = joint_ratio
         self.frame_ratio = frame_ratio
         self.span = span

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..utils import pairwise_distances
 from ..utils.distances import check_normalization
-from .base import EncoderPretrainer, check_fit
+from .base import EncoderPretrainer
 
 
 @MODELS.register_module()
@@ -48,7 +48,7 @@ class SupervisedTriplet(EncoderPretrainer):
             raise ValueError(f'margin={margin}; expected above 0')
         self.backbone = MODELS.build(backbone)
         self.in_channels = in_channels
-        check_fit(self.data_preprocessor.num_joints, self.backbone, [self])
+        self.check_encoder(in_channels)
         self.margin = margin
         self.normalize = normalize
 

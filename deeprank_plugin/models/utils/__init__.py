@@ -5,6 +5,7 @@ from .distances import normalize_features, pairwise_distances
 from .early_gradient import early_gradient
 from .feature_bank import FeatureBank
 from .gather import gather_features
+from .label_disagreement import compared_rows, label_disagreement
 from .pooling import pool_features
 from .unwrap import unwrap
 from .views import VIEWS, view_distances
@@ -12,9 +13,11 @@ from .views import VIEWS, view_distances
 __all__ = [
     'VIEWS',
     'FeatureBank',
+    'compared_rows',
     'early_gradient',
     'encode_bodies',
     'gather_features',
+    'label_disagreement',
     'normalize_features',
     'pairwise_distances',
     'pool_features',

@@ -5,6 +5,7 @@ from mmaction.models.backbones import STGCN
 from torch import Tensor, nn
 
 from ..backbones import STTFormer
+from .fit import check_channels
 
 
 def encode_bodies(backbone: nn.Module, inputs: Tensor) -> Tensor:
@@ -23,8 +24,14 @@ def encode_bodies(backbone: nn.Module, inputs: Tensor) -> Tensor:
 
     Returns:
         Tensor: Feature map of shape (N, M, D, T', V').
+
+    Raises:
+        ValueError: If the backbone takes another number of coordinates C.
     """
-    if not sees_bodies_apart(backbone) or inputs.shape[1] == 1 or is_traced():
+    if is_traced():
+        return backbone(inputs)
+    check_channels(backbone, inputs)
+    if not sees_bodies_apart(backbone) or inputs.shape[1] == 1:
         return backbone(inputs)
     present = (inputs != 0).flatten(2).any(dim=2).flatten()  # NaN counts as present
     number = int(present.sum())

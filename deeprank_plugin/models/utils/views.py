@@ -8,6 +8,10 @@ VIEWS = ('self', 'other', 'all')
 def view_distances(distances: Tensor, stream: int, view: str) -> Tensor:
     """Label distances of one stream in one view.
 
+    The label of a triplet in a view (Eq. 11) is the comparison of its distances in that view
+    (Eq. 13), as in ``ranking_loss.py``. Distances within a modality are those of the features of
+    anchor (Eq. 15) and candidate (Eq. 16) from its own frozen encoder.
+
     Args:
         distances (Tensor): Distances within each modality, of shape (S, B, B).
         stream (int): Index of the stream's own modality.

@@ -10,11 +10,13 @@ import pytest
 import torch
 from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
+from sklearn.metrics import normalized_mutual_info_score
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / 'engine'))
 
 from test_relabel_hook import load, make_config, train
 
+from deeprank_plugin.engine.hooks.relabel_hook import reset_optimizer
 from deeprank_plugin.models.heads import ClusterHead
 
 BACKBONE = dict(
@@ -61,18 +63,19 @@ def test_relabel_clusters_and_gives_a_new_head():
     truth = torch.arange(30) % 3
     features = 5 * torch.eye(4)[truth] + 0.1 * torch.randn(30, 4)
     weight = model.head.fc.weight.clone()
-    figures = model.relabel(features, names, truth)
-    assert figures['nmi_true'] == pytest.approx(1) and 'nmi_last' not in figures
+    figures = model.relabel(features, names)
+    assert set(figures) == {'smallest', 'median', 'largest', 'reseeded'}
     assert (figures['smallest'], figures['median'], figures['largest']) == (10, 10, 10)
-    assert figures['reseeded'] == 0 and figures['knn'] == 1
+    assert figures['reseeded'] == 0
     assert torch.equal(model.head.fc.weight, weight)  # the first one is new already
     labels = model.pseudo_labels
-    assert labels.shape == (30,)
+    assert labels.shape == (30,) and normalized_mutual_info_score(truth, labels) == pytest.approx(1)
     assert torch.equal(model.clusters(make_samples([4, 1])), labels[[4, 1]])
     model.relabel(features, names)
     assert not torch.equal(model.head.fc.weight, weight)
-    figures = model.relabel(features, names, -torch.ones(30, dtype=torch.long))
-    assert figures['nmi_last'] == pytest.approx(1) and 'nmi_true' not in figures
+    figures = model.relabel(features, names)
+    assert figures['nmi_last'] == pytest.approx(1)
+    assert model.compare(features) == {}
 
 
 def test_modes():
@@ -135,6 +138,7 @@ def test_resumed_equals_uninterrupted(tmp_path, workers):
     logs = [json.loads(line) for p in whole.glob('*/vis_data/2*.json') for line in p.open()]
     figures = [entry for entry in logs if 'relabel/largest' in entry]
     assert len(figures) == 3 and 'relabel/nmi_last' in figures[1]
+    assert all({'relabel/nmi_true', 'relabel/knn'} <= set(entry) for entry in figures)
     assert any('cluster/loss' in entry for entry in logs)
     for stop in (2, 3) if workers == 0 else (3,):  # at the end of a round, and within one
         cfg = make_run(cut, workers)
@@ -164,7 +168,5 @@ def test_momentum_of_a_new_head_is_forgotten(tmp_path):
     head = runner.model.head.fc.weight
     steps = runner.optim_wrapper.optimizer.state
     assert head in steps  # trained since the last renewal
-    from deeprank_plugin.engine.hooks.relabel_hook import forget
-
-    forget(runner, everything=False)
+    reset_optimizer(runner, everything=False)
     assert head not in steps and runner.model.backbone.data_bn.weight in steps

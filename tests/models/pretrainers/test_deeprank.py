@@ -80,14 +80,16 @@ def test_predict_ranks_only_samples_of_the_bank():
         assert sample.feat.shape == (8,)
 
 
-def test_relabel_reports_health_and_flips():
+def test_relabel_counts_flips():
     model, (_, _, frozen) = make(), make_batch()
     names = [f's{i}' for i in range(8)]
-    first = model.relabel(frozen, names, torch.tensor([0, 0, 1, 1, 0, 0, 1, 1]))
-    assert {'spread', 'effective_rank', 'knn'} == set(first)
-    assert model.relabel(frozen, names)['flipped'] == 0
+    assert model.compare(frozen) == {} and model.relabel(frozen, names) == {}
+    assert model.relabel(frozen, names) == dict(flipped=0)
     reverse = torch.randn(8, 8, generator=torch.Generator().manual_seed(5))
+    compared = model.compare(reverse)['flipped']
+    assert torch.equal(model.bank.features, frozen)  # nothing was changed
     flipped = model.relabel(reverse, names)['flipped']
+    assert flipped == compared and torch.equal(model.bank.features, reverse)
     d1, d2 = pairwise_distances(frozen), pairwise_distances(reverse)
     triplets = [
         (d1[a, i] < d1[a, j]) != (d2[a, i] < d2[a, j])
@@ -99,7 +101,7 @@ def test_relabel_reports_health_and_flips():
     assert flipped == pytest.approx(float(torch.stack(triplets).float().mean()))
 
 
-def test_reset_head_only_when_labels_are_renewed():
+def test_reset_head_only_when_labels_change():
     model, (_, _, frozen) = make(reset_head=True), make_batch()
     names = [f's{i}' for i in range(8)]
     before = model.head.fc0.weight.clone()
@@ -157,7 +159,7 @@ def test_the_probe_leaves_no_trace():
         (dict(normalize='cosine'), "'cosine' is not known"),
     ],
 )
-def test_misfits_are_told_at_build(kwargs, message):
+def test_misfits_are_reported_at_build(kwargs, message):
     config = dict(
         backbone=dict(type='STGCN', graph_cfg=dict(GRAPH), base_channels=4),
         head=dict(type='RankHead', in_channels=16),

@@ -272,13 +272,12 @@ def test_knn_of_each_stream_and_of_all():
     assert figures['top1'] == hits / 2
 
 
-def test_figures_of_a_renewal_are_counted_by_a_loop():
+def test_metrics_of_a_relabelling_are_counted_by_a_loop():
     model = make(views=('self', 'other'))
     _, _, frozen = make_batch(model)
     later = torch.randn(8, 3, 8, generator=torch.Generator().manual_seed(3))
-    first = model.relabel(frozen, NAMES, torch.arange(8) % 2)
-    assert not any('flipped' in name for name in first)
-    assert 'joint/knn' in first and 'motion/effective_rank' in first
+    first = model.relabel(frozen, NAMES)
+    assert set(first) == {f'{m}/differ_{view}' for m in MODALITIES for view in ('other', 'all')}
     second = model.relabel(later, NAMES)
 
     def share(one, other):

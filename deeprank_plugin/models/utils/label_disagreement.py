@@ -5,6 +5,14 @@ from typing import Tuple
 import torch
 from torch import Tensor
 
+NUM_COMPARED = 256
+"""Samples whose P(256, 3) = 16,581,120 labels are compared between rounds and views."""
+
+
+def compared_rows(number: int) -> Tensor:
+    """Rows of at most ``NUM_COMPARED`` of so many samples, drawn by a fixed seed."""
+    return torch.randperm(number, generator=torch.Generator().manual_seed(0))[:NUM_COMPARED]
+
 
 def label_disagreement(first: Tensor, second: Tensor) -> float:
     """Share of the P(n, 3) triplets of n samples whose label differs (Fig. 4).

@@ -1,0 +1,100 @@
+"""What is logged at every relabelling, so that a run can be judged without labels and with them."""
+
+from typing import Dict, List
+
+from mmengine.dist import get_world_size
+from sklearn.metrics import normalized_mutual_info_score
+from torch import nn
+
+from deeprank_plugin.engine.extraction import Extracted
+from deeprank_plugin.evaluation.functional.health import (
+    COLLAPSED_SPREAD,
+    feature_health,
+    find_collapse,
+)
+
+
+def measure_features(model: nn.Module, extracted: Extracted) -> Dict[str, float]:
+    """Spread, effective rank and, where classes are known, k-NN accuracy of extracted features.
+
+    With features (N, S, D) of several encoders, of each: ``<modality>/spread`` and so on.
+    """
+    features, labels = extracted.features, extracted.labels
+    if features.dim() == 2:
+        return feature_health(features, labels)
+    return {
+        f'{modality}/{name}': value
+        for modality, part in zip(model.modalities, features.unbind(dim=1))
+        for name, value in feature_health(part, labels).items()
+    }
+
+
+def measure_clusters(model: nn.Module, extracted: Extracted) -> Dict[str, float]:
+    """``nmi_true``: mutual information of a model's pseudo-labels and the classes, if both are."""
+    clusters, known = getattr(model, 'pseudo_labels', None), extracted.labels >= 0
+    if clusters is None or not known.any():
+        return {}
+    found = normalized_mutual_info_score(extracted.labels[known].numpy(), clusters[known].numpy())
+    return dict(nmi_true=found)
+
+
+def recent_metrics(runner) -> Dict[str, float]:
+    """Mean losses and accuracies of the last training epoch, and the last validation metrics."""
+    metrics = {}
+    for key, history in runner.message_hub.log_scalars.items():
+        mode, *groups, name = key.split('/')  # such as train/loss_rank, val/rank/joint/loss
+        if mode == 'train' and name.startswith(('loss_', 'acc_')):
+            value = history.mean(len(runner.train_dataloader))
+        elif mode == 'val' and groups and 'num_' not in name:  # metrics, no times
+            groups, value = groups[1:], history.current()  # without the metric's own prefix
+        else:
+            continue
+        metrics['/'.join([*groups, f'{mode}_{name}'])] = value
+    return metrics
+
+
+def report(runner, number: int, metrics: Dict[str, float]) -> None:
+    """Log a round to the terminal, the JSON log and the other visual back ends.
+
+    Args:
+        runner (Runner): The runner; what it last logged of training and validation is added.
+        number (int): Rounds completed.
+        metrics (dict): Of the features and the labels.
+    """
+    metrics = {**metrics, **recent_metrics(runner)}
+    metrics = dict(round=number, **{name: float(value) for name, value in metrics.items()})
+    runner.logger.info(f'Relabel [epoch {runner.epoch}]  {format_metrics(metrics)}')
+    for key in find_collapse(metrics):
+        runner.logger.warning(
+            f'The features of all samples are nearly alike at epoch {runner.epoch}: {key} '
+            f'{metrics[key]:.2g}; expected {COLLAPSED_SPREAD} or more. The encoder has '
+            'collapsed, and labels made from its features are noise: stop, and train with a '
+            'lower learning rate, gradients that are clipped or shorter rounds, from a '
+            'checkpoint before the fall; in round 0, check the data '
+            '(tools/data/check_annotations.py), the checkpoint that was loaded, and that '
+            'RelabelHook.calibrate is on'
+        )
+    runner.visualizer.add_scalars(
+        {f'relabel/{key}': value for key, value in metrics.items()},
+        step=runner.epoch,
+        file_path=f'{runner.timestamp}.json',
+    )
+
+
+def format_metrics(metrics: Dict[str, float]) -> str:
+    """Text for the terminal: one line, and one more for each group 'group/key'."""
+    lines: Dict[str, List[str]] = {'': []}
+    for key, value in metrics.items():
+        group, _, name = key.rpartition('/')
+        lines.setdefault(group, []).append(f'{name}: {value:.4g}')
+    return '\n    '.join('  '.join(([f'{g}:'] if g else []) + parts) for g, parts in lines.items())
+
+
+def report_apart(runner, model: nn.Module) -> None:
+    """Say where several processes rank the samples of their own batches only."""
+    if get_world_size() > 1 and getattr(model, 'gather', None) is False:
+        runner.logger.info(
+            f'gather=False: each of {get_world_size()} processes ranks the triplets of its own '
+            'batch, and the gradients are averaged: fewer triplets than one process has with '
+            'the whole batch, and other gradients.'
+        )

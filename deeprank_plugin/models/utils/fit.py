@@ -1,0 +1,76 @@
+"""Whether data, layout, backbone and head fit each other, with what to set where they do not."""
+
+from typing import Optional
+
+import torch
+from torch import Tensor, nn
+
+from .pooling import pool_features
+
+
+def check_fit(
+    backbone: nn.Module,
+    preprocessor: nn.Module,
+    in_channels: Optional[int],
+    name: str = 'in_channels',
+) -> None:
+    """Check preprocessor, backbone and head as a model is built, before any data is read.
+
+    A sequence of zeros goes through the backbone in eval mode, which leaves no trace.
+
+    Args:
+        backbone (nn.Module): A GCN backbone, (N, M, T, V, C) to (N, M, D, T', V').
+        preprocessor (nn.Module): Its ``num_joints`` are compared, if it has any.
+        in_channels (int, optional): Number of feature channels that the head takes; None if it
+            takes any.
+        name (str): What sets ``in_channels`` in the config. Defaults to 'in_channels'.
+
+    Raises:
+        ValueError: If they do not fit.
+    """
+    graph = getattr(backbone, 'graph', None)
+    own = getattr(backbone, 'num_joints', None) if graph is None else graph.num_node
+    joints = getattr(preprocessor, 'num_joints', own)
+    if own is not None and own != joints:
+        where = 'num_joints' if graph is None else 'graph_cfg.layout'
+        raise ValueError(
+            f"the backbone's graph has {own} joints and the data preprocessor's layout "
+            f'{joints}; expected the same: set backbone.{where} and data_preprocessor.layout '
+            'to the layout of the data'
+        )
+    if joints is None or in_channels is None:
+        return
+    width = count_features(backbone, joints)
+    if width != in_channels:
+        raise ValueError(
+            f'the backbone gives {width} features and the head takes {in_channels}; '
+            f'expected the same: set {name}={width}'
+        )
+
+
+@torch.no_grad()
+def count_features(backbone: nn.Module, joints: int) -> int:
+    """Number of feature channels D that a backbone gives for sequences of so many joints."""
+    channels, bodies = getattr(backbone, 'in_channels', 3), 1
+    if getattr(backbone, 'data_bn_type', None) == 'MVC':
+        bodies = backbone.data_bn.num_features // (joints * channels)
+    frames = 24 * getattr(backbone, 'tuple_length', 1)
+    training = backbone.training
+    width = pool_features(backbone.eval()(torch.zeros(1, bodies, frames, joints, channels)))
+    backbone.train(training)
+    return width.shape[1]
+
+
+def check_channels(backbone: nn.Module, inputs: Tensor) -> None:
+    """Check the coordinates of sequences (..., C) against the backbone's, where it tells them.
+
+    Raises:
+        ValueError: If they differ, with what to set.
+    """
+    expected = getattr(backbone, 'in_channels', None)
+    if expected is not None and inputs.shape[-1] != expected:
+        raise ValueError(
+            f'the data have {inputs.shape[-1]} coordinates a joint and the backbone takes '
+            f'{expected}; expected the same: set backbone.in_channels={inputs.shape[-1]}, or let '
+            f'the pipeline give {expected}'
+        )

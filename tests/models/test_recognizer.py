@@ -1,0 +1,69 @@
+"""SkeletonRecognizer: what does not fit is reported at construction; the rest in test_bodies.py."""
+
+import pytest
+import torch
+from mmaction.registry import MODELS
+
+GRAPH = dict(layout='nturgb+d', mode='stgcn_spatial')
+BACKBONE = dict(type='STGCN', graph_cfg=GRAPH, base_channels=4, num_stages=3, inflate_stages=[2])
+
+
+def make(backbone=BACKBONE, **kwargs):
+    arguments = dict(cls_head=dict(type='GCNHead', num_classes=3, in_channels=8), **kwargs)
+    return MODELS.build(dict(type='SkeletonRecognizer', backbone=backbone, **arguments))
+
+
+@pytest.mark.parametrize(
+    'backbone, kwargs, message',
+    [
+        (
+            BACKBONE,
+            dict(data_preprocessor=dict(type='SkeletonPreprocessor', layout='coco')),
+            'graph has 25 joints.*layout 17.*set backbone.graph_cfg.layout',
+        ),
+        (
+            dict(type='STTFormer', num_joints=18, blocks=[(8, 8, 4)], num_heads=2),
+            dict(data_preprocessor=dict(type='SkeletonPreprocessor')),
+            'graph has 18 joints.*layout 25.*set backbone.num_joints',
+        ),
+        (
+            dict(BACKBONE, base_channels=6),
+            dict(),
+            'backbone gives 12 features and the head takes 8.*set cls_head.in_channels=12',
+        ),
+    ],
+)
+def test_misfits_are_reported_at_construction(backbone, kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        make(backbone, **kwargs)
+
+
+def test_data_of_two_coordinates():
+    model = make(data_preprocessor=dict(type='SkeletonPreprocessor'))
+    inputs = torch.randn(2, 1, 1, 12, 25, 2)
+    with pytest.raises(ValueError, match='data have 2 coordinates.*backbone.in_channels=2'):
+        model(inputs, mode='tensor')
+    model = make(dict(BACKBONE, in_channels=2), data_preprocessor=dict(type='SkeletonPreprocessor'))
+    assert model(inputs, mode='tensor').shape == (2, 1, 8, 12, 25)
+
+
+@pytest.mark.parametrize('data_bn_type', ['VC', 'MVC'])
+def test_the_check_leaves_no_trace(data_bn_type):
+    torch.manual_seed(0)
+    backbone = dict(BACKBONE, data_bn_type=data_bn_type)
+    model = make(backbone)
+    state = torch.get_rng_state()
+    assert model.backbone.training and model.backbone.data_bn.num_batches_tracked == 0
+    torch.manual_seed(0)
+    arguments = dict(backbone=backbone, cls_head=dict(type='GCNHead', num_classes=3, in_channels=8))
+    plain = MODELS.build(dict(type='RecognizerGCN', **arguments))
+    assert torch.equal(state, torch.get_rng_state())
+    for one, other in zip(model.parameters(), plain.parameters()):
+        assert torch.equal(one, other)
+
+
+def test_a_head_that_takes_any_features():
+    model = MODELS.build(
+        dict(type='SkeletonRecognizer', backbone=BACKBONE, cls_head=dict(type='PoolHead'))
+    )
+    assert model(torch.randn(1, 1, 1, 12, 25, 3), mode='tensor', stage='head').shape == (1, 8)

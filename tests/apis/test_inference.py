@@ -19,8 +19,8 @@ from deeprank_plugin.apis import (
     init_model,
 )
 from deeprank_plugin.datasets import SkeletonDataset
+from deeprank_plugin.datasets.annotation_writing import write_npz
 from deeprank_plugin.datasets.annotations import load_annotations
-from deeprank_plugin.datasets.npz_annotations import write_npz
 from deeprank_plugin.datasets.toy.actions import CLASS_NAMES
 from deeprank_plugin.evaluation.functional import fuse_scores
 

@@ -12,7 +12,7 @@ from deeprank_plugin.converters.batch import BrokenFile
 from deeprank_plugin.converters.generic import Reading, convert_folder, read_sequence
 from deeprank_plugin.converters.layouts import find_layout
 from deeprank_plugin.datasets import SkeletonDataset
-from deeprank_plugin.datasets.annotations import write_pickle
+from deeprank_plugin.datasets.annotation_writing import write_pickle
 
 NTU = Reading(find_layout('nturgb+d'))
 RNG = np.random.default_rng(0)

@@ -13,7 +13,7 @@ from deeprank_plugin.apis import read_sequences
 from deeprank_plugin.converters import ntu
 from deeprank_plugin.converters.batch import BrokenFile
 from deeprank_plugin.datasets import SkeletonDataset
-from deeprank_plugin.datasets.annotations import write_pickle
+from deeprank_plugin.datasets.annotation_writing import write_pickle
 from deeprank_plugin.datasets.npz_annotations import require_same
 
 FUZZ = int(os.environ.get('DEEPRANK_FUZZ', 1500))

@@ -20,9 +20,8 @@ from deeprank_plugin.datasets.annotations import (
     check_annotations,
     load_annotations,
     split_annotations,
-    write_pickle,
 )
-from deeprank_plugin.datasets.npz_annotations import write_npz
+from deeprank_plugin.datasets.annotation_writing import write_npz, write_pickle
 
 
 def parse_args() -> argparse.Namespace:

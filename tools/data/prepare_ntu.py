@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 from deeprank_plugin.command_line import refuse, require_writable
 from mmengine.config import Config
 
-from deeprank_plugin.datasets.annotations import write_pickle
+from deeprank_plugin.datasets.annotation_writing import write_pickle
 from deeprank_plugin.converters.batch import check_output, report_faults
 from deeprank_plugin.converters.ntu import (
     CLASSES,

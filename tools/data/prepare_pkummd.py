@@ -17,7 +17,7 @@ from pathlib import Path
 
 from deeprank_plugin.command_line import refuse, require_writable
 
-from deeprank_plugin.datasets.annotations import write_pickle
+from deeprank_plugin.datasets.annotation_writing import write_pickle
 from deeprank_plugin.converters.batch import check_output, report_faults
 from deeprank_plugin.converters.pkummd import PROTOCOLS, convert_videos, published
 

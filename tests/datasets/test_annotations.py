@@ -1,5 +1,6 @@
 """Annotation files: read safely, checked with errors that name file, sample and remedy."""
 
+import json
 import os
 import pickle
 
@@ -238,7 +239,12 @@ def test_mixed_layouts(make_annotations):
         ((25, 3), 'coco', '25 joints and layout .* has 17.*graph_cfg.layout'),
         ((17, 2), 'coco', 'no keypoint_score'),
         ((20, 3), 'openpose', '20 joints'),
-        ((25, 3), dict(num_joints=20, pairs=[]), '25 joints'),
+        (
+            (25, 3),
+            dict(num_joints=2, pairs=[(0, 0), (1, 0)]),
+            "layout 'custom' has 2",
+        ),
+        ((25, 3), dict(num_joints=25, pairs=[]), 'one .joint, parent. pair'),
         ((25, 3), 'kinect', "'kinect' is not known"),
         ((25, 3), dict(num_node=25), 'num_node.*num_joints'),
     ],
@@ -246,6 +252,21 @@ def test_mixed_layouts(make_annotations):
 def test_layout(make_annotations, shape, layout, message):
     with pytest.raises(ValueError, match=message):
         build(make_annotations(shape=shape), layout=layout)
+
+
+def test_a_layout_from_a_file(make_annotations, tmp_path):
+    path = tmp_path / 'chain.json'
+    content = dict(num_node=9, edges=[[i, i + 1] for i in range(8)], center=0)
+    path.write_text(json.dumps(content))
+    assert len(build(make_annotations(shape=(9, 2)), layout=str(path))) == 15
+    with pytest.raises(ValueError, match="25 joints and layout 'chain.json' has 9"):
+        build(make_annotations(), layout=str(path))
+    path.write_text(json.dumps(dict(content, dims=3)))
+    with pytest.raises(ValueError, match="is 2D and layout 'chain.json' is 3D"):
+        build(make_annotations(shape=(9, 2)), layout=str(path))
+    path.write_text(json.dumps(dict(content, dims=2)))
+    with pytest.raises(ValueError, match="no keypoint_score; layout 'chain.json' expects"):
+        build(make_annotations(shape=(9, 2)), layout=str(path))
 
 
 def test_layouts_that_fit(make_annotations):

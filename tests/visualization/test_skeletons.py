@@ -23,7 +23,6 @@ def test_skeletons_of_another_layout_point_as_it_does():
     assert len(axis.lines) == 16 and axis.yaxis_inverted()
     colors = [line.get_color() for line in axis.lines]
     assert [colors.count(LINE_COLORS[side]) for side in ('left', 'right', 'trunk')] == [8, 8, 0]
-    (axis,) = draw_skeletons(
-        [sequence[:, :, :3]], ['a'], 1, dict(num_joints=3, pairs=[(0, 0), (1, 0), (2, 0)])
-    ).axes
+    star = dict(num_joints=3, pairs=[(0, 0), (1, 0), (2, 0)])
+    (axis,) = draw_skeletons([sequence[:, :, :3]], ['star'], frames=1, layout=star).axes
     assert len(axis.lines) == 2 and not axis.yaxis_inverted()

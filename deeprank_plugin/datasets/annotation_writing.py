@@ -122,6 +122,8 @@ def pack(content: Any, annotations: List[Dict]) -> Dict[str, np.ndarray]:
 def require_same(before: Any, after: Any, where: str = 'the file') -> None:
     """Raise unless two contents are the same in types and values; splits are compared as lists.
 
+    ``numpy.testing`` compares values only: 1 and 1.0, or a list and a tuple, are the same to it.
+
     Raises:
         ValueError: At the first difference, naming where it is.
     """

@@ -1,9 +1,13 @@
 """Sequences that a model cannot take are errors that name them."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from mmengine.config import Config
 
 from deeprank_plugin.apis import extract_features, inference_skeleton_sequence, init_model
+from deeprank_plugin.apis.inputs import model_layout
 
 
 @pytest.fixture(scope='module')
@@ -62,3 +66,31 @@ def test_bodies_that_the_pipeline_drops_are_told(model):
         found = inference_skeleton_sequence(model, three)
     expected = inference_skeleton_sequence(model, three[:2])
     np.testing.assert_array_equal(found.scores, expected.scores)
+
+
+def model_with(layout=None, preprocessor=None, graph=None):
+    """What is asked of a model: its config."""
+    dataset = dict(type='SkeletonDataset', pipeline=[])
+    if layout is not None:
+        dataset['layout'] = layout
+    cfg = dict(
+        model=dict(backbone=dict(graph_cfg=dict(layout=graph))),
+        test_dataloader=dict(dataset=dataset),
+    )
+    if preprocessor is not None:
+        cfg['model']['data_preprocessor'] = dict(layout=preprocessor)
+    return SimpleNamespace(cfg=Config(cfg))
+
+
+def test_the_layout_is_the_first_that_the_config_names(tmp_path):
+    path = tmp_path / 'arm.json'
+    path.write_text('{"num_node": 3, "edges": [[0, 1], [1, 2]], "center": 1}')
+    assert model_layout(model_with('coco', 'openpose', 'nturgb+d')).name == 'coco'
+    assert model_layout(model_with(None, 'openpose', 'nturgb+d')).name == 'openpose'
+    assert model_layout(model_with(graph='nturgb+d')).name == 'nturgb+d'
+    assert model_layout(model_with(str(path))).bones == [(0, 1), (2, 1)]
+    own = dict(num_joints=2, pairs=[(0, 0), (1, 0)])
+    assert model_layout(model_with(None, own)).num_joints == 2
+    graph = dict(num_node=3, inward=[(0, 1), (2, 1)], center=1)
+    assert model_layout(model_with(graph=graph)) is None  # which says nothing of bones
+    assert model_layout(model_with()) is None

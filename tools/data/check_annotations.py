@@ -18,9 +18,8 @@ import zipfile
 from pathlib import Path
 
 from deeprank_plugin.command_line import refuse, require_writable
-
-from deeprank_plugin.datasets.annotations import load_annotations
 from deeprank_plugin.converters.statistics import examine
+from deeprank_plugin.datasets.annotations import load_annotations
 from deeprank_plugin.layouts import Layout, find_layout
 from deeprank_plugin.visualization import draw_skeletons
 

@@ -16,14 +16,12 @@ Example:
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 from deeprank_plugin.command_line import refuse, require_writable
-
-from deeprank_plugin.datasets.annotation_writing import write_pickle
 from deeprank_plugin.converters.batch import check_output, report_faults
 from deeprank_plugin.converters.generic import Reading, convert_folder
+from deeprank_plugin.datasets.annotation_writing import write_pickle
 from deeprank_plugin.layouts import find_layout
 
 

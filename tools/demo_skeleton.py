@@ -24,8 +24,9 @@ from rich.table import Table
 from tqdm import tqdm
 
 from deeprank_plugin.apis import Prediction, fuse_streams, inference_skeleton_sequence, init_model
-from deeprank_plugin.apis.inference import label_names, pack_infos
-from deeprank_plugin.apis.inferencer import describe, draw, file_names, true_name
+from deeprank_plugin.apis.inferencer import animate_prediction, file_names, to_record, true_name
+from deeprank_plugin.apis.inputs import pack_infos
+from deeprank_plugin.apis.models import label_names
 from deeprank_plugin.apis.sequences import read_sequences
 from deeprank_plugin.command_line import OptionAction, refuse, require_checkpoint, require_writable
 from deeprank_plugin.visualization.animation import check_format
@@ -117,7 +118,7 @@ def run(args: argparse.Namespace) -> None:
     names = [str(info['frame_dir']) for info in infos]
     truths = [true_name(info, label_names(models[0])) for info in infos]
     print_table(names, predictions, truths, args.topk)
-    results = [describe(info, p, args.topk) for info, p in zip(infos, predictions)]
+    results = [to_record(info, p, args.topk) for info, p in zip(infos, predictions)]
     out_dir = Path(args.out_dir)
     text = json.dumps(results, indent=2, ensure_ascii=False)
     (out_dir / 'predictions.json').write_text(text + '\n', encoding='utf-8')
@@ -126,7 +127,8 @@ def run(args: argparse.Namespace) -> None:
         return
     jobs = list(zip(infos, predictions, file_names(infos)))
     for info, prediction, name in tqdm(jobs, desc='Drawing', disable=None):
-        draw(models[0], info, prediction, out_dir / f'{name}.{args.format}', args.fps)
+        path = out_dir / f'{name}.{args.format}'
+        animate_prediction(models[0], info, prediction, path, args.fps)
     print(f'{out_dir}: {len(jobs)} animations, {jobs[0][2]}.{args.format} the first')
 
 

@@ -5,9 +5,9 @@ from .inference import (
     extract_features,
     fuse_streams,
     inference_skeleton_sequence,
-    init_model,
 )
 from .inferencer import SkeletonInferencer
+from .models import init_model
 from .sequences import read_sequences
 
 __all__ = [

@@ -15,17 +15,9 @@ from torch.utils.data import DataLoader
 
 from deeprank_plugin.visualization.animation import animate_skeleton, check_format
 
-from .inference import (
-    Keypoints,
-    Prediction,
-    find_layout,
-    init_model,
-    is_single,
-    make_batches,
-    pack_infos,
-    require_classifier,
-    to_prediction,
-)
+from .inference import Prediction, to_prediction
+from .inputs import Keypoints, is_single, make_batches, model_layout, pack_infos
+from .models import init_model, require_classifier
 from .sequences import read_sequences
 
 Inputs = Union[str, Path, Keypoints, Sequence[Union[str, Path]]]
@@ -143,7 +135,8 @@ class SkeletonInferencer(BaseInferencer):
         paths = [vis_dir / f'{name}.{vis_format}' for name in file_names(inputs)]
         jobs = list(zip(inputs, preds, paths))
         for info, sample, path in track(jobs, 'Drawing') if self.show_progress else jobs:
-            draw(self.model, info, to_prediction(self.model, sample), path, fps)
+            prediction = to_prediction(self.model, sample)
+            animate_prediction(self.model, info, prediction, path, fps)
         return [str(path) for path in paths]
 
     def postprocess(
@@ -157,7 +150,7 @@ class SkeletonInferencer(BaseInferencer):
         """Write and return what was predicted."""
         infos = [sample.metainfo for sample in preds]
         results = [
-            describe(info, to_prediction(self.model, sample), topk)
+            to_record(info, to_prediction(self.model, sample), topk)
             for info, sample in zip(infos, preds)
         ]
         if pred_dir is not None:
@@ -190,7 +183,7 @@ class SkeletonInferencer(BaseInferencer):
         return None  # MMAction2's draws videos
 
 
-def describe(info: Dict, prediction: Prediction, topk: int = 5) -> Dict[str, Any]:
+def to_record(info: Dict, prediction: Prediction, topk: int = 5) -> Dict[str, Any]:
     """What is written of one sequence: plain values that JSON knows."""
     return dict(
         frame_dir=info['frame_dir'],
@@ -202,9 +195,11 @@ def describe(info: Dict, prediction: Prediction, topk: int = 5) -> Dict[str, Any
     )
 
 
-def draw(model: nn.Module, info: Dict, prediction: Prediction, path: Path, fps: float = 30) -> Path:
+def animate_prediction(
+    model: nn.Module, info: Dict, prediction: Prediction, path: Path, fps: float = 30
+) -> Path:
     """Animate one sequence beside the five likeliest classes, and the true one if it is known."""
-    layout = find_layout(model)
+    layout = model_layout(model)
     if layout is None:
         raise ValueError(
             'the config does not say which joints the data have; expected layout in '

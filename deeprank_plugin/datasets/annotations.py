@@ -1,17 +1,16 @@
 """Read annotation files without running code from them, and check what they hold."""
 
-import os
-import pickle
 from collections import Counter
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from .npz_annotations import MappedSequences, load_npz, require_same
+from ..layouts import JOINTS_OF_GRAPHS, Layout, find_layout
+from .npz_annotations import MappedSequences, load_npz
 from .safe_pickle import SafeUnpickler
 
-LAYOUT_JOINTS = {'nturgb+d': 25, 'openpose': 18, 'coco': 17}
+LayoutLike = Union[str, Path, Dict, Layout]
 
 
 class AnnotationFault(ValueError):
@@ -65,25 +64,6 @@ def open_annotations(path: Union[str, Path]) -> Tuple[Any, Optional[MappedSequen
             f'annotation file {path} {reason}; expected a pickle of dicts, lists, strings, numbers '
             "and NumPy arrays (MMAction2's PoseDataset format): save it as such"
         ) from error
-
-
-def write_pickle(content: Any, path: Union[str, Path]) -> None:
-    """Write annotations as a pickle, and compare what comes back; whole or nothing.
-
-    Raises:
-        ValueError: If something would not come back as it was.
-        OSError: If the file cannot be written.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + '.part')
-    try:
-        with temporary.open('wb') as file:
-            pickle.dump(content, file, protocol=4)
-        require_same(content, load_annotations(temporary))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def split_annotations(
@@ -179,7 +159,7 @@ def check_annotations(
     annotations: Sequence[Dict],
     path: str,
     num_classes: Optional[int] = None,
-    layout: Optional[Union[str, Dict]] = None,
+    layout: Optional[LayoutLike] = None,
 ) -> None:
     """Check every sample: keys, shapes, numbers, lengths and labels.
 
@@ -187,7 +167,8 @@ def check_annotations(
         annotations (Sequence[dict]): Annotations in MMAction2's format.
         path (str): For messages.
         num_classes (int, optional): Labels must be below it. Defaults to None: any from 0.
-        layout (str or dict, optional): Joint layout that the data must have. Defaults to None.
+        layout (str, dict or Layout, optional): Joint layout that the data must have, as for
+            :func:`~deeprank_plugin.layouts.find_layout`. Defaults to None.
 
     Raises:
         ValueError: At the first fault, naming file and sample.
@@ -200,7 +181,7 @@ def find_faults(
     annotations: Sequence[Dict],
     path: str,
     num_classes: Optional[int] = None,
-    layout: Optional[Union[str, Dict]] = None,
+    layout: Optional[LayoutLike] = None,
 ) -> Iterator[Tuple[int, AnnotationFault]]:
     """All faults of all samples, as :func:`check_annotations` would raise the first of them.
 
@@ -210,6 +191,7 @@ def find_faults(
     Raises:
         ValueError: If a sample has no name, or the layout is not known.
     """
+    layout = None if layout is None else find_layout(layout)
     joints = None
     for row, annotation in enumerate(annotations):
         where = f'sample {sample_name(annotation, path, row)!r} of {path}'
@@ -279,7 +261,7 @@ def check_label(label: Any, where: str, num_classes: Optional[int]) -> None:
 
 
 def check_keypoint(
-    keypoint: Any, where: str, layout: Optional[Union[str, Dict]], has_score: bool
+    keypoint: Any, where: str, layout: Optional[LayoutLike], has_score: bool
 ) -> None:
     """Raise unless coordinates have a shape, type and values that can be used."""
     if not isinstance(keypoint, np.ndarray) or keypoint.dtype.kind not in 'fiu':
@@ -333,39 +315,26 @@ def check_score(score: Any, shape: Sequence[int], where: str) -> None:
         )
 
 
-def check_layout(
-    keypoint: np.ndarray, where: str, layout: Union[str, Dict], has_score: bool
-) -> None:
+def check_layout(keypoint: np.ndarray, where: str, layout: LayoutLike, has_score: bool) -> None:
     """Raise unless joints and coordinates fit a layout."""
-    if isinstance(layout, str):
-        if layout not in LAYOUT_JOINTS:
-            raise ValueError(
-                f'layout={layout!r} is not known; expected one of {tuple(LAYOUT_JOINTS)} or a dict'
-            )
-        joints = LAYOUT_JOINTS[layout]
-    elif 'num_joints' not in layout:
-        raise ValueError(
-            f'layout has the keys {sorted(layout)}; expected dict(num_joints=..., pairs=[...])'
-        )
-    else:
-        joints = layout['num_joints']
-    if keypoint.shape[2] != joints:
+    layout = find_layout(layout)
+    if keypoint.shape[2] != layout.num_joints:
         raise AnnotationFault(
             'layout',
-            f'{where} has {keypoint.shape[2]} joints and layout {layout!r} has {joints}; expected '
-            'the same: set layout of the data set and of the data preprocessor, and '
-            "graph_cfg.layout of the backbone, to the data's (nturgb+d: 25, openpose: 18, "
-            'coco: 17)',
+            f'{where} has {keypoint.shape[2]} joints and layout {layout.name!r} has '
+            f'{layout.num_joints}; expected the same: set layout of the data set and of the data '
+            "preprocessor, and graph_cfg.layout of the backbone, to the data's "
+            f'({JOINTS_OF_GRAPHS})',
         )
-    if layout == 'nturgb+d' and keypoint.shape[3] != 3:
+    if layout.dims == 3 and keypoint.shape[3] != 3:
         raise AnnotationFault(
             'layout',
-            f"{where} is 2D and layout 'nturgb+d' is 3D; expected x, y and z: use a 2D layout "
+            f'{where} is 2D and layout {layout.name!r} is 3D; expected x, y and z: use a 2D layout '
             "('coco', 'openpose') here and in the backbone's graph_cfg, or 3D data",
         )
-    if layout in ('coco', 'openpose') and keypoint.shape[3] == 2 and not has_score:
+    if layout.planar and keypoint.shape[3] == 2 and not has_score:
         raise AnnotationFault(
             'layout',
-            f'{where} has two coordinates a joint and no keypoint_score; layout {layout!r} expects '
-            'keypoint_score beside them, or x, y and score as three channels',
+            f'{where} has two coordinates a joint and no keypoint_score; layout {layout.name!r} '
+            'expects keypoint_score beside them, or x, y and score as three channels',
         )

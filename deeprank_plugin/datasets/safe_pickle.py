@@ -3,6 +3,9 @@
 A pickle names functions and calls them. Here each name that NumPy's pickles use stands for a
 function of this file, which checks what it is given before NumPy sees it: NumPy itself believes
 what a pickle says of a type, and a damaged one ends the process.
+
+``torch.load(weights_only=True)`` is no substitute: it reads PyTorch's own files, not plain pickles
+such as MMAction2's annotations, and admits NumPy's arrays by NumPy's own, trusting functions.
 """
 
 import collections
@@ -29,18 +32,18 @@ class _Type:
 
     def __init__(self, code: str, align: bool = False, copy: bool = False) -> None:
         if not isinstance(code, str) or not TYPE_CODE.fullmatch(code):
-            refuse(f'it asks for the NumPy type {code!r:.80}')
+            reject(f'it asks for the NumPy type {code!r:.80}')
         self.value = np.dtype(code)
 
     def __setstate__(self, state: Tuple) -> None:
         """Take the byte order; everything else that a state holds is known from the code."""
         if not isinstance(state, tuple) or len(state) < 8 or state[1] not in tuple(ORDERS):
-            refuse(f'the NumPy type {self.value} has the state {state!r:.80}')
+            reject(f'the NumPy type {self.value} has the state {state!r:.80}')
         if any(part is not None for part in state[2:5]) or state[5] not in (
             -1,
             self.value.itemsize,
         ):
-            refuse(f'the NumPy type {self.value} is no plain number, text or object')
+            reject(f'the NumPy type {self.value} is no plain number, text or object')
         self.value = self.value.newbyteorder(state[1])
 
 
@@ -52,7 +55,7 @@ class _Array:
     def __setstate__(self, state: Tuple) -> None:
         """Let NumPy restore the array, once shape, type and data are found to fit."""
         if not isinstance(state, tuple) or len(state) != 5:
-            refuse(f'a NumPy array has the state {state!r:.80}')
+            reject(f'a NumPy array has the state {state!r:.80}')
         _, shape, kind, fortran, data = state
         check_shape(shape)
         dtype, length = read_type(kind), math.prod(shape)
@@ -61,7 +64,7 @@ class _Array:
         held = list if dtype.hasobject else bytes
         size = length if dtype.hasobject else length * dtype.itemsize
         if type(data) is not held or len(data) != size:
-            refuse(f'a NumPy array of type {dtype} and shape {shape} has other data than that')
+            reject(f'a NumPy array of type {dtype} and shape {shape} has other data than that')
         self.value = np.ndarray.__new__(np.ndarray, (0,), 'b')
         self.value.__setstate__((1, shape, dtype, bool(fortran), data))
 
@@ -69,30 +72,30 @@ class _Array:
 _NDARRAY = object()  # for numpy.ndarray: a mark, not to be called
 
 
-def refuse(reason: str) -> NoReturn:
+def reject(reason: str) -> NoReturn:
     """Raise the error of a pickle that is not admitted."""
     raise pickle.UnpicklingError(reason)
 
 
 def check_shape(shape: Any) -> None:
-    """Refuse what is no tuple of lengths."""
+    """Reject what is no tuple of lengths."""
     if type(shape) is not tuple or len(shape) > 32:
-        refuse(f'a NumPy array has the shape {shape!r:.80}')
+        reject(f'a NumPy array has the shape {shape!r:.80}')
     if any(type(length) is not int or length < 0 for length in shape):
-        refuse(f'a NumPy array has the shape {shape!r:.80}')
+        reject(f'a NumPy array has the shape {shape!r:.80}')
 
 
 def read_type(kind: Any) -> np.dtype:
     """The NumPy type that something stands for."""
     if type(kind) is not _Type:
-        refuse(f'a NumPy array has the type {kind!r:.80}')
+        reject(f'a NumPy array has the type {kind!r:.80}')
     return kind.value
 
 
 def make_array(subtype: Any, shape: Any, code: Any) -> _Array:
     """In place of ``_reconstruct``: an array whose state follows."""
     if subtype is not _NDARRAY:
-        refuse(f'it asks for an array of type {subtype!r:.80}')
+        reject(f'it asks for an array of type {subtype!r:.80}')
     return _Array()
 
 
@@ -100,7 +103,7 @@ def make_scalar(kind: Any, data: Any) -> np.generic:
     """In place of ``scalar``: a number or text of a NumPy type."""
     dtype = read_type(kind)
     if dtype.hasobject or type(data) is not bytes or len(data) != dtype.itemsize:
-        refuse(f'a NumPy number of type {dtype} has the data {data!r:.80}')
+        reject(f'a NumPy number of type {dtype} has the data {data!r:.80}')
     return _scalar(dtype, data)
 
 
@@ -109,26 +112,26 @@ def make_from_buffer(data: Any, kind: Any, shape: Any, order: Any, axes: Any = N
     check_shape(shape)
     dtype = read_type(kind)
     if dtype.hasobject or type(data) not in (bytes, bytearray) or order not in ('C', 'F', 'K'):
-        refuse(f'a NumPy array of type {dtype} has data of type {type(data).__name__}')
+        reject(f'a NumPy array of type {dtype} has data of type {type(data).__name__}')
     if len(data) != math.prod(shape) * dtype.itemsize:
-        refuse(f'a NumPy array of type {dtype} and shape {shape} has other data than that')
+        reject(f'a NumPy array of type {dtype} and shape {shape} has other data than that')
     array = np.frombuffer(data, dtype) if len(data) else np.empty(shape, dtype)
     if order != 'K':
         return array.reshape(shape, order=order)
     axes = range(len(shape)) if axes is None else axes
     if sorted(axes) != list(range(len(shape))):
-        refuse(f'a NumPy array of {len(shape)} dimensions has the axes {axes!r:.80}')
+        reject(f'a NumPy array of {len(shape)} dimensions has the axes {axes!r:.80}')
     return array.reshape(shape).transpose(tuple(axes))
 
 
 def encode(text: Any, codec: Any = 'latin1') -> bytes:
     """In place of ``_codecs.encode``, by which protocol 2 holds bytes."""
     if type(text) is not str or codec not in ('latin1', 'latin-1'):
-        refuse(f'it asks for the encoding {codec!r:.80}')
+        reject(f'it asks for the encoding {codec!r:.80}')
     try:
         return text.encode('latin1')
     except UnicodeEncodeError:
-        refuse('its bytes are held as a text that is not Latin-1')
+        reject('its bytes are held as a text that is not Latin-1')
 
 
 def make_bytearray(data: Any = b'', codec: Any = 'latin1') -> bytearray:
@@ -164,15 +167,15 @@ class SafeUnpickler(pickle.Unpickler):
             pickle.UnpicklingError: If it is not admitted.
         """
         if (module, name) not in ADMITTED:
-            refuse(f'it asks for {module}.{name}')
+            reject(f'it asks for {module}.{name}')
         return ADMITTED[module, name]
 
     def load(self) -> Any:
         """Read the pickle."""
-        return settle(super().load(), {})
+        return replace_stand_ins(super().load(), {})
 
 
-def settle(value: Any, done: Dict[int, Tuple[Any, Any]]) -> Any:
+def replace_stand_ins(value: Any, done: Dict[int, Tuple[Any, Any]]) -> Any:
     """Put the arrays and types that were read in the place of what stood for them.
 
     Lists and dicts are changed as they are, tuples replaced.
@@ -184,14 +187,14 @@ def settle(value: Any, done: Dict[int, Tuple[Any, Any]]) -> Any:
     """
     kind = type(value)
     if kind in (_Array, _Type):
-        return settle(value.value, done)
+        return replace_stand_ins(value.value, done)
     if kind not in CONTAINERS and not (kind is np.ndarray and value.dtype.hasobject):
         return value
     if id(value) in done:
         return done[id(value)][1]
     done[id(value)] = (value, value)
     if kind is tuple:
-        parts = tuple(settle(part, done) for part in value)
+        parts = tuple(replace_stand_ins(part, done) for part in value)
         if any(new is not old for new, old in zip(parts, value)):
             done[id(value)] = (value, parts)
         return done[id(value)][1]
@@ -200,7 +203,7 @@ def settle(value: Any, done: Dict[int, Tuple[Any, Any]]) -> Any:
     else:
         places = list(enumerate(value)) if kind is list else list(value.items())
     for place, part in places:
-        new = settle(part, done)
+        new = replace_stand_ins(part, done)
         if new is not part:
             value[place] = new
     return value

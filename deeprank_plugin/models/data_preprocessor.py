@@ -3,49 +3,14 @@
 from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 import torch
-from mmaction.datasets.transforms import JointToBone
 from mmaction.models.data_preprocessors import ActionDataPreprocessor
 from mmaction.registry import MODELS
 from torch import Tensor
 
-from ..datasets.annotations import LAYOUT_JOINTS
+from ..layouts import JOINTS_OF_GRAPHS, Layout, find_layout
 from .batch_augmentation import BatchCropResizeRotate
 
 MODALITIES = ('joint', 'bone', 'motion')
-
-
-def parse_layout(layout: Union[str, Dict]) -> Tuple[int, List[Tuple[int, int]], bool]:
-    """Number of joints, (joint, parent) pairs and whether 3 channels mean (x, y, score).
-
-    Args:
-        layout (str or dict): 'nturgb+d', 'openpose', 'coco', or ``dict(num_joints=V,
-            pairs=[(joint, parent), ...])`` with one pair a joint, a root paired with itself.
-
-    Raises:
-        ValueError: If it is none of these, with what is wrong.
-    """
-    if isinstance(layout, str):
-        if layout not in LAYOUT_JOINTS:
-            raise ValueError(
-                f'layout={layout!r} is not known; expected one of {tuple(LAYOUT_JOINTS)} or '
-                'dict(num_joints=V, pairs=[(joint, parent), ...])'
-            )
-        pairs = [tuple(pair) for pair in JointToBone(dataset=layout).pairs]
-        return LAYOUT_JOINTS[layout], pairs, layout != 'nturgb+d'
-    if set(layout) != {'num_joints', 'pairs'}:
-        raise ValueError(
-            f'a layout dict with keys {sorted(layout)} is not complete; expected exactly '
-            'num_joints and pairs'
-        )
-    number, pairs = layout['num_joints'], [tuple(pair) for pair in layout['pairs']]
-    if sorted(joint for joint, _ in pairs) != list(range(number)) or not all(
-        0 <= parent < number for _, parent in pairs
-    ):
-        raise ValueError(
-            f'pairs={pairs} do not fit num_joints={number}; expected one (joint, parent) pair for '
-            'each joint, the root paired with itself'
-        )
-    return number, pairs, False
 
 
 @MODELS.register_module()
@@ -60,7 +25,8 @@ class SkeletonPreprocessor(ActionDataPreprocessor):
     Args:
         modality (str or list[str]): 'joint', 'bone' or 'motion'; a list makes the output a dict of
             modality to tensor. Defaults to 'joint'.
-        layout (str or dict): See :func:`parse_layout`. Defaults to 'nturgb+d'.
+        layout (str, dict or Layout): Name, path of a ``.json`` file, or dict; see
+            :func:`~deeprank_plugin.layouts.find_layout`. Defaults to 'nturgb+d'.
         augment (dict, optional): Arguments of :class:`BatchCropResizeRotate`, which in training
             then crops, resizes and rotates whole sequences on the device: the training pipeline
             must do none of these. Defaults to None: the pipeline does it.
@@ -72,7 +38,7 @@ class SkeletonPreprocessor(ActionDataPreprocessor):
     def __init__(
         self,
         modality: Union[str, Sequence[str]] = 'joint',
-        layout: Union[str, Dict] = 'nturgb+d',
+        layout: Union[str, Dict, Layout] = 'nturgb+d',
         augment: Optional[Dict] = None,
     ) -> None:
         super().__init__()
@@ -85,8 +51,9 @@ class SkeletonPreprocessor(ActionDataPreprocessor):
                 'different ones'
             )
         self.modality = modality if isinstance(modality, str) else several
-        self.num_joints, pairs, self.has_score = parse_layout(layout)
-        self.parents = [parent for _, parent in sorted(pairs)]  # no buffer: those are averaged
+        self.layout = find_layout(layout)
+        self.num_joints, self.has_score = self.layout.num_joints, self.layout.planar
+        self.parents = list(self.layout.parents)  # no buffer: those are averaged
 
     def preprocess(self, inputs: List[Tensor], data_samples, training: bool = False) -> Tuple:
         """Stack, check and derive.
@@ -106,8 +73,8 @@ class SkeletonPreprocessor(ActionDataPreprocessor):
                 raise ValueError(
                     f'sample {name!r} has shape {tuple(sequence.shape)}; expected (clips, M, T, '
                     f'{self.num_joints}, C): set the layout of the data preprocessor and of the '
-                    "backbone's graph_cfg to that of the data (nturgb+d: 25 joints, openpose: 18, "
-                    'coco: 17)'
+                    "backbone's graph_cfg to that of the data (numbers of joints: "
+                    f'{JOINTS_OF_GRAPHS})'
                 )
         if training and self.augment is not None:
             require_whole(inputs, data_samples)

@@ -11,17 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from deeprank_plugin.models.data_preprocessor import parse_layout
+from deeprank_plugin.layouts import Layout, find_layout
 
 from .figure import COLORS, new_figure
-from .skeletons import LEFT, LINE_COLORS, RIGHT
+from .skeletons import LINE_COLORS
 
-# (left, right) joints of each layout
-SIDES = {
-    'nturgb+d': (LEFT, RIGHT),
-    'coco': (set(range(1, 17, 2)), set(range(2, 17, 2))),
-    'openpose': ({5, 6, 7, 11, 12, 13, 15, 17}, {2, 3, 4, 8, 9, 10, 14, 16}),
-}
 DOTS_PER_INCH = 100
 SUFFIXES = ('.gif', '.mp4')
 
@@ -30,8 +24,8 @@ class SkeletonFigure:
     """A figure whose skeleton moves from frame to frame.
 
     Left limbs are blue, right limbs orange, the trunk black; further bodies are paler. Joints that
-    are absent (exactly zero) are not drawn. NTU's skeletons and those of a layout given as a dict
-    are seen by the camera, x to the right and y up; 'coco' and 'openpose' are pixels, y down.
+    are absent (exactly zero) are not drawn. Skeletons are seen by the camera, x to the right and y
+    up, but those of planar layouts ('coco', 'openpose') are pixels, y down.
 
     Args:
         keypoint (np.ndarray): Of shape (M, T, V, C), C at least 2.
@@ -39,7 +33,8 @@ class SkeletonFigure:
         top (Sequence): (name, score) of the classes to list, highest score first, scores in
             [0, 1]. Defaults to (): the skeleton alone.
         truth (str, optional): Name of the true class, if known. Defaults to None.
-        layout (str or dict): As in ``SkeletonPreprocessor``. Defaults to 'nturgb+d'.
+        layout (str, dict or Layout): As for :func:`~deeprank_plugin.layouts.find_layout`.
+            Defaults to 'nturgb+d'.
 
     Raises:
         ValueError: If the shape does not fit the layout, or no joint is present in any frame.
@@ -51,27 +46,24 @@ class SkeletonFigure:
         title: str = '',
         top: Sequence[Tuple[str, float]] = (),
         truth: Optional[str] = None,
-        layout: Union[str, Dict] = 'nturgb+d',
+        layout: Union[str, Dict, Layout] = 'nturgb+d',
     ) -> None:
-        joints, pairs, _ = parse_layout(layout)
+        layout = find_layout(layout)
+        joints = layout.num_joints
         keypoint = np.asarray(keypoint)
         if keypoint.ndim != 4 or keypoint.shape[2] != joints or keypoint.shape[3] < 2:
             raise ValueError(
                 f'keypoint has shape {keypoint.shape}; expected (M, T, {joints}, 2 or 3) for '
-                f'layout {layout!r}'
+                f'layout {layout.name!r}'
             )
         self.present = keypoint.any(axis=-1)
         if not self.present.any():
             raise ValueError('keypoint is zero throughout; expected at least one joint to draw')
         self.points = keypoint[..., :2].astype(float)
-        self.bones = [(a, b) for a, b in pairs if a != b]
-        left, right = SIDES.get(layout if isinstance(layout, str) else '', (set(), set()))
-        self.colors = [
-            LINE_COLORS['left' if a in left else 'right' if a in right else 'trunk']
-            for a, _ in self.bones
-        ]
+        self.bones = layout.bones
+        self.colors = [LINE_COLORS[layout.side(joint)] for joint, _ in self.bones]
         self.figure, body, side = new_panels(bool(top))
-        self.draw_frame_of(body, upright=layout not in ('coco', 'openpose'))
+        self.draw_frame_of(body, upright=not layout.planar)
         self.figure.suptitle(cut(title, 60), fontsize=10, x=0.02, ha='left', color='0.35')
         if side is not None:
             list_classes(side, top, truth)
@@ -159,7 +151,7 @@ def animate_skeleton(
     title: str = '',
     top: Sequence[Tuple[str, float]] = (),
     truth: Optional[str] = None,
-    layout: Union[str, Dict] = 'nturgb+d',
+    layout: Union[str, Dict, Layout] = 'nturgb+d',
     fps: float = 30,
     max_frames: int = 120,
 ) -> Path:

@@ -14,7 +14,9 @@ def plot_confusion(
 ) -> Figure:
     """Draw a confusion matrix, each row in percent of its class; grey where a class has no samples.
 
-    The colours rise with the root of the share, so that rare confusions can be seen as well.
+    The colours rise with the root of the share, so that rare confusions can be seen as well. That,
+    grey rows, and sizes that keep 120 classes legible are what scikit-learn's
+    ``ConfusionMatrixDisplay`` lacks.
 
     Args:
         confusion (np.ndarray): Number of samples of class (row) that were given class (column), of

@@ -1,34 +1,38 @@
 """Stick figures of skeleton sequences."""
 
-from typing import Sequence
+from typing import Dict, Sequence, Union
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from mmaction.datasets.transforms import JointToBone
+
+from deeprank_plugin.layouts import Layout, find_layout
 
 from .figure import COLORS, new_figure
 
-BONES = [pair for pair in JointToBone(dataset='nturgb+d').pairs if pair[0] != pair[1]]
-LEFT = {4, 5, 6, 7, 12, 13, 14, 15, 21, 22}
-RIGHT = {8, 9, 10, 11, 16, 17, 18, 19, 23, 24}
 # left limbs, right limbs, trunk; the second body is paler
 LINE_COLORS = dict(left=COLORS[0], right=COLORS[3], trunk=COLORS[6])
 
 
 def draw_skeletons(
-    sequences: Sequence[np.ndarray], titles: Sequence[str], frames: int = 8
+    sequences: Sequence[np.ndarray],
+    titles: Sequence[str],
+    frames: int = 8,
+    layout: Union[str, Dict, Layout] = 'nturgb+d',
 ) -> Figure:
     """One row a sequence, some of its frames side by side, seen by the camera (x right, y up).
 
     Left limbs are blue, right limbs orange, the trunk black; a second body is paler. Joints that
-    are absent (exactly zero) are not drawn.
+    are absent (exactly zero) are not drawn. In planar layouts y points down.
 
     Args:
-        sequences (Sequence[np.ndarray]): Each of shape (M, T, 25, 3), NTU's joints, metres.
+        sequences (Sequence[np.ndarray]): Each of shape (M, T, V, C).
         titles (Sequence[str]): One name a row.
         frames (int): Frames drawn of each sequence, evenly spread. Defaults to 8.
+        layout (str, dict or Layout): As for :func:`~deeprank_plugin.layouts.find_layout`.
+            Defaults to 'nturgb+d'.
     """
+    layout = find_layout(layout)
     figure = new_figure(1.0 * frames + 1.2, 1.25 * len(sequences))
     axes = figure.subplots(len(sequences), frames, squeeze=False)
     for row, sequence, title in zip(axes, sequences, titles):
@@ -38,7 +42,7 @@ def draw_skeletons(
         middle, half = (low + high) / 2, (high - low).max() / 2 + 0.05
         for axis, frame in zip(row, shown):
             for number, body in enumerate(sequence):
-                draw_body(axis, body[frame], alpha=0.45 if number else 1.0)
+                draw_body(axis, body[frame], layout, alpha=0.45 if number else 1.0)
             axis.set(
                 xlim=(middle[0] - half, middle[0] + half),
                 ylim=(middle[1] - half, middle[1] + half),
@@ -46,16 +50,18 @@ def draw_skeletons(
                 yticks=[],
                 aspect='equal',
             )
+            if layout.planar:
+                axis.invert_yaxis()
             axis.set_frame_on(False)
             axis.set_xlabel(f'{frame}', fontsize=7, color='0.4', labelpad=1)
         row[0].set_ylabel(title, rotation=0, ha='right', va='center', fontsize=10)
     return figure
 
 
-def draw_body(axis: Axes, joints: np.ndarray, alpha: float) -> None:
-    """Draw the bones of one body of shape (25, 3)."""
-    for joint, parent in BONES:
+def draw_body(axis: Axes, joints: np.ndarray, layout: Layout, alpha: float) -> None:
+    """Draw the bones of one body of shape (V, C)."""
+    for joint, parent in layout.bones:
         if joints[joint].any() and joints[parent].any():
-            side = 'left' if joint in LEFT else 'right' if joint in RIGHT else 'trunk'
             xs, ys = joints[[joint, parent], :2].T
-            axis.plot(xs, ys, color=LINE_COLORS[side], alpha=alpha, lw=1.6, solid_capstyle='round')
+            color = LINE_COLORS[layout.side(joint)]
+            axis.plot(xs, ys, color=color, alpha=alpha, lw=1.6, solid_capstyle='round')

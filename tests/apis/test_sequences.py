@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from deeprank_plugin.apis import read_sequences
-from deeprank_plugin.datasets.npz_annotations import write_npz
+from deeprank_plugin.datasets.annotation_writing import write_npz
 
 
 def walk(seed, bodies=1, frames=6):

@@ -10,7 +10,7 @@ import pytest
 from deeprank_plugin.converters import pkummd
 from deeprank_plugin.converters.batch import BrokenFile
 from deeprank_plugin.datasets import SkeletonDataset
-from deeprank_plugin.datasets.annotations import write_pickle
+from deeprank_plugin.datasets.annotation_writing import write_pickle
 
 VIDEOS = {'0001-L': 30, '0001-M': 30, '0002-L': 40, '0002-R': 25}
 LABELS = {

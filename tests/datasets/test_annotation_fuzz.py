@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from deeprank_plugin.datasets import SkeletonDataset
-from deeprank_plugin.datasets.npz_annotations import write_npz
+from deeprank_plugin.datasets.annotation_writing import write_npz
 
 FUZZ = int(os.environ.get('DEEPRANK_FUZZ', 300))
 SECONDS = 20  # that one input may take

@@ -13,8 +13,9 @@ from mmengine.dataset import pseudo_collate
 from torch.utils.data import DataLoader
 
 from deeprank_plugin.datasets import SkeletonDataset
+from deeprank_plugin.datasets.annotation_writing import write_npz
 from deeprank_plugin.datasets.annotations import load_annotations
-from deeprank_plugin.datasets.npz_annotations import load_npz, write_npz
+from deeprank_plugin.datasets.npz_annotations import load_npz
 
 
 def build(path, split='xsub_train', **kwargs):

@@ -1,5 +1,7 @@
 """Bone and motion against MMAction2's transforms."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -51,6 +53,21 @@ def test_custom_layout_by_hand():
     data = dict(inputs=[joints], data_samples=[ActionDataSample()])
     bone = SkeletonPreprocessor('bone', layout)(data)['inputs']
     assert bone.flatten(0, 3).tolist() == [[[0, 0], [1, 3], [3, 5]]]
+
+
+def test_layout_from_a_file(tmp_path):
+    """The same chain as a file; with "dims": 2 the third channel is a score and is averaged."""
+    path = tmp_path / 'chain.json'
+    content = dict(num_node=3, edges=[[0, 1], [1, 2]], center=0)
+    joints = torch.tensor([[1.0, 1, 0], [2, 4, 1], [5, 9, 0]]).view(1, 1, 1, 3, 3)
+    data = dict(inputs=[joints], data_samples=[ActionDataSample()])
+    for dims, scores in ((None, [0, 1, -1]), (2, [0, 0.5, 0.5])):
+        path.write_text(json.dumps(content if dims is None else dict(content, dims=dims)))
+        preprocessor = SkeletonPreprocessor('bone', str(path))
+        assert preprocessor.layout.name == 'chain.json'
+        bone = preprocessor(data)['inputs'].flatten(0, 3)
+        assert bone[..., :2].tolist() == [[[0, 0], [1, 3], [3, 5]]]
+        assert bone[0, :, 2].tolist() == scores
 
 
 def test_other_number_of_joints_names_the_sample():

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from deeprank_plugin.datasets.annotation_writing import write_npz
 from deeprank_plugin.datasets.annotations import load_annotations
-from deeprank_plugin.datasets.npz_annotations import write_npz
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'data' / 'check_annotations.py'
 
@@ -136,12 +136,21 @@ def test_two_dimensions(tool, make_annotations, tmp_path):
     path = make_annotations(shape=(17, 3))
     code, printed = tool(path, '--layout', 'coco', '--plot', tmp_path / 'plots')
     assert code == 0 and last(printed) == 'verdict: ok'
-    assert 'bones: not measured' in printed and 'pictures: none' in printed
+    assert 'bones: not measured' in printed and 'skeletons_00.png' in printed
+    assert (tmp_path / 'plots' / 'skeletons_00.png').is_file()
+    code, printed = tool(make_annotations(shape=(9, 3)), '--plot', tmp_path / 'none')
+    assert 'pictures: none, the joints are those of no known layout' in printed
+    arm = dict(num_node=9, edges=[[i, i + 1] for i in range(8)], center=0)
+    (tmp_path / 'arm.json').write_text(json.dumps(arm))
+    code, printed = tool(path, '--layout', tmp_path / 'arm.json', '--plot', tmp_path / 'arm')
+    assert 'layout arm.json' in printed and (tmp_path / 'arm' / 'skeletons_00.png').is_file()
 
 
 def test_refusals(tool, make_annotations, tmp_path):
     code, printed = tool(tmp_path / 'nowhere.pkl')
     assert code == 2 and 'does not exist' in printed
+    code, printed = tool(make_annotations(), '--layout', 'smpl')
+    assert code == 2 and "layout 'smpl' is not known" in printed
     (tmp_path / 'file').write_text('')
     code, printed = tool(make_annotations(), '--plot', tmp_path / 'file')
     assert code == 2 and 'cannot be written to' in printed

@@ -90,9 +90,9 @@ def test_converts_compares_and_reports(raw, run, tmp_path):
 
 
 def test_no_list_is_an_error_unless_it_is_asked_for(raw, run, tmp_path, monkeypatch):
-    from deeprank_plugin.converters import ntu
+    from deeprank_plugin.converters.ntu import protocol
 
-    monkeypatch.setattr(ntu, 'find_spec', lambda name: None)
+    monkeypatch.setattr(protocol, 'find_spec', lambda name: None)
     out = tmp_path / 'x.pkl'
     args = (raw, out, '--dataset', 'ntu120', '--workers', 1)
     code, _, err = run(*args)

@@ -74,10 +74,14 @@ def test_pixels_point_down(layout, joints, down):
 
 
 def test_a_layout_of_ones_own():
-    pairs = [(0, 0), (1, 0), (2, 1)]
-    drawing = SkeletonFigure(walk(joints=3), layout=dict(num_joints=3, pairs=pairs))
+    layout = dict(num_joints=3, pairs=[(0, 0), (1, 0), (2, 1)])
+    drawing = SkeletonFigure(walk(joints=3), layout=layout)
     drawing.show(1)
     assert len(drawing.lines[0].get_segments()) == 2
+    assert not drawing.figure.axes[0].yaxis_inverted()
+    drawing = SkeletonFigure(walk(joints=3), layout=dict(layout, left=[1], right=[2], dims=2))
+    assert drawing.colors == [LINE_COLORS['left'], LINE_COLORS['right']]
+    assert drawing.figure.axes[0].yaxis_inverted()
 
 
 @pytest.mark.parametrize(('truth', 'color'), [('wave', COLORS[2]), ('clap', COLORS[3])])

@@ -36,3 +36,15 @@ def test_many_classes(number, ticks):
 def test_names_that_do_not_fit():
     with pytest.raises(ValueError, match='2 names for 3 classes'):
         plot_confusion(np.eye(3, dtype=int), ['a', 'b'])
+
+
+def test_confusion_shows_shares_of_each_class():
+    confusion = np.array([[3, 1, 0], [0, 5, 0], [0, 0, 0]])
+    figure = plot_confusion(confusion, ['wave', 'sit', 'jump'], 'title')
+    axis = figure.axes[0]
+    np.testing.assert_allclose(axis.images[0].get_array(), [[75, 25, 0], [0, 100, 0], [0, 0, 0]])
+    assert [text.get_text() for text in axis.texts] == ['75', '25', '100']
+    assert [tick.get_text() for tick in axis.get_yticklabels()] == ['wave', 'sit', 'jump']
+    assert axis.get_ylabel() == 'true class'
+    many = plot_confusion(np.eye(60, dtype=int))
+    assert not many.axes[0].texts

@@ -3,10 +3,11 @@
 import io
 import math
 from pathlib import Path
-from typing import Any, List, NamedTuple, Union
+from typing import Any, Dict, List, NamedTuple, Union
 
 import numpy as np
 import torch
+from scipy.special import softmax
 
 from deeprank_plugin.datasets.safe_pickle import SafeUnpickler
 
@@ -71,6 +72,22 @@ def load_predictions(path: Union[str, Path], kind: str = 'auto') -> Predictions:
         ValueError: If it is no dump of classification scores, or what it holds is not sound.
     """
     path = Path(path)
+    samples = _read_samples(path)
+    names = [str(sample['frame_dir']) for sample in samples]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(
+            f'sample {twice!r} occurs {names.count(twice)} times in {path}; expected each once: '
+            'test without a RepeatDataset, with round_up=False in the sampler'
+        )
+    scores = _stack_scores(samples, names, path)
+    labels = _take_labels(samples, names, scores.shape[1], path)
+    logits = _are_logits(scores, kind, path)
+    return Predictions(names, softmax(scores, axis=1) if logits else scores, labels, logits)
+
+
+def _read_samples(path: Path) -> List[Dict]:
+    """Samples of a dump, each with what is needed of it."""
     if not path.is_file():
         raise FileNotFoundError(
             f'dump {path} does not exist; expected a file that tools/test.py --dump wrote'
@@ -83,11 +100,7 @@ def load_predictions(path: Union[str, Path], kind: str = 'auto') -> Predictions:
         raise ValueError(
             f'dump {path} is refused: {cause}; expected a file that tools/test.py --dump wrote'
         ) from error
-    if (
-        not isinstance(samples, list)
-        or not samples
-        or not all(isinstance(s, dict) for s in samples)
-    ):
+    if not (isinstance(samples, list) and samples and all(isinstance(s, dict) for s in samples)):
         raise ValueError(f'dump {path} is no list of samples; expected one dict for each sample')
     for key, advice in (
         ('frame_dir', "pack it: PackActionInputs(meta_keys=('sample_idx', 'frame_dir', ...))"),
@@ -100,13 +113,11 @@ def load_predictions(path: Union[str, Path], kind: str = 'auto') -> Predictions:
                 f'{missing} of {len(samples)} samples of {path} have no {key!r}; expected it in '
                 f'all of them: {advice}'
             )
-    names = [str(sample['frame_dir']) for sample in samples]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(
-            f'sample {twice!r} occurs {names.count(twice)} times in {path}; expected each once: '
-            'test without a RepeatDataset, with round_up=False in the sampler'
-        )
+    return samples
+
+
+def _stack_scores(samples: List[Dict], names: List[str], path: Path) -> np.ndarray:
+    """Scores of shape (N, classes), in float64, all finite."""
     rows = [np.asarray(sample['pred_score']) for sample in samples]
     for name, row in zip(names, rows):
         if row.dtype.kind not in 'fiu':
@@ -123,6 +134,11 @@ def load_predictions(path: Union[str, Path], kind: str = 'auto') -> Predictions:
             f'the scores of {len(broken)} samples of {path} are not finite, the first is '
             f'{names[broken[0]]!r}: the network has diverged'
         )
+    return scores
+
+
+def _take_labels(samples: List[Dict], names: List[str], classes: int, path: Path) -> np.ndarray:
+    """True classes of shape (N,), each below the number of classes."""
     truths = [np.asarray(sample['gt_label']) for sample in samples]
     for name, truth in zip(names, truths):
         if truth.size != 1 or truth.dtype.kind not in 'iu':
@@ -131,17 +147,13 @@ def load_predictions(path: Union[str, Path], kind: str = 'auto') -> Predictions:
                 'expected one whole number'
             )
     labels = np.array([truth.item() for truth in truths])
-    outside = np.flatnonzero((labels < 0) | (labels >= scores.shape[1]))
+    outside = np.flatnonzero((labels < 0) | (labels >= classes))
     if len(outside):
         raise ValueError(
             f'sample {names[outside[0]]!r} of {path} has class {labels[outside[0]]} and scores '
-            f'for {scores.shape[1]} classes; expected a class below that'
+            f'for {classes} classes; expected a class below that'
         )
-    logits = _are_logits(scores, kind, path)
-    if logits:
-        scores = np.exp(scores - scores.max(axis=1, keepdims=True))
-        scores /= scores.sum(axis=1, keepdims=True)
-    return Predictions(names, scores, labels, logits)
+    return labels
 
 
 def _are_logits(scores: np.ndarray, kind: str, path: Path) -> bool:

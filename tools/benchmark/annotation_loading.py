@@ -25,8 +25,7 @@ from torch.utils.data import DataLoader
 
 from deeprank_plugin.command_line import refuse
 from deeprank_plugin.datasets import SkeletonDataset
-from deeprank_plugin.datasets.annotations import write_pickle
-from deeprank_plugin.datasets.npz_annotations import write_npz
+from deeprank_plugin.datasets.annotation_writing import write_npz, write_pickle
 from deeprank_plugin.datasets.toy.actions import CLASS_NAMES, make_toy_actions
 
 ROLLUP = '/proc/{}/smaps_rollup'

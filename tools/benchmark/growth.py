@@ -23,7 +23,7 @@ import torch
 from common import conditions, make_parser, measure, print_table, resident, write_json
 
 from deeprank_plugin.datasets import SkeletonDataset
-from deeprank_plugin.datasets.npz_annotations import write_npz
+from deeprank_plugin.datasets.annotation_writing import write_npz
 from deeprank_plugin.models.utils import FeatureBank, pairwise_distances
 
 TITLE = 'Growth with the number of sequences'

@@ -18,9 +18,9 @@ import zipfile
 from pathlib import Path
 
 from deeprank_plugin.command_line import refuse, require_writable
-
-from deeprank_plugin.datasets.annotations import LAYOUT_JOINTS, load_annotations
 from deeprank_plugin.converters.statistics import examine
+from deeprank_plugin.datasets.annotations import load_annotations
+from deeprank_plugin.layouts import Layout, find_layout
 from deeprank_plugin.visualization import draw_skeletons
 
 ROWS = 12  # sequences in a picture
@@ -35,9 +35,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--num-classes', type=int, help='labels must be below it')
     parser.add_argument(
         '--layout',
-        choices=LAYOUT_JOINTS,
-        help='joints must be those of this layout; default: not checked, and for the lengths of '
-        'bones guessed from the number of joints',
+        metavar='NAME',
+        help='joints must be those of this layout, by its name or a JSON file; default: not '
+        'checked, and for bones and pictures guessed from the number of joints',
     )
     parser.add_argument('--json', type=Path, metavar='FILE', help='write all figures to this file')
     parser.add_argument(
@@ -111,7 +111,7 @@ def print_report(report: dict) -> None:
         print(f'warning: {warning}')
 
 
-def plot(annotations: list, folder: Path) -> list:
+def plot(annotations: list, folder: Path, layout: Layout) -> list:
     """Draw the first sequence of each class, some to a picture, and return the pictures' paths."""
     chosen = {}
     for annotation in annotations:
@@ -122,7 +122,7 @@ def plot(annotations: list, folder: Path) -> list:
         part = chosen[start : start + ROWS]
         # names may be as long as a picture is wide
         titles = [textwrap.fill(f'{a["label"]}: {a["frame_dir"]}', 20) for a in part]
-        figure = draw_skeletons([a['keypoint'] for a in part], titles)
+        figure = draw_skeletons([a['keypoint'] for a in part], titles, layout=layout)
         paths.append(folder / f'skeletons_{start // ROWS:02d}.png')
         figure.savefig(paths[-1], dpi=80)
     return paths
@@ -137,6 +137,10 @@ def main() -> None:
         require_writable(str(args.plot), 'folder', '--plot')
     path = str(args.annotations)
     try:
+        layout = None if args.layout is None else find_layout(args.layout)
+    except (ValueError, OSError) as error:
+        refuse(str(error))
+    try:
         content = read(args.annotations)
     except ValueError as error:
         entry = dict(count=1, examples=[str(error)])
@@ -144,16 +148,17 @@ def main() -> None:
         report.update(warnings=[], verdict='faults')
         annotations = []
     else:
-        report, annotations = examine(content, path, args.num_classes, args.layout)
+        report, annotations = examine(content, path, args.num_classes, layout)
     print_report(report)
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(report, indent=2) + '\n', encoding='utf-8')
     if args.plot and annotations:
-        if annotations[0]['keypoint'].shape[2:] == (25, 3):
-            print('pictures: ' + ', '.join(map(str, plot(annotations, args.plot))))
+        if report['layout'] is None:
+            print('pictures: none, the joints are those of no known layout: name it with --layout')
         else:
-            print('pictures: none, --plot draws the 25 joints of nturgb+d only')
+            paths = plot(annotations, args.plot, layout or find_layout(report['layout']))
+            print('pictures: ' + ', '.join(map(str, paths)))
     print(f'verdict: {report["verdict"]}')
     sys.exit(report['verdict'] == 'faults')
 

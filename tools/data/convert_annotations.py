@@ -11,18 +11,15 @@ Example:
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 from deeprank_plugin.command_line import refuse
-
+from deeprank_plugin.datasets.annotation_writing import write_npz, write_pickle
 from deeprank_plugin.datasets.annotations import (
     check_annotations,
     load_annotations,
     split_annotations,
-    write_pickle,
 )
-from deeprank_plugin.datasets.npz_annotations import write_npz
 
 
 def parse_args() -> argparse.Namespace:

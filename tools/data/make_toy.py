@@ -4,7 +4,6 @@
 import argparse
 import os
 import pickle
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -43,7 +42,9 @@ def write(content: bytes, path: Path, force: bool) -> None:
         temporary.write_bytes(content)
         os.replace(temporary, path)
     except OSError as error:
-        raise SystemExit(f'error: {path} cannot be written ({error}); choose another place') from None
+        raise SystemExit(
+            f'error: {path} cannot be written ({error}); choose another place'
+        ) from None
 
 
 def main() -> None:

@@ -7,7 +7,8 @@ label_names. A broken file ends the conversion, or is left out and reported unde
 pickle is written whole or not at all.
 
 Layouts: nturgb+d (25 joints), coco (17), openpose (18), kinect-v1 (20, which become NTU's 25), or a
-JSON file {"num_node": V, "edges": [[joint, joint], ...], "center": joint}.
+JSON file {"num_node": V, "edges": [[joint, joint], ...], "center": joint}, perhaps with "names",
+"left", "right" and "dims".
 
 Example:
     python tools/data/prepare_generic.py moves moves/list.csv data/moves.pkl --layout nturgb+d \
@@ -15,15 +16,13 @@ Example:
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 from deeprank_plugin.command_line import refuse, require_writable
-
-from deeprank_plugin.datasets.annotations import write_pickle
 from deeprank_plugin.converters.batch import check_output, report_faults
-from deeprank_plugin.converters.generic import Reading, convert_folder, name_for_check
-from deeprank_plugin.converters.layouts import find_layout
+from deeprank_plugin.converters.generic import Reading, convert_folder
+from deeprank_plugin.datasets.annotation_writing import write_pickle
+from deeprank_plugin.layouts import find_layout
 
 
 def parse_args() -> argparse.Namespace:
@@ -75,11 +74,11 @@ def main() -> None:
         refuse(str(error))
     require_writable(str(args.out.parent), 'folder', 'OUT')
     try:
-        layout = find_layout(args.layout)
+        reading = Reading(find_layout(args.layout), args.channels, args.axes, args.scale)
         content, faults, doubts = convert_folder(
             args.folder,
             args.list,
-            Reading(layout, args.channels, args.axes, args.scale),
+            reading,
             args.train_subjects,
             args.split_column,
             args.skip_bad,
@@ -98,10 +97,9 @@ def main() -> None:
     for label, name in enumerate(content.get('label_names', [])):
         print(f'  {label} {name}')
     print(f'left out: {len(faults):,}')
-    print(f'layout of data set and data preprocessor: {name_for_check(layout)!r}')
-    if not layout.known and layout.name != 'kinect-v1':
-        graph = dict(num_node=layout.num_node, inward=layout.inward, center=layout.center)
-        print(f'graph_cfg of the backbone: layout={graph!r}')
+    print(f'layout of data set and data preprocessor: {reading.made.setting!r}')
+    if reading.made.graph is None:
+        print(f'graph_cfg of the backbone: layout={reading.made.graph_layout!r}')
     for doubt in doubts:
         print(f'WARNING: {doubt}')
 

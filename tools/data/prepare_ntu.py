@@ -26,10 +26,9 @@ from typing import List
 
 ROOT = Path(__file__).resolve().parents[2]
 
-from deeprank_plugin.command_line import refuse, require_writable
 from mmengine.config import Config
 
-from deeprank_plugin.datasets.annotations import write_pickle
+from deeprank_plugin.command_line import refuse, require_writable
 from deeprank_plugin.converters.batch import check_output, report_faults
 from deeprank_plugin.converters.ntu import (
     CLASSES,
@@ -39,6 +38,7 @@ from deeprank_plugin.converters.ntu import (
     read_missing,
     remove_parts,
 )
+from deeprank_plugin.datasets.annotation_writing import write_pickle
 
 
 def parse_args() -> argparse.Namespace:

@@ -12,14 +12,12 @@ Example:
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 from deeprank_plugin.command_line import refuse, require_writable
-
-from deeprank_plugin.datasets.annotations import write_pickle
 from deeprank_plugin.converters.batch import check_output, report_faults
 from deeprank_plugin.converters.pkummd import PROTOCOLS, convert_videos, published
+from deeprank_plugin.datasets.annotation_writing import write_pickle
 
 
 def parse_args() -> argparse.Namespace:

@@ -1,10 +1,13 @@
 """Put the skeleton at the origin."""
 
-from typing import Dict
+from pathlib import Path
+from typing import Dict, Optional, Union
 
 import numpy as np
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform
+
+from ...layouts import find_layout
 
 
 def find_absent(keypoint: np.ndarray) -> np.ndarray:
@@ -33,11 +36,16 @@ class CenterSkeleton(BaseTransform):
         - keypoint
 
     Args:
-        joint (int): Index of the joint. Defaults to 1, NTU's middle of the spine.
+        joint (int, optional): Index of the joint. Defaults to None: that of the layout.
+        layout (str or dict): Joint layout, as for :func:`~deeprank_plugin.layouts.find_layout`;
+            its ``origin`` is the joint, if none is named. Defaults to 'nturgb+d', whose origin is
+            joint 1, the middle of the spine.
     """
 
-    def __init__(self, joint: int = 1) -> None:
-        self.joint = joint
+    def __init__(
+        self, joint: Optional[int] = None, layout: Union[str, Path, Dict] = 'nturgb+d'
+    ) -> None:
+        self.joint = find_layout(layout).origin_joint if joint is None else joint
 
     def transform(self, results: Dict) -> Dict:
         """Centre one sequence."""

@@ -10,6 +10,9 @@ from mmcv.transforms import BaseTransform
 def resize_frames(array: np.ndarray, clip_len: int) -> np.ndarray:
     """Linear interpolation along the second axis (align_corners=False).
 
+    ``torch.nn.functional.interpolate`` gives the same numbers, but wants time as the last axis: two
+    transposed copies more of each sequence in the data loader's workers.
+
     Args:
         array (np.ndarray): Of shape (M, T, ...).
         clip_len (int): Frames of the result.

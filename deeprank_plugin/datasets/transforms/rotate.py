@@ -8,7 +8,11 @@ from mmcv.transforms import BaseTransform
 
 
 def rotation_matrix(angles: np.ndarray) -> np.ndarray:
-    """R = Rz · Ry · Rx, float32, of shape (3, 3), for angles about x, y and z in radians."""
+    """R = Rz · Ry · Rx, float32, of shape (3, 3), for angles about x, y and z in radians.
+
+    SciPy's ``Rotation.from_euler('xyz', angles)`` is the same rotation, by way of quaternions: last
+    digits would differ from those of earlier runs.
+    """
     (cx, cy, cz), (sx, sy, sz) = np.cos(angles), np.sin(angles)
     about_x = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
     about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])

@@ -7,7 +7,7 @@ import numpy as np
 from mmaction.registry import DATASETS
 
 from deeprank_plugin.datasets import SkeletonDataset
-from deeprank_plugin.datasets.annotations import SafeUnpickler
+from deeprank_plugin.datasets.safe_pickle import SafeUnpickler
 
 SPLITS = ('train', 'test')
 SIZE = (3, 32, 32)

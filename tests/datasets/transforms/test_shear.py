@@ -1,10 +1,9 @@
-"""Shear, and two views of a sequence."""
+"""RandomShear3D by hand, and its factors."""
 
 import numpy as np
 import pytest
-from mmaction.registry import TRANSFORMS
 
-from deeprank_plugin.datasets import CropResize, RandomShear3D, TwoViews
+from deeprank_plugin.datasets import RandomShear3D
 
 
 def test_shear_by_hand(monkeypatch):
@@ -33,26 +32,3 @@ def test_shear_refuses():
         RandomShear3D(-1)
     with pytest.raises(ValueError, match='has 2 coordinates a joint; RandomShear3D expects 3'):
         RandomShear3D()(dict(keypoint=np.zeros((1, 2, 3, 2)), frame_dir='a'))
-
-
-def test_two_views_are_two_clips():
-    np.random.seed(0)
-    keypoint = np.random.normal(size=(1, 40, 25, 3)).astype(np.float32)
-    steps = [
-        TwoViews([dict(type='CropResize', clip_len=12, min_frames=4), dict(type='RandomShear3D')]),
-        TRANSFORMS.build(dict(type='FormatGCNInput', num_person=2)),
-    ]
-    results = dict(keypoint=keypoint.copy(), total_frames=40, frame_dir='a')
-    for step in steps:
-        results = step(results)
-    assert results['keypoint'].shape == (2, 2, 12, 25, 3)  # views, bodies, frames
-    assert not np.allclose(results['keypoint'][0], results['keypoint'][1])
-    np.random.seed(5)
-    results = TwoViews([dict(type='CropResize', clip_len=12, min_frames=4)])(
-        dict(keypoint=keypoint.copy(), total_frames=40, frame_dir='a')
-    )
-    np.random.seed(5)
-    crop = CropResize(clip_len=12, min_frames=4)
-    expected = [crop(dict(keypoint=keypoint.copy(), total_frames=40)) for _ in range(2)]
-    expected = np.concatenate([view['keypoint'] for view in expected], axis=1)
-    np.testing.assert_array_equal(results['keypoint'], expected)

@@ -1,0 +1,140 @@
+"""Sequences as the config's own test pipeline takes them, checked and in batches."""
+
+import warnings
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from deeprank_plugin.datasets.annotations import check_keypoint, check_score
+from deeprank_plugin.engine.extraction import leaf_configs
+from deeprank_plugin.layouts import Layout, find_layout
+
+Sequence4D = Union[np.ndarray, Tensor, Mapping]
+Keypoints = Union[Sequence4D, Sequence[Sequence4D]]
+PERSONS = 'FormatGCNInput'
+"""The transform that takes the first ``num_person`` bodies."""
+
+
+def is_single(keypoints: Keypoints) -> bool:
+    """Whether it is one sequence and not a list of them."""
+    return isinstance(keypoints, (np.ndarray, Tensor, Mapping))
+
+
+def pack_infos(model: nn.Module, keypoints: Keypoints) -> Tuple[List[Dict], bool]:
+    """Checked inputs of the pipeline as ``SkeletonDataset`` gives them, and whether it is one.
+
+    Raises:
+        ValueError: If a sequence cannot be used.
+    """
+    if not hasattr(model, 'cfg'):
+        raise ValueError(
+            f'this {type(model).__name__} carries no config; expected a model from init_model'
+        )
+    single = is_single(keypoints)
+    sequences = [keypoints] if single else list(keypoints)
+    if not sequences:
+        raise ValueError('no sequences; expected at least one')
+    layout = model_layout(model)
+    pipeline = find_test_data(model.cfg).pipeline
+    persons = [step.get('num_person', 2) for step in pipeline if step['type'] == PERSONS]
+    infos = [make_info(sequence, index, layout) for index, sequence in enumerate(sequences)]
+    cut = [i['frame_dir'] for i in infos if persons and i['keypoint'][persons[0] :].any()]
+    if cut:
+        warnings.warn(
+            f'{len(cut)} sequences, such as {cut[0]!r}, have more than {persons[0]} bodies, the '
+            f'number that {PERSONS} of the pipeline takes: their first ones are used',
+            stacklevel=3,
+        )
+    return infos, single
+
+
+def make_info(sequence: Sequence4D, index: int, layout: Optional[Layout] = None) -> Dict:
+    """One checked input of the pipeline."""
+    info = dict(sequence) if isinstance(sequence, Mapping) else dict(keypoint=sequence)
+    where = f'sequence {info.get("frame_dir", index)!r}'
+    if 'keypoint' not in info:
+        raise ValueError(f'{where} has the keys {sorted(info)}; expected keypoint')
+    for key in ('keypoint', 'keypoint_score'):
+        if isinstance(info.get(key), Tensor):
+            info[key] = info[key].detach().cpu().numpy()
+    keypoint = info['keypoint']
+    if isinstance(keypoint, np.ndarray) and keypoint.ndim in (3, 5):
+        raise ValueError(
+            f'{where} has shape {keypoint.shape}; expected (M, T, V, C), bodies x frames x joints '
+            'x coordinates: ' + ('one body is array[None]' if keypoint.ndim == 3 else 'list(array)')
+        )
+    check_keypoint(keypoint, where, layout, 'keypoint_score' in info)
+    if 'keypoint_score' in info:
+        check_score(info['keypoint_score'], keypoint.shape[:3], where)
+    info.update(keypoint=keypoint.astype(np.float32), total_frames=keypoint.shape[1])
+    defaults = dict(frame_dir=str(index), split=None, start_index=0, modality='Pose', label=-1)
+    return dict(defaults, **dict(info, sample_idx=index))
+
+
+def model_layout(model: nn.Module) -> Optional[Layout]:
+    """Joint layout of the test data, else of the preprocessor, else of the backbone, else None."""
+    cfg = model.cfg
+    graph = (cfg.model.get('backbone') or {}).get('graph_cfg') or {}
+    for settings in (find_test_data(cfg), cfg.model.get('data_preprocessor') or {}, graph):
+        layout = settings.get('layout')
+        if layout is not None:
+            # a graph's own dict names no bones
+            return None if 'num_node' in layout else find_layout(layout)
+    return None
+
+
+def find_test_data(cfg: Config):
+    """Config of the test data set, inside MMEngine's wrappers.
+
+    Raises:
+        ValueError: If there is no test data set with a pipeline.
+    """
+    loader = cfg.get('test_dataloader')
+    leaf = None if loader is None else leaf_configs(loader.dataset)[0]
+    if leaf is None or leaf.get('pipeline') is None:
+        raise ValueError(
+            'the config has no test_dataloader.dataset.pipeline; expected one: inference uses it'
+        )
+    return leaf
+
+
+class PipelineDataset(Dataset):
+    """Inputs of the pipeline, each put through it when it is asked for."""
+
+    def __init__(self, infos: Sequence[Dict], pipeline: Callable) -> None:
+        self.infos, self.pipeline = infos, pipeline
+
+    def __len__(self) -> int:
+        return len(self.infos)
+
+    def __getitem__(self, index: int) -> Dict:
+        info = self.infos[index]
+        packed = self.pipeline(dict(info, keypoint=info['keypoint'].copy()))
+        # a sample carries its name, whatever meta_keys the pipeline packs
+        packed['data_samples'].set_metainfo(dict(frame_dir=info['frame_dir'], sample_idx=index))
+        return packed
+
+
+def make_batches(
+    model: nn.Module, infos: Sequence[Dict], batch_size: Optional[int] = None
+) -> DataLoader:
+    """Batches for ``model.test_step``, in order.
+
+    Raises:
+        ValueError: If the batch size is not positive.
+    """
+    if batch_size is None:
+        batch_size = model.cfg.test_dataloader.get('batch_size', 1)
+    if batch_size < 1:
+        raise ValueError(f'batch_size={batch_size}; expected at least 1')
+    return DataLoader(
+        PipelineDataset(infos, Compose(find_test_data(model.cfg).pipeline)),
+        batch_size=batch_size,
+        collate_fn=pseudo_collate,
+        generator=torch.Generator(),  # the loader's own seed is not drawn from the global state
+    )

@@ -1,0 +1,113 @@
+"""A folder of sequences and its list to annotations."""
+
+from pathlib import Path
+from typing import Dict, List, Optional, Sequence, Tuple, Union
+
+from deeprank_plugin.converters.batch import BrokenFile, convert_all, fill_splits
+from deeprank_plugin.converters.statistics import describe_sizes
+from deeprank_plugin.layouts import BODY_SIZE, Layout
+
+from .sequence_file import ENDINGS, Reading, read_sequence
+from .sequence_list import Row, doubt_labels, number_labels, read_list, split_rows
+
+MEASURED = 200  # sequences whose bodies are measured for a doubtful unit
+
+
+def convert_folder(
+    folder: Union[str, Path],
+    path: Union[str, Path],
+    reading: Reading,
+    train_subjects: Optional[Sequence[str]] = None,
+    split_column: Optional[str] = None,
+    skip_bad: bool = False,
+    workers: Optional[int] = None,
+) -> Tuple[Dict, List[str], List[str]]:
+    """Annotations of a folder of sequences.
+
+    Args:
+        folder (str): Folder of the files.
+        path (str): The list.
+        reading (Reading): How to read the files.
+        train_subjects (Sequence[str], optional): Subjects of 'xsub_train'; the others make
+            'xsub_val'.
+        split_column (str, optional): Instead, a column of the list that names each line's split.
+        skip_bad (bool): Whether to leave out broken files. Defaults to False.
+        workers (int, optional): Processes. Defaults to None: one a core.
+
+    Returns:
+        tuple: The content of an annotation pickle, with ``label_names`` (by class) if the labels
+        are names; a sentence for each file left out; and sentences on what looks doubtful.
+
+    Raises:
+        BrokenFile: If the list is wrong, a file is broken and not to be skipped, or no sample is
+            left in a split.
+        ValueError: If an argument is wrong.
+    """
+    reading.check()
+    if (train_subjects is None) == (split_column is None):
+        raise ValueError('expected either train_subjects or split_column')
+    if not Path(folder).is_dir():
+        raise BrokenFile(f'folder {folder} does not exist; expected the files there')
+    rows, unused = read_list(path, split_column, train_subjects is not None)
+    labels, label_names = number_labels(rows, path)
+    splits = split_rows(rows, path, train_subjects)
+    jobs = [(row, label, folder, reading) for row, label in zip(rows, labels)]
+    annotations, faults = convert_all(convert_row, jobs, skip_bad, workers)
+    belongs = {split: {row.name for row in members} for split, members in splits.items()}
+    content = dict(split=fill_splits(annotations, belongs, str, faults), annotations=annotations)
+    if label_names is not None:
+        content['label_names'] = label_names
+    listed = {Path(folder, row.file) for row in rows} | {Path(path)}
+    found = [file for file in Path(folder).rglob('*') if file.suffix.lower() in ENDINGS]
+    spare = len([file for file in found if file not in listed])
+    doubts = [
+        doubt_labels([annotation['label'] for annotation in annotations]),
+        doubt_unit(annotations, reading.layout),
+        f'{spare} sequences of {folder} are not in {path}' if spare else None,
+        f'columns of no use here: {", ".join(unused)}' if unused else None,
+    ]
+    channels = {annotation['keypoint'].shape[-1] for annotation in annotations}
+    if len(channels) > 1:
+        raise BrokenFile(
+            f'{folder} has sequences of 2 and of 3 channels; expected one kind: make the list of '
+            'one kind'
+        )
+    return content, faults, [doubt for doubt in doubts if doubt is not None]
+
+
+def convert_row(
+    row: Row, label: int, folder: Union[str, Path], reading: Reading
+) -> Tuple[List[Dict], List[str]]:
+    """The sample of a line, or a sentence that says why there is none.
+
+    Args:
+        row (Row): The line.
+        label (int): Its class, from 0.
+        folder (str): Folder of the files.
+        reading (Reading): How to read them.
+
+    Returns:
+        tuple: One annotation in MMAction2's format and no sentence, or none and one.
+    """
+    try:
+        sample = read_sequence(Path(folder) / row.file, reading)
+    except BrokenFile as error:
+        return [], [str(error)]
+    subject = {} if row.subject is None else dict(subject=row.subject)
+    frames = sample['keypoint'].shape[1]
+    return [dict(frame_dir=row.name, label=label, total_frames=frames, **subject, **sample)], []
+
+
+def doubt_unit(annotations: Sequence[Dict], layout: Layout) -> Optional[str]:
+    """A sentence if the bodies of 3D data do not look as if they were in metres; else None."""
+    if layout.planar or annotations[0]['keypoint'].shape[-1] != 3:
+        return None
+    step = max(1, len(annotations) // MEASURED)
+    sizes = describe_sizes(annotations[::step])
+    if sizes['unit'] == 'metres':
+        return None
+    return (
+        f'a body measures {sizes["size"]["median"]:.4g} (median of the longest side), which looks '
+        f'like {sizes["unit"]}; expected {BODY_SIZE[0]} to {BODY_SIZE[1]} metres: --scale 0.001 '
+        'makes metres of millimetres'
+    )

@@ -1,0 +1,184 @@
+"""The list that says what the files of a folder are.
+
+It is a CSV file with a header line. Column ``file`` names a ``.npy``, ``.npz`` or ``.csv`` file in
+the folder, ``label`` its class, as a whole number from 0 or as a name; ``subject`` and a column of
+splits are optional.
+"""
+
+import csv
+from pathlib import Path, PurePosixPath
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
+
+from deeprank_plugin.converters.batch import BrokenFile
+from deeprank_plugin.converters.text import NUMBER, WHOLE, read_lines, shorten
+
+
+class Row(NamedTuple):
+    """A line of the list: its number in the file, and what its columns hold."""
+
+    line: int
+    file: str
+    label: str
+    subject: Optional[str]
+    split: Optional[str]
+
+    @property
+    def name(self) -> str:
+        """The sample's name."""
+        return str(PurePosixPath(self.file).with_suffix(''))
+
+
+def read_list(
+    path: Union[str, Path], split_column: Optional[str] = None, need_subject: bool = False
+) -> Tuple[List[Row], List[str]]:
+    """Lines of a list of sequences.
+
+    Args:
+        path (str): The CSV file, UTF-8, separated by commas, with a header line.
+        split_column (str, optional): Column that names the split. Defaults to None: not read.
+        need_subject (bool): Whether every line must have a ``subject``. Defaults to False.
+
+    Returns:
+        tuple: The lines, and the names of the columns that are of no use here.
+
+    Raises:
+        BrokenFile: If the list is no such file, a field is missing, or a sample occurs twice.
+    """
+    expected = 'a CSV list with the columns file and label'
+    lines = read_lines(path, expected)
+    try:
+        records = [(i, fields) for i, fields in number_records(lines) if fields]
+    except csv.Error as error:
+        raise BrokenFile(f'{path} is no CSV file ({error}); expected {expected}') from None
+    header = [field.strip() for field in records[0][1]] if records else []
+    needed = ['file', 'label', *(['subject'] if need_subject else [])]
+    needed += [] if split_column is None else [split_column]
+    missing = [column for column in needed if column not in header]
+    if missing or len(set(header)) != len(header):
+        fault = f'lacks the column {missing[0]!r}' if missing else 'names a column twice'
+        raise BrokenFile(
+            f'{path}, line 1 {fault}: {shorten(lines[0], 80)}; expected a header with {needed}, '
+            'each once, separated by commas'
+        )
+    rows, names = [], {}
+    for line, fields in records[1:]:
+        if len(fields) != len(header):
+            raise BrokenFile(
+                f'{path}, line {line} has {len(fields)} fields; expected {len(header)}, as the '
+                'header has them: quote fields with commas in them'
+            )
+        record = {column: field.strip() for column, field in zip(header, fields)}
+        empty = [column for column in needed if not record[column]]
+        if empty:
+            raise BrokenFile(
+                f'{path}, line {line} has no {empty[0]}; expected one in every line: fill it in, '
+                'or remove the line'
+            )
+        place = PurePosixPath(record['file'])
+        if place.is_absolute() or '..' in place.parts or not place.name:
+            raise BrokenFile(
+                f'{path}, line {line} names {shorten(record["file"])}; expected a file inside the '
+                "folder, by its path from there, without '..'"
+            )
+        split = None if split_column is None else record[split_column]
+        row = Row(line, record['file'], record['label'], record.get('subject') or None, split)
+        if row.name in names:
+            raise BrokenFile(
+                f'{path}, lines {names[row.name]} and {line} both make sample {row.name!r}; '
+                'expected one: remove a line, or rename a file'
+            )
+        names[row.name] = line
+        rows.append(row)
+    if not rows:
+        raise BrokenFile(f'{path} has no line but the header; expected a line a sequence')
+    used = {'file', 'label', 'subject', split_column}
+    return rows, [column for column in header if column not in used]
+
+
+def number_records(lines: Sequence[str]) -> List[Tuple[int, List[str]]]:
+    """Records of a CSV file, each with the number of the line that it ends on."""
+    reader = csv.reader(line + '\n' for line in lines)
+    return [(reader.line_num, fields) for fields in reader]
+
+
+def number_labels(rows: Sequence[Row], path: Union[str, Path]) -> Tuple[List[int], Optional[List]]:
+    """Classes from 0 of the lines.
+
+    Whole numbers are kept as they are. Names are sorted, the first is class 0.
+
+    Args:
+        rows (Sequence[Row]): The lines.
+        path (str): The list, for messages.
+
+    Returns:
+        tuple: A class for each line, and the names by class (None if the labels are numbers).
+
+    Raises:
+        BrokenFile: If numbers and names are mixed, or a number is below 0 or not whole.
+    """
+    numbers = [row for row in rows if NUMBER.fullmatch(row.label.lstrip('-'))]
+    if not numbers:
+        names = sorted({row.label for row in rows})
+        classes = {name: label for label, name in enumerate(names)}
+        return [classes[row.label] for row in rows], names
+    if len(numbers) < len(rows):
+        lines = {row.line for row in numbers}
+        name = next(row for row in rows if row.line not in lines)
+        raise BrokenFile(
+            f'{path} has both numbers ({numbers[0].label} in line {numbers[0].line}) and names '
+            f'({name.label!r} in line {name.line}) as labels; expected one kind'
+        )
+    for row in rows:
+        if not WHOLE.fullmatch(row.label) or int(row.label) < 0:
+            raise BrokenFile(
+                f'{path}, line {row.line} has label {row.label}; expected a whole number from 0, '
+                'or a name'
+            )
+    return [int(row.label) for row in rows], None
+
+
+def doubt_labels(labels: Sequence[int]) -> Optional[str]:
+    """A sentence if classes below the largest have no sample; None if all have."""
+    absent = sorted(set(range(max(labels) + 1)) - set(labels))
+    if not absent:
+        return None
+    shown = ', '.join(map(str, absent[:5])) + (', ...' if absent[5:] else '')
+    hint = ' (labels count from 0 here, not from 1)' if absent[0] == 0 else ''
+    return f'{len(absent)} classes below {max(labels)} have no sample: {shown}{hint}'
+
+
+def split_rows(
+    rows: Sequence[Row], path: Union[str, Path], train_subjects: Optional[Sequence[str]] = None
+) -> Dict[str, List[Row]]:
+    """Lines by split.
+
+    Args:
+        rows (Sequence[Row]): The lines.
+        path (str): The list, for messages.
+        train_subjects (Sequence[str], optional): Subjects of 'xsub_train'; the others make
+            'xsub_val'. Defaults to None: by the lines' ``split``.
+
+    Raises:
+        BrokenFile: If a subject is not in the list, or none is left for 'xsub_val'.
+    """
+    if train_subjects is None:
+        splits: Dict[str, List[Row]] = {}
+        for row in rows:
+            splits.setdefault(row.split, []).append(row)
+        return splits
+    known = {row.subject for row in rows}
+    unknown = [subject for subject in train_subjects if subject not in known]
+    if unknown:
+        raise BrokenFile(
+            f'train subject {unknown[0]!r} is not in {path}; expected some of {sorted(known)}, as '
+            'they are written there'
+        )
+    if known == set(train_subjects):
+        raise BrokenFile(
+            f'all subjects of {path} are train subjects; expected at least one other for xsub_val'
+        )
+    chosen = set(train_subjects)
+    return dict(
+        xsub_train=[row for row in rows if row.subject in chosen],
+        xsub_val=[row for row in rows if row.subject not in chosen],
+    )

@@ -1,0 +1,143 @@
+"""Numbers, lengths, bodies, sizes and bones of the samples of an annotation file."""
+
+from collections import Counter
+from typing import Dict, Optional, Sequence, Tuple
+
+import numpy as np
+
+from deeprank_plugin.layouts import BODY_SIZE
+
+
+def summarise(values: Sequence[float]) -> Dict[str, float]:
+    """Smallest, middle and largest value."""
+    numbers = [np.min(values), np.median(values), np.max(values)]
+    return {key: float(number) for key, number in zip(('min', 'median', 'max'), numbers)}
+
+
+def describe_split(annotations: Sequence[Dict]) -> Dict:
+    """Number, lengths in frames, and samples a class, of one split or of the whole file."""
+    if not annotations:
+        return dict(samples=0, lengths=None, classes={})
+    counts = Counter(int(annotation['label']) for annotation in annotations)
+    return dict(
+        samples=len(annotations),
+        lengths=summarise([annotation['keypoint'].shape[1] for annotation in annotations]),
+        classes={label: counts[label] for label in sorted(counts)},
+    )
+
+
+def describe_bodies(annotations: Sequence[Dict]) -> Dict:
+    """Shares of bodies that are zero throughout, of frames without a body, and first bodies absent.
+
+    Returns:
+        dict: ``bodies``, the number of bodies M in all samples; ``empty_bodies``, the share of them
+        that are absent; ``empty_frames``, the share of frames (of samples) with no body at all;
+        ``first_empty``, the names of samples whose first body is absent while another is not.
+    """
+    bodies = empty = frames = blank = 0
+    first = []
+    for annotation in annotations:
+        present = annotation['keypoint'].any(axis=(2, 3))  # (M, T)
+        there = present.any(axis=1)
+        bodies += len(there)
+        empty += int((~there).sum())
+        frames += present.shape[1]
+        blank += int((~present.any(axis=0)).sum())
+        if not there[0]:
+            first.append(annotation['frame_dir'])
+    return dict(
+        bodies=bodies,
+        empty_bodies=empty / max(bodies, 1),
+        empty_frames=blank / max(frames, 1),
+        first_empty=first,
+    )
+
+
+def body_size(keypoint: np.ndarray) -> float:
+    """Median over bodies and frames of the longest side of the box around the joints present.
+
+    Args:
+        keypoint (np.ndarray): Coordinates of shape (M, T, V, C); absent joints are exactly zero.
+
+    Returns:
+        float: Size in the unit of the coordinates; 0 if no frame shows two joints.
+    """
+    present = keypoint.any(axis=-1)  # (M, T, V)
+    shown = keypoint[present.sum(axis=-1) > 1].astype(np.float64)  # (frames, V, C)
+    if not len(shown):
+        return 0.0
+    absent = ~shown.any(axis=-1)[..., None]
+    high = np.where(absent, -np.inf, shown).max(axis=1)
+    low = np.where(absent, np.inf, shown).min(axis=1)
+    return float(np.median((high - low).max(axis=-1)))
+
+
+def describe_sizes(annotations: Sequence[Dict]) -> Dict:
+    """Sizes of the bodies, what unit they suggest, and the samples that are out of line.
+
+    Returns:
+        dict: ``size`` (min, median, max over samples); ``unit``: 'metres', or what else the median
+        looks like; ``suspicious``: names of samples out of ``BODY_SIZE`` in metres (if the median
+        is within), or, in other units, ten times larger or smaller than the median.
+    """
+    sizes = [body_size(annotation['keypoint']) for annotation in annotations]
+    median = float(np.median(sizes))
+    metres = BODY_SIZE[0] <= median <= BODY_SIZE[1]
+    whole = all((a['keypoint'] == np.round(a['keypoint'])).all() for a in annotations[:50])
+    if metres:
+        unit = 'metres'
+    elif median < BODY_SIZE[0]:
+        unit = 'normalised coordinates, or nearly all joints absent'
+    elif whole:
+        unit = 'pixels (all numbers are whole)'
+    elif median > 600:
+        unit = 'millimetres or pixels'
+    elif median > 20:
+        unit = 'centimetres or pixels'
+    else:
+        unit = 'none that we know'
+    low, high = BODY_SIZE if metres else (median / 10, median * 10)
+    return dict(
+        size=summarise(sizes),
+        unit=unit,
+        suspicious=[a['frame_dir'] for a, s in zip(annotations, sizes) if not low <= s <= high],
+    )
+
+
+def bone_variation(keypoint: np.ndarray, pairs: Sequence[Tuple[int, int]]) -> Optional[float]:
+    """How much bones change in length within a sequence: 0 for a rigid skeleton.
+
+    For each bone of each body, the standard deviation of its length over the frames that show both
+    joints, divided by the mean; of these, the mean.
+
+    Args:
+        keypoint (np.ndarray): Coordinates of shape (M, T, V, 3); absent joints are exactly zero.
+        pairs (Sequence[tuple[int, int]]): (joint, parent), the root paired with itself.
+
+    Returns:
+        float, optional: None if no bone is shown twice.
+    """
+    bones = [pair for pair in pairs if pair[0] != pair[1]]
+    if not bones:
+        return None
+    joints, parents = np.array(bones).T
+    present = keypoint.any(axis=-1)
+    both = present[..., joints] & present[..., parents]  # (M, T, bones)
+    difference = keypoint[..., joints, :].astype(np.float64) - keypoint[..., parents, :]
+    length = np.where(both, np.linalg.norm(difference, axis=-1), 0)
+    number = both.sum(axis=1)  # (M, bones)
+    mean = length.sum(axis=1) / np.maximum(number, 1)
+    square = np.where(both, (length - mean[:, None]) ** 2, 0).sum(axis=1)
+    known = (number > 1) & (mean > 0)  # a joint that copies its parent makes no bone
+    if not known.any():
+        return None
+    return float((np.sqrt(square[known] / number[known]) / mean[known]).mean())
+
+
+def describe_bones(annotations: Sequence[Dict], pairs: Sequence[Tuple[int, int]]) -> Optional[Dict]:
+    """Bone-length variation of all samples, and the sample with the largest."""
+    found = [(bone_variation(a['keypoint'], pairs), a['frame_dir']) for a in annotations]
+    found = [(value, name) for value, name in found if value is not None]
+    if not found:
+        return None
+    return dict(variation=summarise([value for value, _ in found]), worst=max(found)[1])

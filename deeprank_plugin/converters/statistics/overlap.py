@@ -1,0 +1,78 @@
+"""What two splits share that should be apart."""
+
+import hashlib
+from typing import Dict, List, Optional, Sequence, Tuple
+
+from deeprank_plugin.converters.ntu.protocol import NAME
+
+TEST_ENDINGS = ('_val', '_test')
+
+
+def subject_of(annotation: Dict) -> Optional[str]:
+    """Key ``subject`` of an annotation, or the performer in a name such as S001C001P001R001A001."""
+    if 'subject' in annotation:
+        return str(annotation['subject'])
+    match = NAME.search(str(annotation['frame_dir']))
+    return None if match is None else str(int(match[3]))
+
+
+def content_hash(annotation: Dict) -> str:
+    """SHA-256 of the coordinates: shape, type and bytes."""
+    keypoint = annotation['keypoint']
+    text = f'{keypoint.shape} {keypoint.dtype.str}'.encode()
+    return hashlib.sha256(text + keypoint.tobytes()).hexdigest()
+
+
+def find_pairs(splits: Sequence[str]) -> List[Tuple[str, str]]:
+    """Pairs of splits that train and test each other: x_train with x_val or x_test."""
+    stems = [split[: -len('_train')] for split in splits if split.endswith('_train')]
+    return [(f'{s}_train', s + end) for s in stems for end in TEST_ENDINGS if s + end in splits]
+
+
+def compare_pair(train: Sequence[Dict], test: Sequence[Dict], hashes: Dict[str, str]) -> Dict:
+    """What two splits share that should be apart.
+
+    Args:
+        train (Sequence[dict]): Annotations of the one.
+        test (Sequence[dict]): Annotations of the other.
+        hashes (dict): Name of a sample to :func:`content_hash`.
+
+    Returns:
+        dict: ``samples``, names in both; ``subjects``, subjects in both; ``duplicates``, pairs of
+        names (train, test) with the same coordinates; ``classes``, those of the test split that
+        the training split lacks.
+    """
+    names = [{annotation['frame_dir'] for annotation in part} for part in (train, test)]
+    subjects = [{subject_of(a) for a in part} - {None} for part in (train, test)]
+    labels = [{int(annotation['label']) for annotation in part} for part in (train, test)]
+    first: Dict[str, str] = {}
+    for annotation in train:
+        first.setdefault(hashes[annotation['frame_dir']], annotation['frame_dir'])
+    twins = [
+        (first[hashes[a['frame_dir']]], a['frame_dir'])
+        for a in test
+        if hashes[a['frame_dir']] in first and a['frame_dir'] not in names[0]
+    ]
+    return dict(
+        samples=sorted(names[0] & names[1]),
+        subjects=sorted(subjects[0] & subjects[1]),
+        duplicates=twins,
+        classes=sorted(labels[1] - labels[0]),
+    )
+
+
+def compare_pairs(parts: Dict[str, Sequence[Dict]]) -> Dict[str, Dict]:
+    """:func:`compare_pair` of each two splits that train and test each other.
+
+    Args:
+        parts (dict): Name of a split to its annotations.
+
+    Returns:
+        dict: 'x_train, x_val' to what the two share.
+    """
+    pairs = find_pairs(list(parts))
+    samples = {a['frame_dir']: a for part in parts.values() for a in part} if pairs else {}
+    hashes = {name: content_hash(annotation) for name, annotation in samples.items()}
+    return {
+        f'{train}, {test}': compare_pair(parts[train], parts[test], hashes) for train, test in pairs
+    }

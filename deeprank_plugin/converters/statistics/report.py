@@ -1,0 +1,157 @@
+"""The report on an annotation file: faults, measures, warnings and a verdict."""
+
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+from deeprank_plugin.datasets.annotations import LayoutLike
+from deeprank_plugin.layouts import BODY_SIZE, LAYOUTS, Layout, find_layout
+
+from .faults import EXAMPLES, collect_faults
+from .measures import describe_bodies, describe_bones, describe_sizes, describe_split
+from .overlap import compare_pairs
+
+BONE_VARIATION = 0.25
+
+
+def examine(
+    content: Any,
+    path: str,
+    num_classes: Optional[int] = None,
+    layout: Optional[LayoutLike] = None,
+) -> Tuple[Dict, List[Dict]]:
+    """Everything about a file: faults, statistics, warnings and a verdict.
+
+    Metres are expected of 3D data (three channels) whose layout is not known or has a size in
+    metres, and bones of constant length of 3D data in a layout whose third channel is no score.
+
+    Args:
+        content (dict or list): What ``load_annotations`` returned.
+        path (str): For messages.
+        num_classes (int, optional): Labels must be below it. Defaults to None.
+        layout (str, dict or Layout, optional): Joint layout that the data must have. Defaults to
+            None: not checked, and guessed from the number of joints for the lengths of bones.
+
+    Returns:
+        tuple: A dict with ``verdict`` ('ok', 'warnings' or 'faults'), ``faults``, ``warnings``
+        (sentences), ``samples`` (in the file), and, over the samples without faults, ``sound``
+        (their number), ``all``, ``splits``, ``layout``, ``bodies``, ``sizes``, ``bones`` and
+        ``pairs``; and the annotations without faults.
+
+    Raises:
+        ValueError: If the layout is not known.
+    """
+    layout = None if layout is None else find_layout(layout)
+    faults, annotations, splits = collect_faults(content, path, num_classes, layout)
+    of_file = content if isinstance(content, list) else []
+    of_file = content.get('annotations', []) if isinstance(content, dict) else of_file
+    report: Dict[str, Any] = dict(
+        file=str(path),
+        samples=len(of_file) if isinstance(of_file, list) else 0,
+        sound=len(annotations),
+        all=describe_split(annotations),
+        splits={},
+        layout=None if layout is None else layout.name,
+        bodies=None,
+        sizes=None,
+        bones=None,
+        pairs={},
+    )
+    metres = False
+    if annotations:
+        of_name = {annotation['frame_dir']: annotation for annotation in annotations}
+        parts = {split: [of_name[n] for n in members] for split, members in splits.items()}
+        report['splits'] = {split: describe_split(part) for split, part in parts.items()}
+        report['bodies'] = describe_bodies(annotations)
+        report['sizes'] = describe_sizes(annotations)
+        layout = layout or guess_layout(annotations)
+        report['layout'] = None if layout is None else layout.name
+        channels = annotations[0]['keypoint'].shape[3]
+        metres = channels == 3 and (layout is None or layout.body_size is not None)
+        if channels == 3 and layout is not None and not layout.planar:
+            report['bones'] = describe_bones(annotations, layout.bones)
+        report['pairs'] = compare_pairs(parts)
+        add_shared_samples(faults, report['pairs'], path)
+    else:
+        faults.setdefault(
+            'no sample',
+            dict(count=1, examples=[f'{path} holds no sample without faults; expected some']),
+        )
+    report['faults'] = faults
+    report['warnings'] = find_warnings(report, metres)
+    report['verdict'] = 'faults' if faults else 'warnings' if report['warnings'] else 'ok'
+    return report, annotations
+
+
+def add_shared_samples(faults: Dict[str, Dict], pairs: Dict[str, Dict], path: str) -> None:
+    """Count samples that are both in a training and in its test split among the faults."""
+    for pair, found in pairs.items():
+        names = found['samples']
+        if names:
+            train, test = pair.split(', ')
+            faults['in both splits'] = dict(
+                count=faults.get('in both splits', dict(count=0))['count'] + len(names),
+                examples=[
+                    f'{len(names)} samples of {path} are in {train!r} and in {test!r}, such as '
+                    f'{names[:EXAMPLES]}; expected each in one of them'
+                ],
+            )
+
+
+def guess_layout(annotations: Sequence[Dict]) -> Optional[Layout]:
+    """That of MMAction2's layouts with as many joints as the samples have, if there is one."""
+    joints, channels = annotations[0]['keypoint'].shape[2:]
+    for layout in LAYOUTS.values():
+        if layout.graph and layout.num_joints == joints and (layout.dims != 3 or channels == 3):
+            return layout
+    return None
+
+
+def find_warnings(report: Dict, metres: bool) -> List[str]:
+    """Sentences on what SkeletonDataset takes and a user may not want."""
+    if not report['sound']:
+        return []
+    warnings = []
+    sizes, bodies, bones = report['sizes'], report['bodies'], report['bones']
+    if metres and sizes['unit'] != 'metres':
+        warnings.append(
+            f'a body measures {sizes["size"]["median"]:.4g} (median of the longest side); expected '
+            f'{BODY_SIZE[0]} to {BODY_SIZE[1]} metres: this looks like {sizes["unit"]}'
+        )
+    elif metres and sizes['suspicious']:
+        warnings.append(
+            f'{some(sizes["suspicious"], "samples")} in another unit or badly tracked: the body '
+            f'measures less than {BODY_SIZE[0]} or more than {BODY_SIZE[1]} metres'
+        )
+    if bones is not None and bones['variation']['median'] > BONE_VARIATION:
+        warnings.append(
+            f'bones change in length by {bones["variation"]["median"]:.0%} (median): the joints '
+            'may be in another order than the layout has them'
+        )
+    if bodies['first_empty']:
+        warnings.append(
+            f'{some(bodies["first_empty"], "samples")} with an absent first body while another is '
+            'there: put those present first'
+        )
+    labels = list(report['all']['classes'])
+    absent = sorted(set(range(labels[-1] + 1)) - set(labels))
+    if absent:
+        warnings.append(f'{some(absent, "classes")} below the largest label without a sample')
+    for pair, found in report['pairs'].items():
+        train, test = pair.split(', ')
+        if found['duplicates']:
+            twins = [f'{a} = {b}' for a, b in found['duplicates']]
+            warnings.append(
+                f'{some(twins, "samples")} of {test} with the coordinates of one of {train}'
+            )
+        if found['subjects'] and 'sub' in train:
+            warnings.append(f'{some(found["subjects"], "subjects")} both in {train} and in {test}')
+        if found['classes']:
+            warnings.append(
+                f'{some(found["classes"], "classes")} of {test} without a sample in {train}'
+            )
+    return warnings
+
+
+def some(items: Sequence, noun: str) -> str:
+    """A number of things, and the first of them."""
+    shown = ', '.join(map(str, items[:EXAMPLES]))
+    return f'{len(items)} {noun} ({shown}{", ..." if len(items) > EXAMPLES else ""})'

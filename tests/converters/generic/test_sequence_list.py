@@ -1,0 +1,29 @@
+"""A wrong list is an error that names the line."""
+
+import pytest
+
+from deeprank_plugin.converters.batch import BrokenFile
+from tests.converters.generic.sequences import convert, write_list
+
+
+@pytest.mark.parametrize(
+    'rows, header, message',
+    [
+        (['a.npy,1'], 'file,class', "lacks the column 'label'"),
+        (['a.npy,1,1,1'], 'file,label,subject,label', 'names a column twice'),
+        (['a.npy,1'], 'file,label,subject', 'line 2 has 2 fields; expected 3'),
+        (['a.npy,,1'], 'file,label,subject', 'line 2 has no label'),
+        (['a.npy,1,1', 'b.npz,bow,2'], 'file,label,subject', 'both numbers .* and names'),
+        (['a.npy,-1,1', 'b.npz,2,2'], 'file,label,subject', 'label -1; expected a whole'),
+        (['a.npy,1,1', 'a.npz,1,2'], 'file,label,subject', "both make sample 'a'"),
+        (['../a.npy,1,1'], 'file,label,subject', 'expected a file inside the folder'),
+        ([], 'file,label,subject', 'no line but the header'),
+        (['a.npy,1,2', 'b.npz,1,3'], 'file,label,subject', "train subject '1' is not in"),
+        (['a.npy,1,1', 'b.npz,1,1'], 'file,label,subject', 'all subjects .* are train subjects'),
+    ],
+)
+def test_a_wrong_list_is_an_error(folder, rows, header, message):
+    folder, _ = folder
+    write_list(folder, rows, header)
+    with pytest.raises(BrokenFile, match=message):
+        convert(folder, skip_bad=True)

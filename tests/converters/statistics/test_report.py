@@ -1,0 +1,135 @@
+"""The verdict on a file, and warnings that say what looks suspicious."""
+
+import re
+
+import numpy as np
+import pytest
+
+from deeprank_plugin.converters.statistics import examine
+from deeprank_plugin.layouts import Layout
+from tests.converters.statistics.samples import make, person
+
+
+def test_a_file_without_faults():
+    report, annotations = examine(make(), 'a.pkl', num_classes=2, layout='nturgb+d')
+    assert report['verdict'] == 'ok' and not report['warnings'] and not report['faults']
+    assert len(annotations) == report['samples'] == report['sound'] == 12
+    assert report['all']['lengths'] == dict(min=5, median=10.5, max=16)
+    assert report['splits']['xsub_val'] == dict(
+        samples=6, lengths=dict(min=11, median=13.5, max=16), classes={0: 3, 1: 3}
+    )
+    assert report['sizes']['unit'] == 'metres' and report['layout'] == 'nturgb+d'
+    assert report['sizes']['size']['median'] == pytest.approx(1.7, abs=0.01)
+    assert report['pairs']['xsub_train, xsub_val']['subjects'] == []
+
+
+@pytest.mark.parametrize(
+    'content, kind',
+    [
+        ('text', 'no annotations'),
+        (dict(annotations=[]), 'no annotations'),
+        (dict(split=[], annotations=[]), 'no splits'),
+        (dict(split=dict(a=3), annotations=[]), 'no splits'),
+        (dict(split={}, annotations={}), 'no annotations'),
+        ([], 'no sample'),
+    ],
+)
+def test_other_content(content, kind):
+    report, annotations = examine(content, 'a.pkl')
+    assert report['verdict'] == 'faults' and kind in report['faults'] and annotations == []
+
+
+def warn(content, **kwargs):
+    report, _ = examine(content, 'a.pkl', **kwargs)
+    assert report['verdict'] == ('warnings' if report['warnings'] else 'ok')
+    return '\n'.join(report['warnings'])
+
+
+@pytest.mark.parametrize(
+    'scale, unit',
+    [
+        (1000, 'measures 17[0-9]{2} .*millimetres or pixels'),
+        (100, 'measures 17[0-9.]+ .*centimetres or pixels'),
+        (0.05, 'normalised'),
+        (6, 'none that we know'),
+    ],
+)
+def test_other_units_are_a_warning(scale, unit):
+    content = make()
+    for annotation in content['annotations']:
+        annotation['keypoint'] = annotation['keypoint'] * np.float32(scale)
+    assert re.search(unit, warn(content))
+
+
+def test_pixels_and_single_samples_in_another_unit():
+    content = make()
+    for annotation in content['annotations']:
+        annotation['keypoint'] = np.round(200 * annotation['keypoint'])
+    assert 'pixels (all numbers are whole)' in warn(content)
+    content = make()
+    content['annotations'][7]['keypoint'] *= 1000
+    assert '1 samples (s07) in another unit' in warn(content)
+
+
+def test_pixels_are_no_warning_in_2d():
+    content = make()
+    for annotation in content['annotations']:
+        keypoint = np.round(200 * annotation['keypoint'][:, :, :17])
+        annotation['keypoint'] = keypoint
+    assert warn(content, layout='coco') == ''
+    assert warn(content) == ''  # 17 joints are guessed to be coco's
+    for annotation in content['annotations']:
+        annotation['keypoint'] = annotation['keypoint'][..., :2]
+    assert warn(content) == ''
+
+
+def test_joints_in_another_order():
+    content = make()
+    rng = np.random.default_rng(0)
+    for annotation in content['annotations']:
+        order = rng.permuted(np.tile(np.arange(25), (annotation['total_frames'], 1)), axis=1)
+        keypoint = annotation['keypoint']
+        annotation['keypoint'] = np.take_along_axis(keypoint, order[None, :, :, None], axis=2)
+    assert 'bones change in length by' in warn(content)
+
+
+def test_warnings_on_splits_and_bodies():
+    content = make()
+    annotations = content['annotations']
+    annotations[8]['keypoint'] = annotations[2]['keypoint']
+    annotations[8]['total_frames'] = annotations[2]['total_frames']
+    annotations[9]['subject'] = 1
+    annotations[11]['label'] = 4
+    two = person(3, frames=8, bodies=2)
+    two[0] = 0
+    annotations[3]['keypoint'] = two
+    text = warn(content)
+    assert '1 samples (s02 = s08) of xsub_val with the coordinates of one of xsub_train' in text
+    assert '1 subjects (1) both in xsub_train and in xsub_val' in text
+    assert '2 classes (2, 3) below the largest label without a sample' in text
+    assert '1 classes (4) of xsub_val without a sample in xsub_train' in text
+    assert '1 samples (s03) with an absent first body' in text
+    assert len(text.splitlines()) == 5
+
+    content['split'] = {k.replace('xsub', 'xview'): v for k, v in content['split'].items()}
+    assert 'subjects' not in warn(content)  # which cross-view means to have
+
+
+def test_a_sample_in_both_splits_is_a_fault():
+    content = make()
+    content['split']['xsub_val'].append('s01')
+    report, _ = examine(content, 'a.pkl')
+    assert report['verdict'] == 'faults'
+    assert report['faults']['in both splits']['count'] == 1
+    assert "['s01']" in report['faults']['in both splits']['examples'][0]
+
+
+def test_bones_of_a_layout_of_ones_own():
+    """A stick in no order of NTU's has rigid bones in its own layout, and no unit is asked for."""
+    content = make()
+    stick = Layout('stick', tuple(max(joint - 1, 0) for joint in range(25)), center=0)
+    for annotation in content['annotations']:
+        annotation['keypoint'] = 100 * annotation['keypoint']
+    report, _ = examine(content, 'a.pkl', layout=stick)
+    assert report['layout'] == 'stick' and report['verdict'] == 'ok'
+    assert report['bones']['variation']['median'] < 0.1

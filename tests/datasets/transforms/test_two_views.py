@@ -1,0 +1,29 @@
+"""Two views are two clips."""
+
+import numpy as np
+from mmaction.registry import TRANSFORMS
+
+from deeprank_plugin.datasets import CropResize, TwoViews
+
+
+def test_two_views_are_two_clips():
+    np.random.seed(0)
+    keypoint = np.random.normal(size=(1, 40, 25, 3)).astype(np.float32)
+    steps = [
+        TwoViews([dict(type='CropResize', clip_len=12, min_frames=4), dict(type='RandomShear3D')]),
+        TRANSFORMS.build(dict(type='FormatGCNInput', num_person=2)),
+    ]
+    results = dict(keypoint=keypoint.copy(), total_frames=40, frame_dir='a')
+    for step in steps:
+        results = step(results)
+    assert results['keypoint'].shape == (2, 2, 12, 25, 3)  # views, bodies, frames
+    assert not np.allclose(results['keypoint'][0], results['keypoint'][1])
+    np.random.seed(5)
+    results = TwoViews([dict(type='CropResize', clip_len=12, min_frames=4)])(
+        dict(keypoint=keypoint.copy(), total_frames=40, frame_dir='a')
+    )
+    np.random.seed(5)
+    crop = CropResize(clip_len=12, min_frames=4)
+    expected = [crop(dict(keypoint=keypoint.copy(), total_frames=40)) for _ in range(2)]
+    expected = np.concatenate([view['keypoint'] for view in expected], axis=1)
+    np.testing.assert_array_equal(results['keypoint'], expected)

@@ -1,4 +1,4 @@
-"""Refuse to test, finetune or resume with the checkpoint of another network."""
+"""Reject the checkpoint of another network before it is tested, finetuned or resumed."""
 
 import re
 from typing import Iterable, List, Mapping, Sequence
@@ -12,9 +12,9 @@ from ..initializers import compare_state_dicts, list_some, strip_module
 
 @HOOKS.register_module()
 class StrictLoadHook(Hook):
-    """Raise when a checkpoint that the runner loads does not fit the model.
+    """Raises if a checkpoint that the runner loads does not fit the model.
 
-    MMEngine only warns then, so that a test would report the accuracy of random weights.
+    MMEngine only warns, so that a test would report the accuracy of random weights.
 
     Args:
         allow_missing (Sequence[str]): Regular expressions; keys of the model that match one from

@@ -2,18 +2,13 @@
 
 import json
 import math
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers import load, make_config, train
 from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / 'engine'))
-
-from test_relabel_hook import load, make_config, train
 
 from deeprank_plugin.models.heads import ClusterHead
 

@@ -5,9 +5,9 @@ from typing import Iterable, List, Mapping, Sequence
 
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
-from ..initializers import compare_state_dicts, list_some, strip_module
+from deeprank_plugin.engine.initializers import compare_state_dicts, list_some, strip_module
+from deeprank_plugin.models.utils import unwrap
 
 
 @HOOKS.register_module()
@@ -48,7 +48,7 @@ class StrictLoadHook(Hook):
         Raises:
             ValueError: If keys are missing or unexpected or shapes differ.
         """
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrap(runner.model)
         weights: Mapping = checkpoint.get('state_dict', checkpoint)
         difference = compare_state_dicts(strip_module(weights), model.state_dict())
         missing = self._remaining(difference.missing, self.allow_missing)

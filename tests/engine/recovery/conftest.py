@@ -190,7 +190,7 @@ def server():
 
     yield run
     process.stdin.close()
-    process.wait(10)
+    process.wait(60)
 
 
 @pytest.fixture(scope='session')

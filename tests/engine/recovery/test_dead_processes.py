@@ -4,13 +4,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from helpers import ROOT, free_port
 
 from deeprank_plugin import compat
 
-ROOT = Path(__file__).resolve().parents[2]
 several = pytest.mark.skipif(compat.has_accelerator(), reason='processes would share one device')
 
 # What failures.py holds: transforms that end the process that they run in.
@@ -97,28 +98,55 @@ def test_a_process_that_is_killed_without_a_launcher(make_config, start, iterati
     assert '--resume goes on' in said and 'Traceback' not in said
 
 
-@several
-def test_a_process_that_is_killed_under_torchrun(make_config, tmp_path, free_port):
-    cfg = make_config('DeepRank')
-    cfg.custom_hooks = [RANK]
-    (tmp_path / 'failures.py').write_text(KILL)
+def run_under_torchrun(cfg, folder):
+    (folder / 'failures.py').write_text(KILL)
     cfg.custom_imports = dict(imports=['deeprank_plugin', 'failures'])
-    cfg.dump(tmp_path / 'config.py')
-    inherited = dict(os.environ, PYTHONPATH=str(tmp_path), PYTHON=sys.executable, PORT=free_port)
-    result = subprocess.run(
-        ['bash', ROOT / 'tools' / 'dist_train.sh', tmp_path / 'config.py', '2'],
-        env=dict(inherited, OMP_NUM_THREADS='1'),
+    cfg.dump(folder / 'config.py')
+    paths = os.pathsep.join([str(folder), str(ROOT)])
+    environment = dict(os.environ, PYTHONPATH=paths, PYTHON=sys.executable, OMP_NUM_THREADS='1')
+    return subprocess.run(
+        ['bash', ROOT / 'tools' / 'dist_train.sh', folder / 'config.py', '2'],
+        env=dict(environment, PORT=str(free_port())),
         capture_output=True,
         text=True,
         timeout=200,
     )
+
+
+@several
+def test_a_process_that_is_killed_under_torchrun(make_config, tmp_path):
+    cfg = make_config('DeepRank')
+    cfg.custom_hooks = [RANK]
+    result = run_under_torchrun(cfg, tmp_path)
     assert result.returncode == 1
     assert 'SIGKILL' in result.stderr
 
 
 @several
-def test_processes_stop_together_where_a_loss_is_not_finite(make_config, start):
+def test_a_process_that_hangs_is_ended_by_the_timeout(make_config, tmp_path):
+    """Process 1 answers nothing any more: process 0 fails, and torchrun's agent ends both."""
+    cfg = make_config('DeepRank')
+    cfg.custom_hooks = [dict(type='Sleep', rank=1)]
+    cfg.env_cfg.dist_cfg.timeout = 5
+    began = time.time()
+    result = run_under_torchrun(cfg, tmp_path)
+    print(f'ended after {time.time() - began:.0f} s')
+    assert result.returncode == 1 and time.time() - began < 120
+    said = result.stdout + result.stderr
+    assert 'error: process 0: another process of this run has ended or cannot be reached' in said
+    assert 'Timed out waiting 5000ms' in said
+
+
+def test_srun_is_told_to_end_all():
+    for name in ('slurm_train.sh', 'slurm_test.sh'):
+        assert '--kill-on-bad-exit=1' in (ROOT / 'tools' / name).read_text()
+
+
+@several
+@pytest.mark.parametrize('late', [False, True])
+def test_processes_stop_together_where_a_loss_is_not_finite(make_config, start, late):
     cfg = make_config('RecognizerGCN', extra=[dict(type='Spoil')])
+    cfg.default_hooks.finite_guard.late = late
     run = start(cfg, KILL, number=2)
     assert run.wait() == [1, 1]
     (path,) = Path(cfg.work_dir).glob('non_finite_*.json')

@@ -99,6 +99,7 @@ def test_no_checkpoint_of_an_iteration_has_spoiled_weights(make_config):
 def test_results_are_read_before_sigterm_saves(make_config):
     cfg = make_config('RecognizerGCN')
     cfg.default_hooks.finite_guard.late = True
+    cfg.train_cfg = dict(type='ResumableTrainLoop', max_epochs=2)
     runner, _, error = run(cfg, spoil_at=5, signal_at=5)
     assert 'iteration 5' in str(error) and runner.iter == 5
     assert not (Path(cfg.work_dir) / 'interrupted.pth').exists()

@@ -1,5 +1,5 @@
 # What every run shares: hooks, logs, environment.
-custom_imports = dict(imports=['deeprank_plugin'], allow_failed_imports=False)
+_base_ = 'recovery.py'
 default_scope = 'mmaction'
 
 default_hooks = dict(
@@ -7,20 +7,14 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50, ignore_last=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='WholeCheckpointHook', interval=10, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     sync_buffers=dict(type='SyncBuffersHook'),
-    epoch_seed=dict(type='EpochSeedHook'),
     strict_load=dict(type='StrictLoadHook'),
-    finite_guard=dict(type='FiniteGuardHook'),
-    peer_watch=dict(type='PeerWatchHook'),
-    termination=dict(type='TerminationHook'),
 )
 
 env_cfg = dict(
     cudnn_benchmark=False,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    dist_cfg=dict(backend='nccl'),
 )
 
 # only the training loss and the times are smoothed: MMEngine's own pattern would also average the

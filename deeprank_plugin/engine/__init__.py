@@ -1,6 +1,6 @@
 """Hooks, loops and initialisers that importing the package registers."""
 
-from .hooks import EpochSeedHook, FreezeHook, PeerWatchHook, RelabelHook, StrictLoadHook
+from .hooks import EpochSeedHook, FreezeHook, RelabelHook, StrictLoadHook
 from .initializers import Pretrained
 from .recovery import (
     FiniteGuardHook,
@@ -17,7 +17,6 @@ __all__ = [
     'FiniteGuardHook',
     'FreezeHook',
     'NonFiniteError',
-    'PeerWatchHook',
     'Pretrained',
     'RelabelHook',
     'RelabelSchedule',

@@ -1,4 +1,4 @@
-"""The C library's memory allocator, told to keep what a training step will need again."""
+"""Make glibc's memory allocator keep freed memory for the next training step."""
 
 import ctypes
 import os
@@ -9,18 +9,18 @@ VARIABLES = ('MALLOC_TRIM_THRESHOLD_', 'MALLOC_MMAP_MAX_', 'MALLOC_MMAP_THRESHOL
 
 
 def keep_freed_memory() -> bool:
-    """Let this process keep freed memory for its next tensors, where the C library is glibc.
+    """Let this process keep freed memory for its next tensors, if the C library is glibc.
 
     On a CPU PyTorch takes each tensor from ``malloc``. From 32 MiB on, glibc maps new memory for
-    each and unmaps it when it is freed, so that the kernel clears the same pages in every step of a
-    training: up to half of its time. The process then stays as large as it once was, and somewhat
-    larger, since the pieces do not fit into each other without gaps.
+    each and unmaps it when it is freed, so that the kernel clears the same pages in every training
+    step: up to half of its time. The process then stays as large as it once was, and somewhat
+    larger because of fragmentation.
 
-    A user's own settings win: nothing is done where ``MALLOC_TRIM_THRESHOLD_``,
+    A user's own settings win: nothing is changed if ``MALLOC_TRIM_THRESHOLD_``,
     ``MALLOC_MMAP_MAX_``, ``MALLOC_MMAP_THRESHOLD_`` or malloc's ``GLIBC_TUNABLES`` are set.
 
     Returns:
-        bool: Whether the allocator was told so.
+        bool: Whether the allocator's settings were changed.
     """
     if platform.libc_ver()[0] != 'glibc':
         return False

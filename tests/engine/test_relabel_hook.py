@@ -10,13 +10,10 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
+from helpers import ROOT, load, make_config, make_runner, train, write_annotations
 from mmaction.registry import TASK_UTILS
-from mmengine.config import Config
-from mmengine.registry import DefaultScope
-from mmengine.runner import Runner
 from torch.nn import BatchNorm2d
 
 from deeprank_plugin.engine import RelabelHook
@@ -27,103 +24,6 @@ from deeprank_plugin.engine.extraction import (
 )
 from deeprank_plugin.engine.hooks.relabel_hook import require_same_bank
 from deeprank_plugin.models.utils import FeatureBank
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def write_annotations(path, number=24):
-    rng = np.random.default_rng(0)
-    annotations = []
-    for index in range(number):
-        frames = int(rng.integers(5, 20))
-        keypoint = rng.normal(size=(1, frames, 25, 3)).astype(np.float32).cumsum(axis=1)
-        name = f's{(index * 7) % number:02d}'
-        annotations.append(
-            dict(frame_dir=name, label=index % 3, total_frames=frames, keypoint=keypoint)
-        )
-    names = [a['frame_dir'] for a in annotations]
-    content = dict(split=dict(train=names), annotations=annotations)
-    path.write_bytes(pickle.dumps(content))
-
-
-def make_config(folder, workers=0, streams=False, **relabel):
-    """A tiny ST-GCN on 24 sequences, 18 to train and 6 held out, batches of 6."""
-    annotations = folder.parent / 'annotations.pkl'
-    if not annotations.exists():
-        write_annotations(annotations)
-    cfg = Config.fromfile(ROOT / 'configs' / '_base_' / 'default_runtime.py')
-    train = [
-        dict(type='CenterSkeleton'),
-        dict(type='CropResize', clip_len=8, min_frames=2),
-        dict(type='RandomRotate3D'),
-        dict(type='FormatGCNInput', num_person=1),
-        dict(type='PackActionInputs', meta_keys=('sample_idx', 'frame_dir', 'split')),
-    ]
-    test = [train[0], dict(type='CropResize', p_interval=(0.95,), clip_len=8), *train[3:]]
-
-    def loader(part, pipeline):
-        return dict(
-            batch_size=6,
-            num_workers=workers,
-            persistent_workers=workers > 0,
-            sampler=dict(type='DefaultSampler', shuffle=part == 'train'),
-            dataset=dict(
-                type='SkeletonDataset',
-                ann_file=str(annotations),
-                split='train',
-                holdout=dict(share=0.25, part=part),
-                pipeline=pipeline,
-            ),
-        )
-
-    graph = dict(layout='nturgb+d', mode='stgcn_spatial')
-    cfg.merge_from_dict(
-        dict(
-            model=dict(
-                type='DeepRank',
-                backbone=dict(type='STGCN', graph_cfg=graph, base_channels=4, num_stages=4),
-                head=dict(type='RankHead', in_channels=4, hidden_channels=4),
-            ),
-            train_dataloader=loader('train', train),
-            val_dataloader=loader('holdout', test),
-            val_evaluator=dict(type='RankMetric'),
-            val_cfg=dict(),
-            train_cfg=dict(by_epoch=True, max_epochs=20),
-            optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.05, momentum=0.9)),
-            work_dir=str(folder),
-            randomness=dict(seed=3),
-            log_level='WARNING',
-        )
-    )
-    if streams:
-        cfg.model.type = 'MVDeepRank'
-        cfg.model.data_preprocessor = dict(
-            type='SkeletonPreprocessor', modality=['joint', 'bone', 'motion']
-        )
-    cfg.default_hooks.relabel = dict(type='RelabelHook', **relabel)
-    cfg.default_hooks.checkpoint = dict(type='WholeCheckpointHook', interval=1, max_keep_ckpts=-1)
-    return cfg
-
-
-def make_runner(cfg):
-    cfg = cfg.copy()
-    cfg.experiment_name = f'{Path(cfg.work_dir).name}_{len(DefaultScope._instance_dict)}'
-    return Runner.from_cfg(cfg)
-
-
-def train(cfg):
-    runner = make_runner(cfg)
-    runner.train()
-    # Workers of a loader that the garbage collector finds never hear that they may go: PyTorch then
-    # waits for each of them, in whatever test it is.
-    for loop in (runner.train_loop, runner.val_loop):
-        if loop is not None:
-            loop.dataloader._iterator = None
-    return runner
-
-
-def load(folder, epoch):
-    return torch.load(Path(folder) / f'epoch_{epoch}.pth')
 
 
 def read_log(folder):

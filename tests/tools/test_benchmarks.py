@@ -54,7 +54,7 @@ def test_absent_bodies_change_no_feature(tmp_path):
 
 def test_sttformer_equals_the_formulas(tmp_path):
     rows = figures('sttformer_speed', tmp_path)['rows']
-    assert [row['way'] for row in rows] == ['plain', 'ours', 'ours, fourier=False']
+    assert [row['way'] for row in rows] == ['plain', 'ours']
     assert all(row['difference'] < 1e-4 and row['seconds'] > 0 for row in rows)
 
 

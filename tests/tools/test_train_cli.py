@@ -4,7 +4,6 @@ import os
 import pickle
 import re
 import runpy
-import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ import mmaction
 import numpy as np
 import pytest
 import torch
+from helpers import free_port
 
 from deeprank_plugin import compat
 
@@ -85,12 +85,6 @@ def refusal(monkeypatch, capsys, folder, tool, *arguments):
         runpy.run_path(str(TOOLS / tool), run_name='__main__')
     assert ending.value.code == 2
     return capsys.readouterr().err
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return str(probe.getsockname()[1])
 
 
 def weights(path):
@@ -186,7 +180,9 @@ def test_both_test_tools_agree_with_the_validation(folder, trained):
 @pytest.mark.skipif(compat.has_accelerator(), reason='two processes would share one accelerator')
 def test_two_processes_train_and_test_on_the_cpu(folder):
     script = TOOLS / 'dist_train.sh'
-    result = run('bash', script, 'nccl.py', '2', '--work-dir', 'two', cwd=folder, PORT=free_port())
+    result = run(
+        'bash', script, 'nccl.py', '2', '--work-dir', 'two', cwd=folder, PORT=str(free_port())
+    )
     assert result.returncode == 0, result.stderr
     assert result.stderr == ''
     assert "backend 'gloo' instead of 'nccl'" in result.stdout
@@ -195,13 +191,14 @@ def test_two_processes_train_and_test_on_the_cpu(folder):
 
     single = run_tool('test.py', 'nccl.py', 'two/epoch_2.pth', cwd=folder)
     script = TOOLS / 'dist_test.sh'
-    double = run('bash', script, 'gloo.py', 'two/epoch_2.pth', '2', cwd=folder, PORT=free_port())
+    port = str(free_port())
+    double = run('bash', script, 'gloo.py', 'two/epoch_2.pth', '2', cwd=folder, PORT=port)
     assert double.returncode == 0, double.stderr
     for output in (single.stdout, double.stdout):
         assert re.findall(r'acc/top1: ([\d.]+)', output)[-1] == accuracy
 
     # two nodes of one process each, which meet over the loopback device: the same run
-    script, port = TOOLS / 'dist_train.sh', free_port()
+    script, port = TOOLS / 'dist_train.sh', str(free_port())
     with ThreadPoolExecutor() as pool:
         nodes = [
             pool.submit(

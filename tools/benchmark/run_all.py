@@ -83,7 +83,6 @@ AIMS = [
         -1e-6,
         lambda rows: max(row['difference'] for row in rows),
     ),
-    Aim('sttformer_speed', 'einsum / ours', 1.5, pick('ratio', way='ours')),
     Aim('relabelling', 'throughput / bare loop', 0.9, pick('throughput', way='hook')),
 ]
 

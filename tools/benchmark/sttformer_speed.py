@@ -78,8 +78,6 @@ def main() -> None:
     kept = on_cpu and keep_freed_memory()
     torch.manual_seed(0)
     models = {'plain': PlainSTTFormer(), 'ours': STTFormer()}
-    if on_cpu:
-        models['ours, fourier=False'] = STTFormer(fourier=False)
     for model in models.values():
         model.load_state_dict(models['plain'].state_dict())
         model.to(args.device)

@@ -2,14 +2,12 @@
 
 from .epoch_seed_hook import EpochSeedHook
 from .freeze_hook import FreezeHook
-from .peer_watch_hook import PeerWatchHook
 from .relabel_hook import RelabelHook
 from .strict_load_hook import StrictLoadHook
 
 __all__ = [
     'EpochSeedHook',
     'FreezeHook',
-    'PeerWatchHook',
     'RelabelHook',
     'StrictLoadHook',
 ]

@@ -11,10 +11,10 @@ from mmengine.hooks import Hook
 class EpochSeedHook(Hook):
     """Seeds each training epoch by (seed, epoch, rank).
 
-    MMEngine seeds data-loader workers when they start: workers that persist go on from wherever
-    they are, so that a resumed run draws other augmentations than an uninterrupted one, and workers
-    that do not persist draw the same ones in every epoch. This hook tells the data set the epoch
-    (``SkeletonDataset.set_epoch``), shuffles by the run's seed also after a resume, and seeds
+    MMEngine seeds data-loader workers only when they start: a resumed run with persistent workers
+    draws other augmentations than an uninterrupted one, and workers that do not persist draw the
+    same ones in every epoch. This hook passes the epoch to the data set
+    (``SkeletonDataset.set_epoch``), shuffles by the run's seed even after a resume, and seeds
     PyTorch's generator, on which dropout depends.
     """
 
@@ -32,10 +32,10 @@ class EpochSeedHook(Hook):
         seed_torch(runner)
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
-        """Seed once more before the first batch.
+        """Seed again before the first batch.
 
-        As workers start, the data loader draws a number from PyTorch's generator: workers that
-        persist do so in the run's first epoch, and in the first one after a resume.
+        When workers start, the data loader draws a number from PyTorch's generator; persistent
+        workers start in the run's first epoch only, and in the first one after a resume.
         """
         if batch_idx == 0:
             seed_torch(runner)

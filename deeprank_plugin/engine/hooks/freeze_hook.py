@@ -1,4 +1,4 @@
-"""Parts of a model that stay as they are while the rest is trained."""
+"""Freeze parts of a model while the rest is trained."""
 
 from typing import Sequence
 
@@ -12,8 +12,8 @@ from deeprank_plugin.models.utils import unwrap
 class FreezeHook(Hook):
     """Freezes parts of a model: no gradient, and eval mode, so that BatchNorm keeps its statistics.
 
-    Under distributed training set ``find_unused_parameters=True`` in the config: the wrapper is
-    made before hooks are called.
+    For distributed training set ``find_unused_parameters=True`` in the config: the model is wrapped
+    before hooks are called.
 
     Args:
         modules (Sequence[str]): Names of submodules. Defaults to ('backbone',).
@@ -31,6 +31,6 @@ class FreezeHook(Hook):
             module.requires_grad_(False)
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
-        """Keep to eval mode: the training loop puts the whole model into training mode."""
+        """Return to eval mode: the training loop puts the whole model into training mode."""
         for module in self._frozen(runner):
             module.eval()

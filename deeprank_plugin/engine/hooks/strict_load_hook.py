@@ -1,20 +1,20 @@
-"""Refuse to test, finetune or resume with the checkpoint of another network."""
+"""Reject the checkpoint of another network before it is tested, finetuned or resumed."""
 
 import re
 from typing import Iterable, List, Mapping, Sequence
 
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
-from ..initializers import compare_state_dicts, list_some, strip_module
+from deeprank_plugin.engine.initializers import compare_state_dicts, list_some, strip_module
+from deeprank_plugin.models.utils import unwrap
 
 
 @HOOKS.register_module()
 class StrictLoadHook(Hook):
-    """Raise when a checkpoint that the runner loads does not fit the model.
+    """Raises if a checkpoint that the runner loads does not fit the model.
 
-    MMEngine only warns then, so that a test would report the accuracy of random weights.
+    MMEngine only warns, so that a test would report the accuracy of random weights.
 
     Args:
         allow_missing (Sequence[str]): Regular expressions; keys of the model that match one from
@@ -48,7 +48,7 @@ class StrictLoadHook(Hook):
         Raises:
             ValueError: If keys are missing or unexpected or shapes differ.
         """
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrap(runner.model)
         weights: Mapping = checkpoint.get('state_dict', checkpoint)
         difference = compare_state_dicts(strip_module(weights), model.state_dict())
         missing = self._remaining(difference.missing, self.allow_missing)

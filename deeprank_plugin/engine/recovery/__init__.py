@@ -1,4 +1,7 @@
-"""What lets a run survive a kill, a full disk, SIGTERM and a loss that is NaN."""
+"""Training that survives a kill, a full disk, SIGTERM and a NaN loss.
+
+`configs/_base_/recovery.py` switches all of it on; no other part of the package depends on it.
+"""
 
 from .checkpoint_hook import WholeCheckpointHook
 from .checkpoints import WholeFileBackend

@@ -1,6 +1,7 @@
-"""Checkpoints that survive the accidents of a run."""
+"""Checkpoints that survive a kill or a full disk at any moment."""
 
 import os.path as osp
+from typing import Dict, Optional
 
 from mmaction.registry import HOOKS
 from mmengine.dist import broadcast_object_list, is_main_process
@@ -9,6 +10,7 @@ from mmengine.runner import BaseLoop, EpochBasedTrainLoop
 
 from deeprank_plugin.engine.recovery.checkpoints import (
     RECORD,
+    WHOLE_FILES,
     find_resumable,
     require_folder,
     write_whole,
@@ -17,21 +19,27 @@ from deeprank_plugin.engine.recovery.checkpoints import (
 
 @HOOKS.register_module()
 class WholeCheckpointHook(CheckpointHook):
-    """MMEngine's ``CheckpointHook``, for runs that are killed at any moment.
+    """MMEngine's ``CheckpointHook``, for runs that may be killed at any moment.
 
+    - Checkpoints and ``last_checkpoint`` are written whole or not at all (``WholeFileBackend``).
     - The oldest checkpoint is removed after the new one is on the disk, not before.
-    - ``last_checkpoint`` is replaced as a whole, as checkpoints are (``WholeFileBackend``).
-    - A run that is resumed goes on from the newest *whole* checkpoint, and says which it passed
-      over.
-    - The checkpoint of an epoch is written before the epoch's validation; a run that ended between
-      them makes up for the validation as it is resumed, so that it logs and decides the same.
+    - A run resumes from the newest *whole* checkpoint, and logs which ones it skipped.
+    - The checkpoint of an epoch is written before the epoch is validated; a run that ended in
+      between runs this validation when it is resumed, so that its logs and decisions are the same.
 
     Args:
+        backend_args (dict, optional): Of MMEngine's file backend. Defaults to
+            ``dict(backend='whole')``, unless ``file_client_args`` is set.
         **kwargs: As for ``CheckpointHook``.
     """
 
+    def __init__(self, *args, backend_args: Optional[Dict] = None, **kwargs) -> None:
+        if backend_args is None and kwargs.get('file_client_args') is None:
+            backend_args = dict(WHOLE_FILES)
+        super().__init__(*args, backend_args=backend_args, **kwargs)
+
     def before_run(self, runner) -> None:
-        """Choose the checkpoint to resume from, the same for all processes."""
+        """Choose the checkpoint to resume from, the same in all processes."""
         trains = isinstance(runner._train_loop, BaseLoop)
         if not trains or not runner._resume or runner._load_from is not None:
             return
@@ -42,16 +50,16 @@ class WholeCheckpointHook(CheckpointHook):
             runner.logger.warning(sentence)
 
     def before_train(self, runner) -> None:
-        """Make up for the validation that an accident has left out."""
+        """Run the validation that is missing after a failure."""
         super().before_train(runner)
         if runner._resume and misses_validation(runner):
             runner.logger.info(
-                f'The run ended before epoch {runner.epoch} was validated: it is validated now.'
+                f'The run ended before epoch {runner.epoch} was validated: validating it now.'
             )
             runner.val_loop.run()
 
     def after_val_epoch(self, runner, metrics) -> None:
-        """Note that the epoch has been validated, and save the best checkpoint."""
+        """Record that the epoch has been validated, and save the best checkpoint."""
         if isinstance(runner._train_loop, BaseLoop):
             runner.message_hub.update_info('validated', runner.epoch)
         super().after_val_epoch(runner, metrics)
@@ -70,7 +78,7 @@ class WholeCheckpointHook(CheckpointHook):
             kept = [*self.keep_ckpt_ids, step]
             outdated = kept[: -self.max_keep_ckpts]
             self.keep_ckpt_ids.append(step)  # a deque that drops the oldest
-            # with the outdated one, which a run that is resumed removes where this one could not
+            # includes the outdated one: if this run cannot remove it, the resumed one does
             runner.message_hub.update_info('keep_ckpt_ids', kept)
         filename = self.filename_tmpl.format(step)
         self.last_ckpt = self.file_backend.join_path(self.out_dir, filename)
@@ -96,7 +104,7 @@ class WholeCheckpointHook(CheckpointHook):
 
 
 def misses_validation(runner) -> bool:
-    """Whether the epoch that a resumed run has completed is still to be validated."""
+    """Whether the last epoch of a resumed run was due to be validated and was not."""
     loop = runner.train_loop
     if runner.val_loop is None or not isinstance(loop, EpochBasedTrainLoop) or loop.epoch < 1:
         return False

@@ -1,4 +1,4 @@
-"""Checkpoints that are written whole or not at all, and the last whole one of a work dir."""
+"""Checkpoints that are written whole or not at all, and the newest whole one of a work dir."""
 
 import contextlib
 import errno
@@ -16,19 +16,21 @@ from mmengine.utils import mkdir_or_exist
 RECORD = 'last_checkpoint'
 INTERRUPTED = 'interrupted.pth'
 RESUMABLE = re.compile(r'(?:epoch|iter)_(\d+)\.pth')
+WHOLE_FILES = dict(backend='whole')
+"""``backend_args`` with which MMEngine writes by :class:`WholeFileBackend`."""
 
 
 def write_whole(path: Union[str, Path], content: bytes) -> None:
-    """Write a file under another name, and give it its own once it is whole and on the disk.
+    """Write a file under a temporary name, flush it to the disk, then rename it.
 
-    A process that is killed, or a disk that is full, leaves what stood under the name before.
+    If the process is killed or the disk is full, the file keeps its former content.
 
     Args:
         path (str or Path): File to write.
         content (bytes): What to write.
 
     Raises:
-        OSError: If it cannot be written; nothing is left of the attempt.
+        OSError: If the file cannot be written; the temporary file is removed.
     """
     part = f'{path}.part'
     try:
@@ -49,7 +51,7 @@ def write_whole(path: Union[str, Path], content: bytes) -> None:
 
 
 def sync_folder(folder: str) -> None:
-    """Let the names in a folder reach the disk, where the file system can be asked to."""
+    """Flush the names in a folder to the disk, where the file system supports it."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -58,9 +60,13 @@ def sync_folder(folder: str) -> None:
             os.close(descriptor)
 
 
-@register_backend('local', prefixes='', force=True)
+@register_backend('whole')
 class WholeFileBackend(LocalBackend):
-    """MMEngine's local files; but binary ones, such as checkpoints, are whole or not there."""
+    """MMEngine's local files, but binary ones (checkpoints) are written whole or not at all.
+
+    Hooks select it by ``backend_args=dict(backend='whole')``; MMEngine's own 'local' backend stays
+    as it is.
+    """
 
     def put(self, obj: bytes, filepath: Union[str, Path]) -> None:
         """Write bytes to a file; see :func:`write_whole`."""
@@ -69,10 +75,10 @@ class WholeFileBackend(LocalBackend):
 
 
 def require_folder(work_dir: str) -> None:
-    """Raise where the work dir has gone, rather than make an empty one in its place.
+    """Raise if the work dir has been removed, rather than create an empty one in its place.
 
     Raises:
-        FileNotFoundError: If it is not there.
+        FileNotFoundError: If it does not exist.
     """
     if not osp.isdir(work_dir):
         raise FileNotFoundError(
@@ -81,7 +87,7 @@ def require_folder(work_dir: str) -> None:
 
 
 def is_whole(path: str) -> bool:
-    """Whether a file is a checkpoint as ``torch.save`` writes it, to its last byte.
+    """Whether a file is a complete checkpoint as ``torch.save`` writes it.
 
     Every entry is read and its checksum compared; nothing is unpickled.
     """
@@ -93,26 +99,24 @@ def is_whole(path: str) -> bool:
 
 
 def describe_torn(path: str) -> str:
-    """What is wrong with a checkpoint that :func:`is_whole` refused."""
+    """What is wrong with a checkpoint that :func:`is_whole` rejects."""
     if not osp.isfile(path):
         return f'{path!r} does not exist'
-    return (
-        f'{path!r} ({osp.getsize(path):,} bytes) is torn: it was not written or copied to its end'
-    )
+    return f'{path!r} ({osp.getsize(path):,} bytes) is truncated or damaged'
 
 
 def find_resumable(work_dir: str) -> Tuple[Optional[str], List[str]]:
     """The newest whole checkpoint of a work dir.
 
-    That is the one that ``last_checkpoint`` names, as in MMEngine; where it is torn or gone, the
+    This is the one that ``last_checkpoint`` names, as in MMEngine; if it is damaged or missing, the
     newest whole one beside it.
 
     Args:
         work_dir (str): Folder of a run.
 
     Returns:
-        tuple[str or None, list[str]]: The checkpoint, None where there is no ``last_checkpoint``;
-        and sentences to log.
+        tuple[str or None, list[str]]: The checkpoint, None if there is no ``last_checkpoint``;
+        and warnings to log.
 
     Raises:
         ValueError: If there were checkpoints, and none is whole.
@@ -127,11 +131,11 @@ def find_resumable(work_dir: str) -> Tuple[Optional[str], List[str]]:
         wrong = f'{record!r} names {latest!r} as the latest checkpoint. {describe_torn(latest)}'
     else:
         wrong = f'{record!r} is empty'
-    beside = osp.join(work_dir, osp.basename(latest))  # of a work dir that was moved
+    beside = osp.join(work_dir, osp.basename(latest))  # if the work dir was moved
     others = [path for path in (beside, *newest_first(work_dir)) if path != latest]
     for path in others:
         if osp.isfile(path) and is_whole(path):
-            return path, [f'{wrong}. Going on from {path!r}, the last whole one, instead.']
+            return path, [f'{wrong}. Resuming from {path!r}, the newest whole one, instead.']
     raise ValueError(
         f'{wrong}, and there is no whole one in {work_dir!r}: name one by --resume CHECKPOINT, or '
         f'remove {record!r} to start from the beginning.'

@@ -1,58 +1,74 @@
-"""Stop before a loss or gradient that is not finite reaches the weights."""
+"""Stop a run whose loss or gradient is no longer finite."""
 
 import math
-from typing import Any, Dict, List, Optional
+from collections import deque
+from typing import Any, Deque, Dict, List, Optional, Set
 
+import numpy as np
 import torch
 from mmaction.registry import HOOKS
 from mmengine.dist import all_gather_object, get_rank
-from mmengine.hooks import Hook
+from mmengine.hooks import CheckpointHook, Hook
 from torch import Tensor
-from torch.nn.utils import get_total_norm
 
 from deeprank_plugin.engine.initializers import list_some
 from deeprank_plugin.engine.recovery.non_finite import stop
 from deeprank_plugin.models.utils import unwrap
 
+State = Dict[str, Tensor]
+
 
 @HOOKS.register_module()
 class FiniteGuardHook(Hook):
-    """Ends a run whose loss or gradient is NaN or infinite, before the optimiser's step.
+    """Stops a run whose loss or gradient is NaN or infinite.
 
-    ``non_finite_<iteration>.json`` in the work dir then names the samples of the batch with losses
-    and learning rate, and ``.pth`` beside it holds the weights as they were before that step, the
-    running statistics and queues that the forward pass changes included.
+    ``non_finite_<iteration>.json`` in the work dir then names the samples of the batch, with losses
+    and learning rate; ``non_finite_<iteration>.pth`` holds the weights from before that step,
+    including the running statistics and queues that its forward pass changed. Both belong to the
+    step that failed, whenever the run stops.
 
-    The largest gradient is looked at just before each step. A loss that is not finite makes its
-    gradients NaN on purpose, and ``DistributedDataParallel`` hands these to all processes, so that
-    all of them stop at the same step without asking each other. Finite numbers stay as they are,
-    bit by bit.
+    **When it stops.** On the CPU: before the optimiser's step. On an accelerator (``late``): one
+    step later, because reading a result at once would make every step wait for the device. The
+    largest gradients of a step are then copied to the host asynchronously and read after the next
+    step, and the hook holds two copies of weights and buffers, which are restored when it stops.
+    The last step of an epoch, and any step after which a checkpoint is saved, is read at once: no
+    epoch ends and no checkpoint is written with weights that are not finite.
 
-    With mixed precision ``GradScaler`` skips such a step and lowers its scale, which is how it
-    finds one that fits: only more than ``max_skipped`` skipped steps in a row end the run.
+    A loss that is not finite makes its gradients NaN on purpose. ``DistributedDataParallel`` sends
+    these to all processes, so that all stop at the same step without further communication. Finite
+    losses and gradients are not changed, bit for bit.
+
+    **Mixed precision.** ``GradScaler`` skips a step whose gradient is not finite and lowers its
+    scale; this is no failure, unless more than ``max_skipped`` steps in a row are skipped. A step
+    that it does take is not checked again.
 
     Args:
         max_skipped (int): Defaults to 20: PyTorch's first scale is 2 ** 16, halved at each.
+        late (bool, optional): Whether to read each result one step late. Defaults to None: where
+            the model is on an accelerator.
 
     Raises:
         ValueError: If ``max_skipped`` is negative.
     """
 
-    priority = 'VERY_LOW'  # before_train_iter: after whatever else changes the weights
+    # after hooks that change the weights before an iteration, before those that save checkpoints
+    priority = 'LOW'
 
-    def __init__(self, max_skipped: int = 20) -> None:
+    def __init__(self, max_skipped: int = 20, late: Optional[bool] = None) -> None:
         if max_skipped < 0:
             raise ValueError(f'max_skipped={max_skipped}; expected 0 or more')
         self.max_skipped = max_skipped
+        self.late = late
         self.skipped = 0  # steps in a row that GradScaler left out
-        self.stepped = False
-        self.batches: List[Dict] = []  # of this step: more than one with accumulated gradients
-        self.losses: List[Dict[str, Tensor]] = []
-        self.kept: Dict[str, Tensor] = {}
+        self.step: Optional[Step] = None  # in progress
+        self.pending: Deque[Step] = deque()  # taken, but not read yet
+        self.before_skipped: Optional[State] = None  # state before the first of the skipped steps
+        self.spare: List[State] = []  # memory for the next copies
+        self.save_intervals: List[int] = []
         self.handles: List = []
 
     def after_load_checkpoint(self, runner, checkpoint: Dict) -> None:
-        """Refuse to resume from weights that this hook has kept: they are from within an epoch."""
+        """Reject a checkpoint of this hook for resuming: it is from within an epoch."""
         if runner._resume and checkpoint.get('meta', {}).get('non_finite'):
             raise ValueError(
                 'the checkpoint to resume from holds the weights before a step that was not '
@@ -62,83 +78,132 @@ class FiniteGuardHook(Hook):
 
     def before_train(self, runner) -> None:
         """Watch the losses, and the gradients at each step."""
-        optimizer = runner.optim_wrapper.optimizer
+        model, optimizer = unwrap(runner.model), runner.optim_wrapper.optimizer
+        if self.late is None:
+            self.late = next(model.parameters()).device.type != 'cpu'
+        self.save_intervals = [
+            hook.interval
+            for hook in runner.hooks
+            if isinstance(hook, CheckpointHook) and not hook.by_epoch and hook.interval > 0
+        ]
 
         def watch_losses(model, args, kwargs, losses):
-            if kwargs.get('mode') != 'loss' or not torch.is_grad_enabled():
+            if kwargs.get('mode') != 'loss' or not torch.is_grad_enabled() or self.step is None:
                 return losses
-            self.losses.append({name: as_total(value) for name, value in losses.items()})
+            self.step.losses.append({name: as_total(value) for name, value in losses.items()})
             return {
                 name: taint(value) if 'loss' in name else value for name, value in losses.items()
             }
 
         def watch_gradients(optimizer, args, kwargs) -> None:
-            finite = gradient_is_finite(optimizer)
-            if finite:
-                self.stepped = True
-            elif not uses_scaler(runner.optim_wrapper):
-                self._stop(runner)
+            if self.step is not None:
+                self._watch_step(runner, optimizer)
 
         self.handles = [
-            unwrap(runner.model).register_forward_hook(watch_losses, with_kwargs=True),
+            model.register_forward_hook(watch_losses, with_kwargs=True),
             optimizer.register_step_pre_hook(watch_gradients),
         ]
 
+    def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
+        """Keep the state that the step is about to change."""
+        if self.step is None:
+            self.step = Step(self._copy_state(unwrap(runner.model)))
+        self.step.begin_batch(runner, data_batch)
+
+    def _watch_step(self, runner, optimizer: torch.optim.Optimizer) -> None:
+        scaled = uses_scaler(runner.optim_wrapper)
+        if scaled and not getattr(optimizer, '_step_supports_amp_scaling', False):
+            self.step.taken = True  # GradScaler has looked at the gradient itself
+            return
+        self.step.parameters = with_gradient(optimizer)
+        self.step.largest = Transfer(largest_gradients(self.step.parameters))
+        if not (self.late or scaled or self.step.is_finite()):
+            self._stop(runner, self.step)
+
+    def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        """Read the results of former steps; at the end of an epoch, of this one as well."""
+        if not runner.optim_wrapper.should_update():
+            return
+        self.pending.append(self.step)
+        self.step = None
+        at_once = (
+            not self.late
+            or self.end_of_epoch(runner.train_dataloader, batch_idx)
+            or any(self.every_n_train_iters(runner, number) for number in self.save_intervals)
+        )
+        self._read(runner, unread=0 if at_once else 1)
+
+    def before_saving(self, runner) -> None:
+        """Read all results before ``TerminationHook`` saves the weights (in all processes)."""
+        self._read(runner)
+
     def after_train(self, runner) -> None:
-        """Watch no longer."""
+        """Read what is left, and stop watching."""
+        self._read(runner)
         for handle in self.handles:
             handle.remove()
         self.handles = []
 
-    @torch.no_grad()
-    def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
-        """Keep what the forward pass changes, as it was before the step."""
-        if not self.batches and not self.skipped:
-            tensors = forward_state(unwrap(runner.model))
-            if self.kept.keys() != tensors.keys():
-                self.kept = {name: tensor.clone() for name, tensor in tensors.items()}
-            else:
-                copy_all(list(self.kept.values()), list(tensors.values()))
-        self.batches.append(data_batch)
+    # ------------------------------------------------------------------ judging steps
 
-    def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Count the steps that ``GradScaler`` skips."""
-        wrapper = runner.optim_wrapper
-        if not wrapper.should_update():
-            return
-        if uses_scaler(wrapper):
-            self.skipped = 0 if self.stepped else self.skipped + 1
+    def _read(self, runner, unread: int = 0) -> None:
+        """Read the results of all steps but the last ``unread`` ones; stop where one is bad."""
+        scaled = uses_scaler(runner.optim_wrapper)
+        while len(self.pending) > unread:
+            step = self.pending.popleft()
+            if step.is_finite(when_not_taken=not scaled):
+                self.skipped = 0
+                self.spare.append(step.state)
+                if self.before_skipped is not None:
+                    self.spare.append(self.before_skipped)
+                    self.before_skipped = None
+                continue
+            if not scaled:
+                self._stop(runner, step)
+            self.skipped += 1
             if self.skipped > self.max_skipped:
-                self._stop(runner)
-        self.stepped = False
-        self.batches, self.losses = [], []
+                self._stop(runner, step)
+            if self.before_skipped is None:
+                self.before_skipped = step.state
+            else:
+                self.spare.append(step.state)
 
-    def _stop(self, runner) -> None:
-        """Put the weights back to what they were before the step, report and raise."""
+    @torch.no_grad()
+    def _copy_state(self, model: torch.nn.Module) -> State:
+        """A copy of what the step may change before its result is read."""
+        tensors = changing_state(model, with_weights=self.late)
+        state = self.spare.pop() if self.spare else {}
+        if state.keys() == tensors.keys():
+            copy_all(list(state.values()), list(tensors.values()))
+            return state
+        return {name: tensor.detach().clone() for name, tensor in tensors.items()}
+
+    def _stop(self, runner, step: 'Step') -> None:
+        """Restore the state from before a step, report it and raise."""
         model = unwrap(runner.model)
-        gradients = [
-            name
-            for name, parameter in model.named_parameters()
-            if parameter.grad is not None and not bool(torch.isfinite(parameter.grad).all())
-        ]
-        losses = [{n: float(value) for n, value in step.items()} for step in self.losses]
+        bad = step.bad_parameters()
+        gradients = [name for name, p in model.named_parameters() if id(p) in bad]
+        losses = [{n: float(value) for n, value in batch.items()} for batch in step.losses]
+        state = step.state if self.before_skipped is None else self.before_skipped
         with torch.no_grad():
-            tensors = forward_state(model)
-            copy_all([tensors[name] for name in self.kept], list(self.kept.values()))
-        samples = [sample for batch in self.batches for sample in describe_batch(batch)]
-        own = dict(rank=get_rank(), losses=losses, samples=samples)
-        processes = all_gather_object(own)
+            tensors = changing_state(model, with_weights=True)
+            copy_all([tensors[name] for name in state], list(state.values()))
+        self.pending.clear()
+        samples = [sample for batch in step.batches for sample in describe_batch(batch)]
+        processes = all_gather_object(dict(rank=get_rank(), losses=losses, samples=samples))
         broken = {
             name
             for process in processes
-            for step in process['losses']
-            for name, value in step.items()
+            for batch in process['losses']
+            for name, value in batch.items()
             if 'loss' in name and not math.isfinite(value)
         }
         what = f'the loss ({list_some(sorted(broken))})' if broken else 'the gradient'
         report = dict(
             what='loss' if broken else 'gradient',
-            lr=runner.optim_wrapper.get_lr(),
+            iteration=step.iteration,
+            epoch=step.epoch + 1,
+            lr=step.lr,
             skipped_steps=self.skipped,
             gradients_not_finite=gradients,
             processes=processes,
@@ -147,11 +212,72 @@ class FiniteGuardHook(Hook):
         count = sum(len(process['samples']) for process in processes)
         stop(
             runner,
-            str(runner.iter),
+            str(step.iteration),
             report,
-            f'{what} is not finite at iteration {runner.iter} (epoch {runner.epoch + 1}, '
+            f'{what} is not finite at iteration {step.iteration} (epoch {step.epoch + 1}, '
             f'{count} samples){often}',
         )
+
+
+class Step:
+    """What is kept of one step of the optimiser until its result has been read.
+
+    Args:
+        state (dict[str, Tensor]): Copy of the model's state before the step.
+    """
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.iteration = self.epoch = 0
+        self.lr: Dict[str, List[float]] = {}
+        self.batches: List[Dict] = []  # more than one with accumulated gradients
+        self.losses: List[Dict[str, Tensor]] = []
+        self.parameters: List[Tensor] = []
+        self.largest: Optional[Transfer] = None  # of their gradients
+        self.taken = False  # by GradScaler, which checks the gradient itself
+
+    def begin_batch(self, runner, data_batch: Dict) -> None:
+        """Note what the report of a failure needs."""
+        self.iteration, self.epoch = runner.iter, runner.epoch
+        self.lr = runner.optim_wrapper.get_lr()
+        self.batches.append(data_batch)
+
+    def is_finite(self, when_not_taken: bool = True) -> bool:
+        """Whether the gradient was finite.
+
+        Args:
+            when_not_taken (bool): The answer for a step that the optimiser did not take.
+        """
+        if self.largest is None:
+            return self.taken or when_not_taken
+        return bool(np.isfinite(self.largest.wait()).all())
+
+    def bad_parameters(self) -> Set[int]:
+        """The ``id`` of each parameter whose gradient was not finite."""
+        if self.largest is None:
+            return set()
+        return {id(p) for p, n in zip(self.parameters, self.largest.wait()) if not np.isfinite(n)}
+
+
+class Transfer:
+    """Numbers on their way to the host, which does not wait for the device until it reads them.
+
+    Args:
+        values (Tensor): On any device, of shape (P,).
+    """
+
+    def __init__(self, values: Tensor) -> None:
+        # from CUDA, PyTorch allocates pinned memory, which the device writes by itself
+        self.values = values.to('cpu', non_blocking=values.is_cuda)
+        self.event = None
+        if values.is_cuda:
+            self.event = torch.cuda.current_stream(values.device).record_event()
+
+    def wait(self) -> np.ndarray:
+        """The numbers, of shape (P,)."""
+        if self.event is not None:
+            self.event.synchronize()
+        return self.values.numpy()
 
 
 def uses_scaler(wrapper) -> bool:
@@ -160,25 +286,51 @@ def uses_scaler(wrapper) -> bool:
     return scaler is not None and scaler.is_enabled()
 
 
-def gradient_is_finite(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether all gradients that a step would use are finite."""
-    gradients = [
-        parameter.grad
-        for group in optimizer.param_groups
-        for parameter in group['params']
-        if parameter.grad is not None
-    ]
-    return not gradients or math.isfinite(get_total_norm(gradients, norm_type=math.inf))
+def with_gradient(optimizer: torch.optim.Optimizer) -> List[Tensor]:
+    """The parameters that a step would change."""
+    groups = optimizer.param_groups
+    return [p for group in groups for p in group['params'] if p.grad is not None]
 
 
-def forward_state(model: torch.nn.Module) -> Dict[str, Tensor]:
-    """What a forward pass may change: buffers, and parameters that no optimiser trains."""
-    frozen = {name: p for name, p in model.named_parameters() if not p.requires_grad}
-    return {**dict(model.named_buffers()), **frozen}
+@torch.no_grad()
+def largest_gradients(parameters: List[Tensor]) -> Tensor:
+    """The largest absolute gradient of each parameter.
+
+    Args:
+        parameters (list[Tensor]): P parameters with a gradient.
+
+    Returns:
+        Tensor: Of shape (P,), in float32, on the gradients' device; NaN and inf stay what they are.
+    """
+    gradients = [parameter.grad for parameter in parameters]
+    if not gradients:
+        return torch.zeros(0)
+    norms: List[Tensor] = [gradients[0]] * len(gradients)
+    groups: Dict[Any, List[int]] = {}
+    for index, gradient in enumerate(gradients):
+        groups.setdefault((gradient.device, gradient.dtype), []).append(index)
+    for indices in groups.values():
+        for index, norm in zip(
+            indices, torch._foreach_norm([gradients[i] for i in indices], math.inf)
+        ):
+            norms[index] = norm
+    return torch.stack([norm.to(gradients[0].device, torch.float32) for norm in norms])
+
+
+def changing_state(model: torch.nn.Module, with_weights: bool) -> State:
+    """What a step changes.
+
+    Args:
+        model (nn.Module): Any model.
+        with_weights (bool): False for what its forward pass alone may change: buffers, and
+            parameters that no optimiser trains, such as those of a momentum encoder.
+    """
+    weights = {n: p for n, p in model.named_parameters() if with_weights or not p.requires_grad}
+    return {**dict(model.named_buffers()), **weights}
 
 
 def copy_all(targets: List[Tensor], sources: List[Tensor]) -> None:
-    """Copy tensors into others, those of one type at once."""
+    """Copy tensors into others, those of one device and type at once."""
     groups: Dict[Any, List] = {}
     for target, source in zip(targets, sources):
         groups.setdefault((target.device, target.dtype), []).append((target, source))
@@ -193,7 +345,7 @@ def as_total(value) -> Tensor:
 
 
 def taint(value):
-    """A loss (or a list of losses) as it is, whose gradient is NaN where it is not finite."""
+    """A loss (or a list of losses) as it is, but with a NaN gradient where it is not finite."""
     if isinstance(value, (list, tuple)):
         return [taint(part) for part in value]
     factor = torch.ones_like(value).masked_fill(~torch.isfinite(value), math.nan)
@@ -201,7 +353,7 @@ def taint(value):
 
 
 def describe_batch(batch: Optional[Dict]) -> List[Dict[str, Any]]:
-    """Name of each sample, whether its input is finite, and the largest absolute value of it."""
+    """Name of each sample, whether its input is finite, and its largest absolute value."""
     described = []
     for index, (inputs, sample) in enumerate(zip(batch['inputs'], batch['data_samples'])):
         meta = sample.metainfo

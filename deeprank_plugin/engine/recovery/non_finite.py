@@ -1,4 +1,4 @@
-"""What is kept of a run whose numbers are no longer finite."""
+"""What is written when a run stops because its numbers are no longer finite."""
 
 import json
 import math
@@ -6,6 +6,8 @@ import os.path as osp
 from typing import Any, Dict
 
 from mmengine.dist import barrier, is_main_process
+
+from deeprank_plugin.engine.recovery.checkpoints import WHOLE_FILES
 
 PREFIX = 'non_finite_'
 ADVICE = (
@@ -15,7 +17,7 @@ ADVICE = (
 
 
 class NonFiniteError(FloatingPointError):
-    """Training was stopped before a number that is NaN or infinite spoiled the weights."""
+    """Training was stopped because of a number that is NaN or infinite."""
 
 
 def stop(runner, name: str, report: Dict[str, Any], sentence: str) -> None:
@@ -23,12 +25,13 @@ def stop(runner, name: str, report: Dict[str, Any], sentence: str) -> None:
 
     The main process writes ``non_finite_<name>.json`` and ``.pth``; the others wait, because a
     launcher ends them all as soon as one has ended. The checkpoint has no optimiser, and
-    ``last_checkpoint`` does not name it: ``--resume`` goes on from the last ordinary one.
+    ``last_checkpoint`` does not name it: ``--resume`` takes the last ordinary one.
 
     Args:
         runner (Runner): It has the model to be saved.
         name (str): Of the files.
-        report (dict): What the JSON file holds beside iteration, epoch and weights.
+        report (dict): Content of the JSON file; 'iteration' and 'epoch' (from 1) default to those
+            of the runner.
         sentence (str): What was found.
 
     Raises:
@@ -37,9 +40,8 @@ def stop(runner, name: str, report: Dict[str, Any], sentence: str) -> None:
     stem = f'{PREFIX}{name}'
     path = osp.join(runner.work_dir, f'{stem}.json')
     if is_main_process():
-        report = dict(
-            iteration=runner.iter, epoch=runner.epoch + 1, weights=f'{stem}.pth', **report
-        )
+        where = dict(iteration=runner.iter, epoch=runner.epoch + 1, weights=f'{stem}.pth')
+        report = {**where, **report}
         with open(path, 'w', encoding='utf-8') as file:
             json.dump(plain(report), file, indent=1)
             file.write('\n')
@@ -48,17 +50,18 @@ def stop(runner, name: str, report: Dict[str, Any], sentence: str) -> None:
             f'{stem}.pth',
             save_optimizer=False,
             save_param_scheduler=False,
-            meta=dict(epoch=runner.epoch, iter=runner.iter, non_finite=True),
+            meta=dict(epoch=report['epoch'] - 1, iter=report['iteration'], non_finite=True),
+            backend_args=dict(WHOLE_FILES),
         )
     barrier()
     raise NonFiniteError(
         f'{sentence}. Names and values are in {path}, the weights before it in {stem}.pth beside '
-        f'it: {ADVICE}; --resume goes on from the last ordinary checkpoint'
+        f'it: {ADVICE}; --resume takes the last ordinary checkpoint'
     )
 
 
 def plain(value: Any) -> Any:
-    """The same with texts 'nan' and 'inf' for what JSON has no numbers for."""
+    """The same with the strings 'nan', 'inf' and '-inf', which JSON has no numbers for."""
     if isinstance(value, dict):
         return {key: plain(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):

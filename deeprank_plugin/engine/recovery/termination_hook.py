@@ -1,4 +1,4 @@
-"""SIGTERM, as batch systems send it before they kill: save, and end."""
+"""SIGTERM, which batch systems send before they kill a job: save, and exit."""
 
 import functools
 import multiprocessing
@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader
 from deeprank_plugin.engine.recovery.checkpoints import (
     INTERRUPTED,
     RECORD,
+    WHOLE_FILES,
     require_folder,
     write_whole,
 )
@@ -30,26 +31,38 @@ EXIT_CODE = 128 + signal.SIGTERM  # as of a program that the signal ended
 
 @HOOKS.register_module()
 class TerminationHook(Hook):
-    """On SIGTERM, saves ``interrupted.pth`` after the batch in work and exits with code 143.
+    """On SIGTERM, finishes the current batch, saves ``interrupted.pth`` and exits with code 143.
 
-    A run that is resumed goes on with the next batch, and equals one that was never interrupted;
-    its ``train_cfg`` needs ``type='ResumableTrainLoop'``. With another loop, nothing is saved in
-    the middle of an epoch, and the run goes on from its last checkpoint.
+    A resumed run continues with the next batch, and equals one that was never interrupted; its
+    ``train_cfg`` needs ``type='ResumableTrainLoop'``. With another loop, nothing is saved in the
+    middle of an epoch, and the run resumes from its last checkpoint.
 
-    One process acts after a batch of training, validation or relabelling. Several processes agree
-    after a batch of training, because they may have different numbers of the others. Workers of
-    the data loaders, to which batch systems send the signal too, leave it to the main process.
+    A single process stops after a batch of training, validation or relabelling. Several processes
+    have to agree on the batch, which takes a collective and makes them wait for each other; they do
+    so after every ``interval``-th training iteration and after the last one of an epoch. Workers of
+    the data loaders, which receive the signal too, leave it to the main process.
+
+    Args:
+        interval (int): Training iterations between two such agreements. Defaults to 10. Choose it
+            so that they take less time than the batch system leaves before it kills.
+
+    Raises:
+        ValueError: If ``interval`` is less than 1.
     """
 
     priority = 'LOWEST'  # after all that belongs to a batch, the step of the learning rate included
 
-    def __init__(self) -> None:
+    def __init__(self, interval: int = 10) -> None:
+        if interval < 1:
+            raise ValueError(f'interval={interval}; expected 1 or more batches')
+        self.interval = interval
         self.received = False
+        self.agreed = False  # all processes know that one of them has received it
         self._previous: Any = None
         self._unfinished: Optional[Dict] = None
 
     def before_run(self, runner) -> None:
-        """Listen, in a training run."""
+        """Listen for the signal in a training run."""
         if not isinstance(runner._train_loop, BaseLoop):
             return
         shield_workers(runner.train_dataloader)
@@ -62,7 +75,7 @@ class TerminationHook(Hook):
         self.received = True
 
     def after_train(self, runner) -> None:
-        """Leave the signal to whom it was left before."""
+        """Restore the former handler of the signal."""
         if self._previous is not None:
             signal.signal(signal.SIGTERM, self._previous)
             self._previous = None
@@ -78,28 +91,34 @@ class TerminationHook(Hook):
         """Hand the state of the epoch to the loop.
 
         Raises:
-            TypeError: If the loop cannot go on in the middle of an epoch.
+            TypeError: If the loop cannot resume in the middle of an epoch.
         """
         unfinished = checkpoint.get('unfinished')
         if unfinished is None or not runner._resume:
             return
         if not isinstance(runner._train_loop, ResumableTrainLoop):
             raise TypeError(
-                f'The checkpoint is of the middle of an epoch, where {type(runner._train_loop)} '
-                "cannot go on; expected train_cfg=dict(type='ResumableTrainLoop', ...): set it, "
-                'or name the checkpoint of a whole epoch by --resume CHECKPOINT'
+                'The checkpoint is of the middle of an epoch, where '
+                f'{type(runner._train_loop).__name__} cannot resume; expected '
+                "train_cfg=dict(type='ResumableTrainLoop', ...): set it, or name the checkpoint "
+                'of a whole epoch by --resume CHECKPOINT'
             )
         runner._train_loop.unfinished = unfinished
 
-    # ------------------------------------------------------------------ acting
+    # ------------------------------------------------------------------ stopping
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """End after this batch, if any process was asked to and no gradients are pending."""
-        asked = self.received
-        if get_world_size() > 1:
-            asked = torch.tensor(float(asked))
+        """Stop after this batch, if any process was asked to and no gradients are accumulated."""
+        if get_world_size() == 1:
+            self.agreed = self.received
+        elif not self.agreed and (
+            self.every_n_train_iters(runner, self.interval)
+            or self.end_of_epoch(runner.train_dataloader, batch_idx)
+        ):
+            asked = torch.tensor(float(self.received))
             all_reduce(asked, 'max')
-        if not asked:
+            self.agreed = bool(asked)
+        if not self.agreed:
             return
         if (runner.iter + 1) % getattr(runner.optim_wrapper, '_accumulative_counts', 1):
             return
@@ -109,7 +128,7 @@ class TerminationHook(Hook):
         self._leave(runner)
 
     def after_val_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """End between two epochs, in their validation or relabelling."""
+        """Stop between two epochs, in their validation or relabelling."""
         if not self.received or get_world_size() > 1:
             return
         if runner.iter:  # else nothing is lost
@@ -122,13 +141,20 @@ class TerminationHook(Hook):
 
     def _save(self, runner, meta: Dict, batches: int = 0) -> None:
         require_folder(runner.work_dir)
+        runner.call_hook('before_saving')
         if batches:
             self._unfinished = dict(
                 batches=batches,
                 num_batches=len(runner.train_dataloader),
                 processes=all_gather_object(get_process_state(runner.model)),
             )
-        runner.save_checkpoint(runner.work_dir, INTERRUPTED, meta=meta, by_epoch=False)
+        runner.save_checkpoint(
+            runner.work_dir,
+            INTERRUPTED,
+            meta=meta,
+            by_epoch=False,
+            backend_args=dict(WHOLE_FILES),
+        )
         if is_main_process():
             path = osp.join(runner.work_dir, INTERRUPTED)
             write_whole(osp.join(runner.work_dir, RECORD), path.encode())
@@ -136,13 +162,13 @@ class TerminationHook(Hook):
 
     def _leave(self, runner) -> None:
         path = osp.join(runner.work_dir, RECORD)
-        latest = 'nothing yet: the run has to start again'
+        latest = 'none yet, the run has to start again'
         if osp.isfile(path):
             with open(path) as file:
                 latest = repr(file.read().strip())
         runner.logger.warning(
-            f'Stopped by SIGTERM in epoch {runner.epoch + 1}. Saved is {latest}; the same command '
-            'with --resume goes on from there.'
+            f'Stopped by SIGTERM in epoch {runner.epoch + 1}. Last checkpoint: {latest}. The same '
+            'command with --resume continues from there.'
         )
         runner.visualizer.close()
         sys.exit(EXIT_CODE)
@@ -151,7 +177,7 @@ class TerminationHook(Hook):
 def shield_workers(loader: DataLoader) -> None:
     """Let the worker processes of a loader ignore SIGTERM until the main process ends.
 
-    PyTorch's die of it, and the main process then of their death.
+    Otherwise they die of it, and the main process fails because of that.
     """
     loader.worker_init_fn = functools.partial(
         _leave_termination_to_parent, loader.worker_init_fn, leaving()
@@ -160,7 +186,7 @@ def shield_workers(loader: DataLoader) -> None:
 
 @functools.cache
 def leaving():
-    """A flag in shared memory: this process ends, and waits for its workers to obey SIGTERM."""
+    """A flag in shared memory: this process is exiting, and its workers must obey SIGTERM."""
     flag = multiprocessing.RawValue('b', 0)
     # multiprocessing runs it before it ends the workers, in a child process of its own, too
     Finalize(None, setattr, args=(flag, 'value', 1), exitpriority=0)

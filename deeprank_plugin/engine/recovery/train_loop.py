@@ -1,4 +1,4 @@
-"""Training by epochs that can go on in the middle of one."""
+"""Training by epochs that can be resumed in the middle of one."""
 
 import random
 from typing import Any, Dict, Iterator, Optional
@@ -7,17 +7,18 @@ import numpy as np
 import torch
 from mmaction.registry import LOOPS
 from mmengine.dist import get_rank, get_world_size
-from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop
+
+from deeprank_plugin.models.utils import unwrap
 
 
 @LOOPS.register_module()
 class ResumableTrainLoop(EpochBasedTrainLoop):
-    """MMEngine's loop over epochs; one that ``TerminationHook`` has interrupted is gone on with.
+    """MMEngine's loop over epochs; resumes an epoch that ``TerminationHook`` has interrupted.
 
-    The batches that the epoch has seen are drawn again and left out, which costs the time of
-    loading them and puts data loaders and their workers where they were; then every source of
-    randomness is set to what it was.
+    The batches that the epoch has seen are loaded again and skipped, which takes the time of
+    loading them and puts data loaders and their workers where they were; then the state of every
+    random generator is restored.
 
     Args:
         **kwargs: As for ``EpochBasedTrainLoop``.
@@ -27,7 +28,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
     """The state of an interrupted epoch, from the checkpoint."""
 
     def run_epoch(self) -> None:
-        """Train for one epoch, or for what is left of it."""
+        """Train for one epoch, or for the rest of it."""
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
         batches = iter(self.dataloader)
@@ -38,7 +39,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         self._epoch += 1
 
     def _skip(self, batches: Iterator) -> int:
-        """Pass over the batches that were trained on; return their number."""
+        """Skip the batches that were trained on; return their number."""
         state, self.unfinished = self.unfinished, None
         found = dict(batches=len(self.dataloader), processes=get_world_size())
         expected = dict(batches=state['num_batches'], processes=len(state['processes']))
@@ -50,7 +51,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
                 'processes, or name the checkpoint of a whole epoch by --resume CHECKPOINT.'
             )
         self.runner.logger.info(
-            f'Epoch {self._epoch + 1} goes on after batch {state["batches"]} of {len(batches)}.'
+            f'Epoch {self._epoch + 1} resumes after batch {state["batches"]} of {len(batches)}.'
         )
         for _ in range(state['batches']):
             next(batches)
@@ -59,7 +60,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
 
 
 def get_process_state(model: torch.nn.Module) -> Dict[str, Any]:
-    """What processes do not share in the middle of an epoch: random states and buffers.
+    """What differs between processes in the middle of an epoch: random states and buffers.
 
     BatchNorm's statistics are averaged over the processes only at the end of an epoch.
     """
@@ -72,7 +73,7 @@ def get_process_state(model: torch.nn.Module) -> Dict[str, Any]:
 
 
 def restore_process_state(model: torch.nn.Module, state: Dict[str, Any]) -> None:
-    """Put :func:`get_process_state` in force."""
+    """Restore the result of :func:`get_process_state`."""
     torch.set_rng_state(state['torch'].cpu())
     np.random.set_state(state['numpy'])
     random.setstate(state['python'])
@@ -85,4 +86,4 @@ def restore_process_state(model: torch.nn.Module, state: Dict[str, Any]) -> None
 
 def unwrapped_buffers(model: torch.nn.Module):
     """Names and buffers of the model inside a distributed wrapper."""
-    return (model.module if is_model_wrapper(model) else model).named_buffers()
+    return unwrap(model).named_buffers()

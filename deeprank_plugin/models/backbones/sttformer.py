@@ -8,8 +8,6 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from .fourier_conv import attend_and_convolve, convolve_tuples, stands_for
-
 DEFAULT_BLOCKS = (
     (64, 64, 16),
     (64, 64, 16),
@@ -58,7 +56,6 @@ class STTBlock(nn.Module):
         num_heads (int): Number of heads.
         kernel_sizes (tuple[int, int]): Kernels over tuples and over the joints in a tuple.
         dropout (float): Share of attention weights that are dropped in training.
-        fourier (bool): Whether convolutions may take the way of ``fourier_conv``.
     """
 
     def __init__(
@@ -70,10 +67,8 @@ class STTBlock(nn.Module):
         num_heads: int,
         kernel_sizes: Tuple[int, int],
         dropout: float,
-        fourier: bool,
     ) -> None:
         super().__init__()
-        self.fourier = fourier
         self.num_heads = num_heads
         self.qk_channels = qk_channels
         # not in the state dict: it follows from the shapes
@@ -109,14 +104,10 @@ class STTBlock(nn.Module):
         residual = self.spatial_residual(x)
         x = self.act(self.attend(x, attention) + residual)
         x = self.act(self.feed_forward(x) + residual)
-        return self.act(self.convolve(x) + self.temporal_residual(x))
+        return self.act(self.temporal(x) + self.temporal_residual(x))
 
     def attend(self, x: Tensor, attention: Tensor) -> Tensor:
         """What the heads, (N, heads, P, P), see of (N, C, T', P), convolved and normalised."""
-        if not torch.jit.is_scripting():
-            conv, norm = self.merge_heads
-            if self.fourier and stands_for(conv, x):
-                return norm(attend_and_convolve(x, attention, conv.weight, conv.bias))
         # all heads look at the input itself: one product for them all
         batch, channels, tuples, positions = x.shape
         attention = attention.transpose(1, 2).reshape(batch, positions, self.num_heads * positions)
@@ -124,14 +115,6 @@ class STTBlock(nn.Module):
         mixed = mixed.reshape(batch, channels, tuples, self.num_heads, positions)
         mixed = mixed.permute(0, 3, 1, 2, 4).reshape(batch, -1, tuples, positions)
         return self.merge_heads(mixed)
-
-    def convolve(self, x: Tensor) -> Tensor:
-        """(N, C_out, T', P), convolved over tuples and normalised."""
-        if not torch.jit.is_scripting():
-            conv, norm = self.temporal
-            if self.fourier and stands_for(conv, x):
-                return norm(convolve_tuples(x, conv.weight, conv.bias))
-        return self.temporal(x)
 
 
 @MODELS.register_module()
@@ -152,9 +135,6 @@ class STTFormer(BaseModule):
             Defaults to (3, 5).
         dropout (float): Dropout of the attention in training. Defaults to 0.0.
         in_channels (int): Channels C of the input. Defaults to 3.
-        fourier (bool): On a CPU, in float32 or float64, take the convolutions of blocks with 128
-            channels or more in fewer products, by short Fourier transforms: the same numbers up to
-            rounding in less time, but no second derivatives. Defaults to True.
         with_cp (bool): Recompute each block in the backward pass: less memory, more time. Running
             statistics of BatchNorm are then updated twice in a step. Defaults to False.
         init_cfg (dict or list[dict], optional): Initialisation. Defaults to Kaiming (fan-out) for
@@ -175,7 +155,6 @@ class STTFormer(BaseModule):
         kernel_sizes: Tuple[int, int] = (3, 5),
         dropout: float = 0.0,
         in_channels: int = 3,
-        fourier: bool = True,
         with_cp: bool = False,
         init_cfg: Optional[object] = (
             dict(type='Kaiming', layer='Conv2d', mode='fan_out'),
@@ -187,7 +166,6 @@ class STTFormer(BaseModule):
         self.num_joints = num_joints
         self.tuple_length = tuple_length
         self.in_channels = in_channels
-        self.fourier = fourier
         self.with_cp = with_cp
         first = blocks[0][0]
         self.embed = nn.Sequential(
@@ -200,7 +178,6 @@ class STTFormer(BaseModule):
                 num_heads=num_heads,
                 kernel_sizes=tuple(kernel_sizes),
                 dropout=dropout,
-                fourier=fourier,
             )
             for channels in blocks
         )

@@ -249,3 +249,8 @@ def test_in_deeprank_and_in_the_recogniser():
         )
     )
     assert model(torch.randn(2, 1, 1, 12, 25, 3), stage='head').shape == (2, 3)
+
+
+def test_removed_arguments_are_rejected():
+    with pytest.raises(TypeError, match='fourier'):
+        make(fourier=False)

@@ -2,19 +2,14 @@
 
 import json
 import math
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers import load, make_config, train
 from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
 from sklearn.metrics import normalized_mutual_info_score
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / 'engine'))
-
-from test_relabel_hook import load, make_config, train
 
 from deeprank_plugin.engine.hooks.relabel_hook import reset_optimizer
 from deeprank_plugin.models.heads import ClusterHead

@@ -4,15 +4,11 @@ import math
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
+from helpers import ROOT, load, make_config, train
 from mmaction.registry import MODELS
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / 'engine'))
-
-from test_relabel_hook import ROOT, load, make_config, train
 
 BACKBONE = dict(
     type='STGCN',

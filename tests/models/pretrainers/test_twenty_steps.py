@@ -1,11 +1,11 @@
 """Weights after 20 steps of several processes are those of one with the whole batch."""
 
 import os
-import socket
 from pathlib import Path
 
 import pytest
 import torch
+from helpers import free_port
 from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
 from torch import nn
@@ -121,12 +121,6 @@ def loss_alone(rank, size):
     model.relabel(torch.randn(SAMPLES, 8), [f's{i}' for i in range(SAMPLES)])
     rows = list(range(rank, SAMPLES, size))
     return model(data[rows], [samples[row] for row in rows], mode='loss')['loss_rank'].detach()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
 
 
 @pytest.mark.parametrize('size', [2, 3])

@@ -11,7 +11,7 @@ from mmaction.registry import HOOKS
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 
-from deeprank_plugin.engine import checkpoints
+from deeprank_plugin.engine.recovery import checkpoints
 from deeprank_plugin.models.utils import unwrap
 
 KINDS = ('train', 'val', 'extract', 'labelled', 'save', 'write', 'replaced')
@@ -53,9 +53,9 @@ class KillAt(Hook):
         relabel, save, replace = model.relabel, torch.save, os.replace
 
         def new_relabel(*args):
-            figures = relabel(*args)
+            metrics = relabel(*args)
             self.happen('labelled')
-            return figures
+            return metrics
 
         def new_save(content, file, **kwargs):
             save(content, file, **kwargs)

@@ -2,18 +2,20 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from helpers import ROOT, free_port
 
 from deeprank_plugin import compat
 
-ROOT = Path(__file__).resolve().parents[2]
 several = pytest.mark.skipif(compat.has_accelerator(), reason='processes would share one device')
 
-# What accident.py holds: transforms that end the process that they run in.
+# What failures.py holds: transforms that end the process that they run in.
 KILL = """
 import os, signal, time
 from mmaction.registry import HOOKS, TRANSFORMS
@@ -38,6 +40,7 @@ class KillRank(Hook):
 
     def _kill(self):
         if os.environ['RANK'] == str(self.rank):
+            print(f'fails at {time.time()}', flush=True)
             os.kill(os.getpid(), signal.SIGKILL)
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
@@ -57,6 +60,7 @@ class Sleep(Hook):
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         if os.environ['RANK'] == str(self.rank):
+            print(f'fails at {time.time()}', flush=True)
             time.sleep(1000)
 
 
@@ -92,47 +96,63 @@ def test_a_process_that_is_killed_without_a_launcher(make_config, start, iterati
     cfg.custom_hooks = [dict(RANK, iteration=iteration)]
     run = start(cfg, KILL, number=2)
     assert run.wait() == [1, -9] and run.lag < 60
+    print(f'ended after {run.lag:.1f} s')
     said = run.said()
     assert 'error: process 0: another process of this run has ended' in said
     assert '--resume goes on' in said and 'Traceback' not in said
 
 
-@several
-def test_a_process_that_waits_for_ever_is_ended(make_config, start):
-    """Process 2 answers nothing any more; the connections of process 1 close when it is killed."""
-    cfg = make_config('DeepRank', workers=1)
-    cfg.train_dataloader.persistent_workers = True
-    cfg.custom_hooks = [dict(RANK, iteration=0), dict(type='Sleep', rank=2)]
-    cfg.default_hooks.peer_watch.grace = 1
-    run = start(cfg, KILL, number=3)
-    assert run.wait() == [1, -9, 1] and run.lag < 60
-    assert 'error: process 1 has ended before its work was done' in run.said(2)
-    assert 'process 2 ends, too, within' in run.said(2)
-    assert '(memory? network?)' in run.said(0)
-
-
-@several
-def test_a_process_that_is_killed_under_torchrun(make_config, tmp_path, free_port):
-    cfg = make_config('DeepRank')
-    cfg.custom_hooks = [RANK]
-    (tmp_path / 'accident.py').write_text(KILL)
-    cfg.custom_imports = dict(imports=['deeprank_plugin', 'accident'])
-    cfg.dump(tmp_path / 'config.py')
-    inherited = dict(os.environ, PYTHONPATH=str(tmp_path), PYTHON=sys.executable, PORT=free_port)
+def run_under_torchrun(cfg, folder):
+    """The finished launcher, and how many seconds after the failure it ended."""
+    (folder / 'failures.py').write_text(KILL)
+    cfg.custom_imports = dict(imports=['deeprank_plugin', 'failures'])
+    cfg.dump(folder / 'config.py')
+    paths = os.pathsep.join([str(folder), str(ROOT)])
+    environment = dict(os.environ, PYTHONPATH=paths, PYTHON=sys.executable, OMP_NUM_THREADS='1')
     result = subprocess.run(
-        ['bash', ROOT / 'tools' / 'dist_train.sh', tmp_path / 'config.py', '2'],
-        env=dict(inherited, OMP_NUM_THREADS='1'),
+        ['bash', ROOT / 'tools' / 'dist_train.sh', folder / 'config.py', '2'],
+        env=dict(environment, PORT=str(free_port())),
         capture_output=True,
         text=True,
         timeout=200,
     )
-    assert result.returncode == 1
+    seconds = time.time() - float(re.search(r'fails at ([\d.]+)', result.stdout)[1])
+    print(f'ended after {seconds:.1f} s')
+    return result, seconds
+
+
+@several
+def test_a_process_that_is_killed_under_torchrun(make_config, tmp_path):
+    cfg = make_config('DeepRank')
+    cfg.custom_hooks = [RANK]
+    result, seconds = run_under_torchrun(cfg, tmp_path)
+    assert result.returncode == 1 and seconds < 60
     assert 'SIGKILL' in result.stderr
 
 
 @several
-def test_processes_stop_together_where_a_loss_is_not_finite(make_config, start):
+def test_a_process_that_hangs_is_ended_by_the_timeout(make_config, tmp_path):
+    """Process 1 answers nothing any more: process 0 fails, and torchrun's agent ends both."""
+    cfg = make_config('DeepRank')
+    cfg.custom_hooks = [dict(type='Sleep', rank=1)]
+    cfg.env_cfg.dist_cfg.timeout = 5
+    result, seconds = run_under_torchrun(cfg, tmp_path)
+    assert result.returncode == 1 and seconds < 150  # 5 s, and 30 s from SIGTERM to SIGKILL
+    said = result.stdout + result.stderr
+    assert 'error: process 0: another process of this run has ended or cannot be reached' in said
+    assert 'Timed out waiting 5000ms' in said
+
+
+def test_srun_is_told_to_end_all():
+    for name in ('slurm_train.sh', 'slurm_test.sh'):
+        assert '--kill-on-bad-exit=1' in (ROOT / 'tools' / name).read_text()
+
+
+@several
+@pytest.mark.parametrize('late', [False, True])
+def test_processes_stop_together_where_a_loss_is_not_finite(make_config, start, late):
     cfg = make_config('RecognizerGCN', extra=[dict(type='Spoil')])
+    cfg.default_hooks.finite_guard.late = late
     run = start(cfg, KILL, number=2)
     assert run.wait() == [1, 1]
     (path,) = Path(cfg.work_dir).glob('non_finite_*.json')

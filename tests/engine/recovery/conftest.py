@@ -1,17 +1,22 @@
-"""Small runs to which accidents happen, and processes that are started at little cost."""
+"""Small runs that fail in some way, and processes that are started at little cost."""
 
+import json
 import multiprocessing
 import os
+import pickle
 import runpy
-import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from helpers import ROOT, free_port
 from mmengine.config import Config
+from runs import Chain, make_resumable
 
-ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
 GRAPH = dict(layout='nturgb+d', mode='stgcn_spatial')
 BACKBONE = dict(
     type='STGCN',
@@ -93,12 +98,6 @@ def make_config(tmp_path, write_random_walks):
     return make
 
 
-def find_port():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return str(probe.getsockname()[1])
-
-
 def run_train(arguments, environment, folder, log):
     """In a process of its own: tools/train.py with its output in a file, modules in a folder."""
     os.environ.update(environment)
@@ -108,12 +107,6 @@ def run_train(arguments, environment, folder, log):
     sys.argv = ['train.py', *arguments]
     sys.path[:0] = [str(ROOT / 'tools'), str(folder)]
     runpy.run_path(str(ROOT / 'tools' / 'train.py'), run_name='__main__')
-
-
-@pytest.fixture
-def free_port():
-    """A port that nobody listens on."""
-    return find_port()
 
 
 class Run:
@@ -127,7 +120,7 @@ class Run:
         if number > 1:
             arguments += ['--launcher', 'pytorch']
             environment.update(
-                MASTER_ADDR='127.0.0.1', MASTER_PORT=find_port(), WORLD_SIZE=str(number)
+                MASTER_ADDR='127.0.0.1', MASTER_PORT=str(free_port()), WORLD_SIZE=str(number)
             )
         self.processes = []
         for rank, log in enumerate(self.logs):
@@ -165,10 +158,69 @@ def start(tmp_path):
 
     def begin(cfg, module=None, number=1):
         if module is not None:
-            (tmp_path / 'accident.py').write_text(module)
-            cfg.custom_imports = dict(imports=['deeprank_plugin', 'accident'])
+            (tmp_path / 'failures.py').write_text(module)
+            cfg.custom_imports = dict(imports=['deeprank_plugin', 'failures'])
         path = tmp_path / 'config.py'
         cfg.dump(path)
         return Run(path, tmp_path, number)
 
     return begin
+
+
+@pytest.fixture(scope='session')
+def server():
+    """A function that runs train.py in processes of its own and returns their exit codes."""
+    paths = os.pathsep.join([str(ROOT), str(HERE)])
+    environment = dict(os.environ, PYTHONPATH=paths, OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='')
+    process = subprocess.Popen(
+        [sys.executable, str(HERE / 'fork_server.py')],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == 'ready\n'
+
+    def run(*arguments, log, delay=None, processes=1):
+        request = dict(arguments=[str(a) for a in arguments], log=str(log), delay=delay)
+        request.update(processes=processes, port=free_port())
+        process.stdin.write(json.dumps(request) + '\n')
+        process.stdin.flush()
+        return json.loads(process.stdout.readline())
+
+    yield run
+    process.stdin.close()
+    process.wait(60)
+
+
+@pytest.fixture(scope='session')
+def data(tmp_path_factory):
+    """Annotations of 24 random walks of 3 classes."""
+    rng = np.random.default_rng(0)
+    annotations = []
+    for index in range(24):
+        frames = int(rng.integers(5, 20))
+        keypoint = rng.normal(size=(1, frames, 25, 3)).astype(np.float32).cumsum(axis=1)
+        annotations.append(
+            dict(frame_dir=f's{index:02d}', label=index % 3, total_frames=frames, keypoint=keypoint)
+        )
+    names = [a['frame_dir'] for a in annotations]
+    path = tmp_path_factory.mktemp('data') / 'annotations.pkl'
+    path.write_bytes(pickle.dumps(dict(split=dict(train=names), annotations=annotations)))
+    return path
+
+
+@pytest.fixture(scope='session')
+def whole(server, data, tmp_path_factory):
+    """A function that returns the uninterrupted run of a method."""
+    folder, chains = tmp_path_factory.mktemp('whole'), {}
+
+    def get(method='DeepRank', workers=0, processes=1):
+        key = (method, workers, processes)
+        if key not in chains:
+            work_dir = folder / '_'.join(map(str, key))
+            chain = Chain(server, make_resumable(data, method, workers), work_dir, processes)
+            chains[key] = chain.finish(dict(type='KillAt'))
+        return chains[key]
+
+    return get

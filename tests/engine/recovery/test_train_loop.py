@@ -1,0 +1,75 @@
+"""ResumableTrainLoop: batches are skipped once, and the state of every generator comes back.
+
+Whole runs that are interrupted within an epoch are in test_termination_hook.py.
+"""
+
+import logging
+import random
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from deeprank_plugin.engine import ResumableTrainLoop
+from deeprank_plugin.engine.recovery.train_loop import get_process_state, restore_process_state
+
+
+def draw():
+    return torch.rand(2).tolist(), np.random.rand(2).tolist(), random.random()
+
+
+def test_random_generators_are_restored():
+    model = nn.BatchNorm1d(2)
+    state = get_process_state(model)
+    expected = draw()
+    assert draw() != expected
+    restore_process_state(model, state)
+    assert draw() == expected
+
+
+def test_buffers_of_each_process_are_restored():
+    model = nn.BatchNorm1d(2)
+    state = get_process_state(model)
+    assert 'buffers' not in state  # one process has no others to differ from
+    state['buffers'] = {name: torch.full_like(b, 7) for name, b in model.named_buffers()}
+    restore_process_state(model, state)
+    assert model.running_mean.tolist() == [7, 7] and int(model.num_batches_tracked) == 7
+
+
+def make_loop(unfinished):
+    calls = []
+    runner = SimpleNamespace(
+        model=nn.Linear(1, 1),
+        logger=logging.getLogger('test'),
+        call_hook=lambda name, **kwargs: calls.append(name),
+        message_hub=SimpleNamespace(update_info=lambda *args: None),
+        visualizer=SimpleNamespace(dataset_meta=None),
+    )
+    loader = torch.utils.data.DataLoader(range(5))
+    loop = ResumableTrainLoop(runner, loader, max_epochs=2)
+    loop.run_iter = lambda index, batch: calls.append((index, int(batch)))
+    loop.unfinished = unfinished
+    return loop, calls
+
+
+def test_batches_of_the_first_epoch_are_skipped():
+    loop, calls = make_loop(None)
+    state = get_process_state(loop.runner.model)
+    loop.unfinished = dict(batches=3, num_batches=5, processes=[state])
+    expected = draw()
+    loop.run_epoch()
+    assert calls == ['before_train_epoch', (3, 3), (4, 4), 'after_train_epoch']
+    assert draw() == expected and loop.epoch == 1
+    calls.clear()
+    loop.run_epoch()
+    assert calls[1:-1] == [(index, index) for index in range(5)]
+
+
+@pytest.mark.parametrize(('num_batches', 'processes'), [(4, 1), (5, 2)])
+def test_another_number_of_batches_or_processes_is_rejected(num_batches, processes):
+    loop, _ = make_loop(dict(batches=3, num_batches=num_batches, processes=[None] * processes))
+    expected = f'{num_batches} batches on {processes} process.*this run has 5 batches on 1:'
+    with pytest.raises(ValueError, match=expected):
+        loop.run_epoch()

@@ -1,4 +1,4 @@
-"""What the documents name exists: links, files, tools and their options. Needs neither network nor mkdocs."""
+"""What the documents name exists: links, files, tools and their options; no network, no mkdocs."""
 
 import re
 import shlex

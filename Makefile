@@ -1,5 +1,5 @@
 # Every target sets up .venv by itself: `make demo` and `make test` work in a fresh clone.
-.PHONY: demo test lint bench check setup clean
+.PHONY: demo test test-fast lint bench check docs setup clean
 
 # Another interpreter: make PYTHON=/path/to/python3.11 test
 PYTHON ?= $(firstword $(shell command -v python3.11) python3)
@@ -14,6 +14,10 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
+# Leaves out what trains for minutes or starts several processes.
+test-fast: $(STAMP)
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m 'not slow and not distributed'
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -23,6 +27,11 @@ bench: $(STAMP)
 
 check: $(STAMP)
 	$(BIN)/python tools/check_env.py
+
+# The site, in site/; a broken link or reference fails.
+docs: $(STAMP)
+	$(PIP) -r docs/requirements.txt
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 setup: $(STAMP)
 
@@ -38,5 +47,5 @@ $(STAMP): requirements.txt pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) build site *.egg-info .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -22,10 +22,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from deeprank_plugin.datasets.annotations import check_keypoint, check_score
+from deeprank_plugin.engine.encoders import read_checkpoint, strip_module
 from deeprank_plugin.engine.extraction import leaf_configs
 from deeprank_plugin.engine.hooks import StrictLoadHook
-from deeprank_plugin.engine.initializers import strip_module
-from deeprank_plugin.engine.publishing import read_checkpoint
 from deeprank_plugin.evaluation.functional import fuse_scores
 from deeprank_plugin.models.pretrainers.base import Pretrainer, encode
 

@@ -1,6 +1,6 @@
 """MMAction2's recogniser for skeletons, faster where bodies are absent."""
 
-from typing import Dict, Tuple
+from typing import Dict, Optional, Tuple
 
 from mmaction.models.recognizers import RecognizerGCN
 from mmaction.registry import MODELS
@@ -14,8 +14,18 @@ class SkeletonRecognizer(RecognizerGCN):
     """``RecognizerGCN`` whose backbone encodes absent bodies once a batch in eval mode.
 
     Its arguments, its checkpoints and, up to rounding, its predictions are those of
-    ``RecognizerGCN``.
+    ``RecognizerGCN``. A ``backbone.init_cfg`` of type 'Pretrained' takes the encoder of the
+    modality that the data preprocessor makes.
     """
+
+    def __init__(
+        self, backbone: Dict, *args, data_preprocessor: Optional[Dict] = None, **kwargs
+    ) -> None:
+        init_cfg = backbone.get('init_cfg')
+        modality = (data_preprocessor or {}).get('modality')
+        if modality and isinstance(init_cfg, dict) and init_cfg.get('type') == 'Pretrained':
+            backbone = dict(backbone, init_cfg=dict(dict(modality=modality), **init_cfg))
+        super().__init__(backbone, *args, data_preprocessor=data_preprocessor, **kwargs)
 
     def extract_feat(
         self, inputs: Tensor, stage: str = 'backbone', **kwargs

@@ -34,8 +34,8 @@ from torch import Tensor, nn
 
 import deeprank_plugin  # noqa: F401
 from deeprank_plugin.command_line import OptionAction, refuse
+from deeprank_plugin.engine.encoders import read_checkpoint
 from deeprank_plugin.engine.initializers import compare_state_dicts, list_some, strip_module
-from deeprank_plugin.engine.publishing import read_checkpoint
 
 FORMATS = {'onnx': ('onnx', 'onnxscript', 'onnxruntime'), 'torch-export': ()}
 INPUT, OUTPUT = 'keypoint', 'probability'

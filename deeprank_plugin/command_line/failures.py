@@ -1,6 +1,5 @@
-"""What the command lines of ``train.py`` and ``test.py`` share: options, checks, refusals."""
+"""How the tools end when something is wrong: one sentence and an exit code."""
 
-import argparse
 import atexit
 import errno
 import gc
@@ -13,13 +12,9 @@ import tempfile
 from typing import Callable, NoReturn, Optional
 
 import torch
-from mmaction.registry import RUNNERS
-from mmengine.config import Config, DictAction
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import find_latest_checkpoint
 
-from deeprank_plugin import compat
 from deeprank_plugin.engine import NonFiniteError
-from deeprank_plugin.engine.memory import keep_freed_memory
 
 # "DataLoader worker (pid 7) is killed by signal: Killed." and "... (pid(s) 7) exited unexpectedly"
 DEAD_WORKER = re.compile(r'DataLoader worker \(pid')
@@ -36,62 +31,6 @@ def refuse(sentence: str, code: int = 2) -> NoReturn:
     """End the program with one sentence on stderr; code 2 is for what was asked, 1 for the run."""
     print(f'error: {sentence}', file=sys.stderr)
     sys.exit(code)
-
-
-class OptionAction(DictAction):
-    """MMEngine's ``KEY=VALUE``, but a value that names a file or folder is taken as it stands.
-
-    MMEngine takes a comma for a list and drops blanks, so that such paths would be torn apart.
-    """
-
-    @staticmethod
-    def _parse_iterable(value: str):
-        if re.search(r'[ ,()\[\]]', value) and osp.exists(value):
-            return value
-        return DictAction._parse_iterable(value)
-
-
-def add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that training and testing have in common."""
-    parser.add_argument(
-        '--work-dir', help='folder for logs and checkpoints; default: ./work_dirs/<config name>'
-    )
-    parser.add_argument('--seed', type=int, help='random seed; wins over the config')
-    parser.add_argument(
-        '--diff-rank-seed', action='store_true', help='give every process its own seed'
-    )
-    parser.add_argument(
-        '--deterministic', action='store_true', help='choose deterministic cuDNN algorithms'
-    )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=OptionAction,
-        metavar='KEY=VALUE',
-        help='override entries of the config, e.g. train_cfg.max_epochs=10 key="[a,b]"',
-    )
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
-
-
-def read_config(args: argparse.Namespace) -> Config:
-    """Read the config and merge ``--cfg-options``, ``--work-dir`` and the launcher into it."""
-    if not osp.isfile(args.config):
-        refuse(f'config file {args.config!r} does not exist.')
-    try:
-        cfg = Config.fromfile(args.config)
-    except FileNotFoundError as error:
-        refuse(f'config {args.config!r} names a base config that does not exist: {error}')
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
-    if args.work_dir is not None:
-        cfg.work_dir = args.work_dir
-    elif cfg.get('work_dir') is None:
-        cfg.work_dir = osp.join('./work_dirs', osp.splitext(osp.basename(args.config))[0])
-    require_writable(cfg.work_dir, 'work dir', '--work-dir')
-    set_launcher(cfg, args)
-    set_randomness(cfg, args)
-    return cfg
 
 
 def require_writable(folder: str, name: str, option: str) -> None:
@@ -120,42 +59,6 @@ def find_checkpoint(path: str) -> str:
     if file is None or not osp.isfile(file):
         refuse(f'checkpoint {path!r} does not exist.')
     return file
-
-
-def set_launcher(cfg: Config, args: argparse.Namespace) -> None:
-    """Put the launcher into the config, and a backend that this machine has."""
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg.launcher = args.launcher
-    if args.launcher == 'none':
-        return
-    # MMEngine would set the same, and warn about it in every process.
-    os.environ.setdefault('OMP_NUM_THREADS', '1')
-    os.environ.setdefault('MKL_NUM_THREADS', '1')
-    if compat.has_accelerator():
-        return
-    if args.launcher != 'pytorch':
-        refuse(
-            f'--launcher {args.launcher} binds every process to an accelerator, and this machine '
-            'has none: use --launcher pytorch (tools/dist_train.sh), which runs on CPUs by gloo.'
-        )
-    dist_cfg = cfg.setdefault('env_cfg', {}).setdefault('dist_cfg', {})
-    backend = dist_cfg.get('backend', 'nccl')
-    if backend == 'nccl':
-        dist_cfg['backend'] = 'gloo'
-        if os.environ.get('RANK', '0') == '0':
-            print("No accelerator here: the processes talk by backend 'gloo' instead of 'nccl'.")
-
-
-def set_randomness(cfg: Config, args: argparse.Namespace) -> None:
-    """Let the command line's seed and switches win over those of the config."""
-    randomness = dict(cfg.get('randomness') or dict(seed=None))
-    if args.seed is not None:
-        randomness['seed'] = args.seed
-    if args.diff_rank_seed:
-        randomness['diff_rank_seed'] = True
-    if args.deterministic:
-        randomness['deterministic'] = True
-    cfg.randomness = randomness
 
 
 def run_or_refuse(run: Callable[[], object], work_dir: Optional[str] = None) -> None:
@@ -249,10 +152,3 @@ def leave_group() -> None:
     """
     gc.collect()  # the runner and its distributed model
     torch.distributed.destroy_process_group()
-
-
-def build_runner(cfg: Config) -> Runner:
-    """Build MMEngine's runner, or the one that ``runner_type`` of the config names."""
-    if not compat.has_accelerator():
-        keep_freed_memory()
-    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)

@@ -18,12 +18,11 @@ import sys
 from pathlib import Path
 
 from deeprank_plugin.command_line import refuse
+from deeprank_plugin.engine.encoders import list_streams, read_checkpoint
 from deeprank_plugin.engine.publishing import (
     DIGITS,
     extract_encoder,
     hash_weights,
-    list_streams,
-    read_checkpoint,
     verify,
     write_checkpoint,
 )

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from deeprank_plugin.datasets.annotations import check_keypoint, check_score
+from deeprank_plugin.datasets.class_names import CLASS_NAMES
 from deeprank_plugin.engine.encoders import read_checkpoint, strip_module
 from deeprank_plugin.engine.extraction import leaf_configs
 from deeprank_plugin.engine.hooks import StrictLoadHook
@@ -163,6 +164,8 @@ def find_label_names(model: nn.Module, meta: Mapping, cfg: Config) -> Optional[L
     source = 'dataset_meta of the checkpoint'
     if names is None:
         names, source = cfg.get('label_names'), 'label_names of the config'
+    if names is None:
+        names, source = CLASS_NAMES.get(cfg.get('class_names')), 'class_names of the config'
     if names is None:
         return None
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):

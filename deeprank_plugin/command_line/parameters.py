@@ -90,7 +90,7 @@ def read_file(path: str) -> Config:
     try:
         return Config.fromfile(path)
     except FileNotFoundError as error:
-        found = re.search(r'([^"\s]*_base_/data)/([^"]*)\.py', str(error))
+        found = re.search(r'([^"\']*_base_/(?:\./)?data)/([^"\']*)\.py', str(error))
         if found and osp.isdir(found[1]):
             known = sorted(file.stem for file in Path(found[1]).glob('*.py'))
             known.remove('custom')

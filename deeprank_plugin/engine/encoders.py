@@ -120,6 +120,8 @@ class _DictCalls(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
         called = node.func.id if isinstance(node.func, ast.Name) else None
+        if called == 'dict' and len(node.args) == 1 and not node.keywords:
+            return node.args[0] if isinstance(node.args[0], ast.Dict) else node  # dict({'10p': 1})
         if called != 'dict' or node.args or any(word.arg is None for word in node.keywords):
             return node  # which ast.literal_eval refuses
         keys = [ast.Constant(word.arg) for word in node.keywords]

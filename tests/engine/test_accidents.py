@@ -79,7 +79,7 @@ def make_config(data, method='DeepRank', workers=0):
 
     The learning rate moves with every iteration, every iteration is logged, every epoch validated.
     """
-    cfg = Config.fromfile(ROOT / 'configs' / '_base_' / 'schedules' / 'deeprank_5x20e.py')
+    cfg = Config.fromfile(ROOT / 'configs' / '_base_' / 'default_runtime.py')
     train = [
         dict(type='CenterSkeleton'),
         dict(type='CropResize', clip_len=8, min_frames=2),

@@ -129,17 +129,14 @@ def make_samples():
 
 
 def combinations(path):
-    """Parameters of every run of a config: its data sets, with its modalities and shares.
-
-    All pairs of data set and share, all of data set and modality; not all three at once.
-    """
+    """Parameters of the runs of a config: each data set, with each share; and each modality."""
     cfg = Config.fromfile(path)
     for data in DATA:
         yield dict(data=data)
-        if 'modality' in cfg:
-            yield from (dict(data=data, modality=modality) for modality in MODALITIES[1:])
         if 'share' in cfg:
             yield from (dict(data=data, share=share) for share in SHARES[1:])
+    if 'modality' in cfg:
+        yield from (dict(data=DATA[0], modality=modality) for modality in MODALITIES[1:])
 
 
 @pytest.mark.parametrize('path', OURS, ids=names(OURS))

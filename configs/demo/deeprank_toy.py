@@ -19,5 +19,7 @@ param_scheduler = [
     )
 ]
 default_hooks = dict(
-    relabel=dict(interval=6, max_rounds=4), checkpoint=dict(interval=6), logger=dict(interval=4)
+    relabel=dict(_delete_=True, type='RelabelHook', interval=6, max_rounds=4),
+    checkpoint=dict(interval=6),
+    logger=dict(interval=4),
 )

@@ -372,6 +372,9 @@ def test_names_from_the_config_or_numbers(tiny, tmp_path):
     assert found.name == f'config {found.label}'
     cfg.pop('label_names')
     found = inference_skeleton_sequence(init_model(cfg, path), keypoint)
+    assert found.name == TOY[found.label]  # by the key class_names of the config
+    cfg.class_names = None
+    found = inference_skeleton_sequence(init_model(cfg, path), keypoint)
     assert found.name == str(found.label)
 
 
@@ -392,14 +395,6 @@ def test_names_that_are_no_texts(tiny, tmp_path):
 
     with pytest.raises(ValueError, match='expected a list of the names'):
         init_model(tiny.config, save(tiny, tmp_path, change))
-
-
-def test_names_of_a_config_where_the_checkpoint_has_none(tiny, tmp_path):
-    def change(checkpoint):
-        checkpoint['meta'].pop('dataset_meta')
-
-    model = init_model(tiny.config, save(tiny, tmp_path, change))
-    assert model.dataset_meta['classes'] == list(CLASS_NAMES['toy'])
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,8 @@ init_default_scope('mmaction')
 for config in (cfg, Config.fromfile('dumped.py')):
     for registry in (MODELS, THEIRS):
         model = registry.build(config.model)
-        print(type(model).__name__, type(model.backbone).__name__, model.backbone.data_bn.weight.shape)
+        encoder = model.backbone
+        print(type(model).__name__, type(encoder).__name__, encoder.data_bn.weight.shape)
     for hook in config.default_hooks.values():
         HOOKS.build(hook)
 print(deeprank_plugin.__file__, cfg.train_dataloader.dataset.ann_file)

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 
+from deeprank_plugin.command_line import load_config
 from deeprank_plugin.engine.logs import read_logs
 
 HERE = Path(__file__).resolve().parent
@@ -79,7 +79,11 @@ def make_config(data, method='DeepRank', workers=0):
 
     The learning rate moves with every iteration, every iteration is logged, every epoch validated.
     """
-    cfg = Config.fromfile(ROOT / 'configs' / '_base_' / 'default_runtime.py')
+    cfg = load_config(str(ROOT / 'configs/deeprank/deeprank_stgcn-w16.py'), data='toy_xsub')
+    for key in ('model', 'val_evaluator', 'test_evaluator', 'test_cfg'):  # its schedule is taken
+        cfg.pop(key)
+    for part in ('train', 'val', 'test'):
+        cfg.pop(f'{part}_dataloader')
     train = [
         dict(type='CenterSkeleton'),
         dict(type='CropResize', clip_len=8, min_frames=2),

@@ -302,6 +302,20 @@ def find_packages_without_pkg_resources() -> Optional[str]:
     )
 
 
+def announce_own_configs() -> Optional[str]:
+    """Let a config inherit ours by ``_base_ = 'deeprank_plugin::deeprank/deeprank_stgcn.py'``.
+
+    Cause: MMEngine looks such names up in a fixed table of OpenMMLab's packages. Condition: ours is
+    not in it.
+    """
+    from mmengine.config.utils import MODULE2PACKAGE
+
+    if 'deeprank_plugin' in MODULE2PACKAGE:
+        return None
+    MODULE2PACKAGE['deeprank_plugin'] = 'deeprank_plugin'
+    return 'MMEngine knows only the packages of OpenMMLab: deeprank_plugin is added to its table.'
+
+
 def quiet_known_notices() -> Optional[str]:
     """Drop the notices that come with every run and that a user can do nothing about.
 
@@ -346,6 +360,7 @@ def _apply() -> None:
         init_gloo_without_accelerator,
         wrap_cpu_models_without_device_ids,
         find_packages_without_pkg_resources,
+        announce_own_configs,
         cast_half_scores,
     ):
         sentence = workaround()

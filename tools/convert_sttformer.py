@@ -21,7 +21,8 @@ from sttformer_keys import (
 )
 
 from deeprank_plugin.command_line import refuse
-from deeprank_plugin.engine.publishing import hash_weights, read_checkpoint, write_checkpoint
+from deeprank_plugin.engine.encoders import read_checkpoint
+from deeprank_plugin.engine.publishing import hash_weights, write_checkpoint
 
 
 def parse_args() -> argparse.Namespace:

@@ -17,25 +17,25 @@ ROOT = Path(__file__).resolve().parents[1]
 
 OUT = Path('work_dirs/demo')
 TRAIN = 'tools/train.py'
-PRETRAIN, FINETUNE = 'configs/demo/deeprank_toy.py', 'configs/demo/finetune-10p_toy.py'
+PRETRAIN, FINETUNE = 'configs/demo/deeprank_toy.py', 'configs/demo/finetune_toy.py'
 EXTRACT = 'tools/analysis/extract_features.py'
 CHECKPOINT = OUT / 'pretrain' / 'epoch_24.pth'
+DATA = ('--data', OUT / 'toy.pkl')
 STEPS = {
     'Make the toy data': ['tools/data/make_toy.py', OUT / 'toy.pkl', '--force'],
-    'List 10 % of the labels': [
-        *('tools/data/make_subset.py', OUT / 'toy.pkl', OUT / 'labels_10p.txt'),
-        *('--share', '0.1', '--seed', '0'),
+    'Features of a random encoder': [EXTRACT, PRETRAIN, OUT / 'random.npz', *DATA],
+    'Pretrain without labels': [
+        *(TRAIN, PRETRAIN, *DATA, '--work-dir', OUT / 'pretrain', '--seed', '0'),
     ],
-    'Features of a random encoder': [EXTRACT, PRETRAIN, OUT / 'random.npz'],
-    'Pretrain without labels': [TRAIN, PRETRAIN, '--work-dir', OUT / 'pretrain', '--seed', '0'],
     'Features of the pretrained encoder': [
-        *(EXTRACT, PRETRAIN, OUT / 'pretrained.npz', '--checkpoint', CHECKPOINT),
+        *(EXTRACT, PRETRAIN, OUT / 'pretrained.npz', *DATA, '--checkpoint', CHECKPOINT),
     ],
     'Finetune the pretrained encoder': [
-        *(TRAIN, FINETUNE, '--work-dir', OUT / 'finetune', '--seed', '0'),
+        *(TRAIN, FINETUNE, *DATA, '--share', '10p', '--pretrained', OUT / 'pretrain'),
+        *('--work-dir', OUT / 'finetune', '--seed', '0'),
     ],
     'Train the same network from scratch': [
-        *(TRAIN, FINETUNE, '--work-dir', OUT / 'scratch', '--seed', '0'),
+        *(TRAIN, FINETUNE, *DATA, '--share', '10p', '--work-dir', OUT / 'scratch', '--seed', '0'),
         *('--cfg-options', 'model.backbone.init_cfg=None'),
     ],
 }
@@ -151,8 +151,9 @@ Everything lies in {OUT}:
   pretrain/epoch_24.pth   the pretrained encoder, with logs and TensorBoard files beside it
   logs/                   what each step printed
 
-With your own data: write it in MMAction2's annotation format (docs/data.md), name it in copies of
-a config in configs/deeprank and one in configs/finetune, and call tools/train.py as above.""")
+With your own data: write it in MMAction2's annotation format (docs/data.md), and
+  python tools/train.py configs/deeprank/deeprank_stgcn.py --data FILE.pkl
+  python tools/train.py configs/finetune/stgcn_pretrained.py --data FILE.pkl""")
 
 
 if __name__ == '__main__':

@@ -6,7 +6,7 @@ under each name, annotations of MMAction2 (.pkl, .npz), or .skeleton of NTU RGB+
 test pipeline prepares them, so that the scores are those of tools/test.py.
 
 Example:
-    python tools/demo_skeleton.py configs/finetune/<config>.py work_dirs/<run>/epoch_100.pth \\
+    python tools/demo_skeleton.py configs/finetune/stgcn_pretrained.py work_dirs/<run>/last.pth \\
         recordings/ --out-dir work_dirs/demo_skeleton
     python tools/demo_skeleton.py JOINT_CONFIG JOINT_CHECKPOINT data/toy.pkl --split xsub_val \\
         --limit 4 --stream BONE_CONFIG BONE_CHECKPOINT --stream MOTION_CONFIG MOTION_CHECKPOINT
@@ -28,7 +28,15 @@ from deeprank_plugin.apis.inferencer import animate_prediction, file_names, to_r
 from deeprank_plugin.apis.inputs import pack_infos
 from deeprank_plugin.apis.models import label_names
 from deeprank_plugin.apis.sequences import read_sequences
-from deeprank_plugin.command_line import OptionAction, refuse, require_checkpoint, require_writable
+from deeprank_plugin.command_line import (
+    OptionAction,
+    add_parameters,
+    load_config,
+    parameters_of,
+    refuse,
+    require_checkpoint,
+    require_writable,
+)
 from deeprank_plugin.visualization.animation import check_format
 
 
@@ -46,8 +54,8 @@ def parse_args() -> argparse.Namespace:
         action='append',
         default=[],
         metavar=('CONFIG', 'CHECKPOINT'),
-        help='another model, such as that of bones, whose scores are averaged with the first; '
-        'may be given again',
+        help='another model, such as that of bones, whose scores are averaged with the first: the '
+        'config that lies in its work dir; may be given again',
     )
     parser.add_argument(
         '--out-dir',
@@ -73,6 +81,7 @@ def parse_args() -> argparse.Namespace:
         metavar='KEY=VALUE',
         help='override entries of every config',
     )
+    add_parameters(parser)
     args = parser.parse_args()
     for name in ('fps', 'topk', 'limit', 'batch_size'):
         value = getattr(args, name)
@@ -106,9 +115,10 @@ def run(args: argparse.Namespace) -> None:
     if args.format != 'none':
         check_format(f'.{args.format}')
     sequences = read_sequences(args.input, args.split)[: args.limit]
+    own = load_config(args.config, **parameters_of(args))
     models = [
         init_model(config, checkpoint, args.device, args.cfg_options)
-        for config, checkpoint in [(args.config, args.checkpoint), *args.stream]
+        for config, checkpoint in [(own, args.checkpoint), *args.stream]
     ]
     infos, _ = pack_infos(models[0], sequences)
     if len(models) == 1:

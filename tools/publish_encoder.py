@@ -4,7 +4,7 @@
 A file holds the weights under backbone.*, its config text without paths of this machine, modality,
 method, data, epoch, versions and the SHA-256 of the weights, whose first 8 digits end its name.
 Load it in any downstream config by
-    init_cfg=dict(type='Pretrained', checkpoint='FILE', prefix='backbone.')
+    init_cfg=dict(type='Pretrained', checkpoint='FILE')
 
 Example:
     python tools/publish_encoder.py work_dirs/<run>/epoch_150.pth out/stgcn_ntu60-xsub.pth
@@ -18,12 +18,11 @@ import sys
 from pathlib import Path
 
 from deeprank_plugin.command_line import refuse
+from deeprank_plugin.engine.encoders import list_streams, read_checkpoint
 from deeprank_plugin.engine.publishing import (
     DIGITS,
     extract_encoder,
     hash_weights,
-    list_streams,
-    read_checkpoint,
     verify,
     write_checkpoint,
 )

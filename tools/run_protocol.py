@@ -6,11 +6,11 @@ tools/test.py. What is done is not done again: the same command goes on where it
 
 Example:
     # finetuning with 10 % of the labels, five seeds, joint encoder of a DeepRank run
-    python tools/run_protocol.py configs/semi/<config>.py work_dirs/protocols/semi \\
-        --checkpoint work_dirs/<pretraining> --share 0.1 --seeds 0 1 2 3 4
+    python tools/run_protocol.py configs/finetune/stgcn_pretrained.py work_dirs/protocols/semi \\
+        --checkpoint work_dirs/deeprank_stgcn_ntu60_xsub_joint --share 10p --seeds 0 1 2 3 4
     # three streams of one MV-DeepRank run, and their fusion
-    python tools/run_protocol.py configs/finetune/<config>.py work_dirs/protocols/3s \\
-        --checkpoint work_dirs/<mv-deeprank> --streams joint bone motion
+    python tools/run_protocol.py configs/finetune/stgcn_pretrained.py work_dirs/protocols/3s \\
+        --checkpoint work_dirs/mv-deeprank_stgcn_ntu60_xsub --streams joint bone motion
     # three DeepRank runs; from scratch
     ... --streams joint bone --checkpoint joint=work_dirs/<a> bone=work_dirs/<b>
     ... --checkpoint none
@@ -24,7 +24,7 @@ import os.path as osp
 import subprocess
 import sys
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, List, Optional, Sequence, Tuple
 
 TOOLS = Path(__file__).resolve().parent
 
@@ -32,9 +32,9 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.runner.checkpoint import find_latest_checkpoint
 
-from deeprank_plugin.command_line import OptionAction, find_checkpoint, refuse
-from deeprank_plugin.engine.initializers import strip_module
-from deeprank_plugin.engine.publishing import list_streams, read_checkpoint
+from deeprank_plugin.command_line import OptionAction, find_checkpoint, load_config, refuse
+from deeprank_plugin.command_line.parameters import SHARES
+from deeprank_plugin.engine.encoders import list_streams, read_checkpoint
 from deeprank_plugin.models.data_preprocessor import MODALITIES
 
 FIGURES = {'acc/top1': 'top-1', 'acc/top5': 'top-5', 'acc/mean1': 'mean class'}
@@ -45,7 +45,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', help='config of finetuning, linear probe, k-NN or transfer')
+    parser.add_argument('config', help='config of finetuning, linear probe or k-NN')
     parser.add_argument('out', type=Path, help='folder of the results; the same one resumes')
     parser.add_argument(
         '--checkpoint',
@@ -56,8 +56,10 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--streams', nargs='+', default=['joint'], choices=MODALITIES)
     parser.add_argument('--seeds', nargs='+', type=int, default=[0])
+    parser.add_argument('--data', metavar='NAME|FILE', help='as for train.py')
+    parser.add_argument('--num-classes', type=int, help='as for train.py')
     parser.add_argument(
-        '--share', type=float, help='share of labelled samples; each seed draws its own list'
+        '--share', choices=SHARES, help='share of labelled samples; each seed draws its own'
     )
     parser.add_argument('--gpus', type=int, default=1, help='processes of a run (%(default)s)')
     parser.add_argument(
@@ -102,22 +104,18 @@ def find_checkpoints(args: argparse.Namespace) -> Dict[str, Optional[str]]:
     return found
 
 
-def find_prefix(path: str, stream: str) -> str:
-    """What stands before the keys of a stream's encoder; refuse the encoder of another one."""
+def check_streams(path: str, streams: Sequence[str]) -> None:
+    """Refuse a checkpoint that has not the encoders of these streams."""
     try:
-        checkpoint = read_checkpoint(path)
-        published = (checkpoint.get('meta') or {}).get('modality')
-        streams = [published] if published else list_streams(checkpoint)
+        found = list_streams(read_checkpoint(path))
     except (ValueError, OSError) as error:
         refuse(str(error))
-    if stream not in streams:
-        refuse(
-            f'checkpoint {path!r} holds the encoder of {", ".join(streams)} and is to be used for '
-            f'stream {stream}: name a checkpoint of that stream, or another --streams.'
-        )
-    prefix = f'streams.{stream}.backbone.'
-    keys = strip_module(checkpoint['state_dict'])
-    return prefix if any(key.startswith(prefix) for key in keys) else 'backbone.'
+    for stream in streams:
+        if stream not in found:
+            refuse(
+                f'checkpoint {path!r} holds the encoder of {", ".join(found)} and is to be used '
+                f'for stream {stream}: name a checkpoint of that stream, or another --streams.'
+            )
 
 
 def digest(path: str) -> str:
@@ -190,40 +188,41 @@ def call(command: List, log: Path) -> None:
         refuse(f'{" ".join(map(str, command[:3]))} ... failed, see {log}:\n  ' + '\n  '.join(tail))
 
 
-def draw_labels(args: argparse.Namespace, cfg: Config, seed: int) -> Path:
-    """The list of labelled samples of a seed, by tools/data/make_subset.py."""
-    dataset = cfg.train_dataloader.dataset
-    path = args.out / 'labels' / f'{dataset.split}_{args.share:g}_seed{seed}.txt'
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        tool = TOOLS / 'data' / 'make_subset.py'
-        command = [sys.executable, tool, dataset.ann_file, path, '--split', dataset.split]
-        call([*command, '--share', args.share, '--seed', seed], path.with_suffix('.log'))
-    return path
+def common_options(args: argparse.Namespace, cfg: Config, stream: str) -> Tuple[List, List]:
+    """Parameters, and ``--cfg-options``, of training and testing one stream."""
+    parameters, options = [], list(args.cfg_options)
+    for name in ('data', 'num_classes', 'share'):
+        if getattr(args, name) is not None:
+            parameters += [f'--{name.replace("_", "-")}', getattr(args, name)]
+    if 'modality' in cfg:
+        parameters += ['--modality', stream]
+    else:  # a config without parameters, as that of a project
+        options.append(f'model.data_preprocessor.modality={stream}')
+    return parameters, options
 
 
-def run_one(args, cfg: Config, stream: str, checkpoint, prefix, seed: int) -> Dict:
+def run_one(args, cfg: Config, stream: str, checkpoint, seed: int) -> Dict:
     """Train (where the config trains) and test one stream with one seed."""
     folder = args.out / stream / f'seed_{seed}'
     done = folder / 'result.json'
     if done.is_file():
         return json.loads(done.read_text())
     folder.mkdir(parents=True, exist_ok=True)
-    options = [*args.cfg_options, f'model.data_preprocessor.modality={stream}']
+    parameters, options = common_options(args, cfg, stream)
     trained = checkpoint
     if cfg.get('train_dataloader') is not None:
-        train_options = list(options)
+        train_options, train_parameters = list(options), list(parameters)
         if checkpoint is None:
             train_options.append('model.backbone.init_cfg=None')
+        elif 'pretrained' in cfg:
+            train_parameters += ['--pretrained', checkpoint]
         else:
             train_options += [
                 'model.backbone.init_cfg.type=Pretrained',
                 f'model.backbone.init_cfg.checkpoint={checkpoint}',
-                f'model.backbone.init_cfg.prefix={prefix}',
             ]
-        if args.share is not None:
-            labels = draw_labels(args, cfg, seed)
-            train_options.append(f'train_dataloader.dataset.labels={labels}')
+        if args.share not in (None, 'all'):
+            train_options.append(f'train_dataloader.dataset.labels.seed={seed}')
         if args.gpus > 1:
             command = ['bash', TOOLS / 'dist_train.sh', args.config, args.gpus]
         else:
@@ -231,12 +230,15 @@ def run_one(args, cfg: Config, stream: str, checkpoint, prefix, seed: int) -> Di
         command += ['--seed', seed, '--work-dir', folder, '--resume']
         if args.auto_scale_lr:
             command.append('--auto-scale-lr')
-        call([*command, '--cfg-options', *train_options], folder / 'train.log')
+        command += [*train_parameters, '--cfg-options', *train_options]
+        call(command, folder / 'train.log')
         trained = find_latest_checkpoint(str(folder))
         options.append('model.backbone.init_cfg=None')
     command = [sys.executable, TOOLS / 'test.py', args.config, trained, '--work-dir']
     command += [folder / 'test', '--dump', folder / 'scores.pkl']
-    call([*command, '--cfg-options', *options], folder / 'test.log')
+    command += parameters
+    command += ['--cfg-options', *options] if options else []
+    call(command, folder / 'test.log')
     latest = max((folder / 'test').glob('*/*.json'), key=lambda path: path.stat().st_mtime)
     figures = json.loads(latest.read_text().splitlines()[-1])
     figures = {k: v for k, v in figures.items() if '/' in k and isinstance(v, float)}
@@ -305,24 +307,16 @@ def draw_table(results: Dict[str, Dict]) -> str:
 def main() -> None:
     """Settle what is to be run, run it, write it down."""
     args = parse_args()
-    if not osp.isfile(args.config):
-        refuse(f'config file {args.config!r} does not exist.')
-    if args.share is not None and not 0 < args.share <= 1:
-        refuse(f'--share {args.share} is not a share of the samples: expected one in (0, 1].')
     if args.weights and len(args.weights) != len(args.streams):
         refuse(f'{len(args.weights)} --weights for {len(args.streams)} streams: give one for each.')
-    cfg = Config.fromfile(args.config)
+    cfg = load_config(args.config, data=args.data, share=args.share, num_classes=args.num_classes)
     cfg.merge_from_dict(read_options(args.cfg_options))
     trains = cfg.get('train_dataloader') is not None
     checkpoints = find_checkpoints(args)
     if not trains and (None in checkpoints.values() or args.share is not None):
         refuse(f'{args.config} trains nothing: it needs a --checkpoint to test, and no --share.')
-    prefixes = {s: path and find_prefix(path, s) for s, path in checkpoints.items()}
-    if not trains and any(prefix != 'backbone.' for prefix in prefixes.values()):
-        refuse(
-            f'{args.config} tests a checkpoint as it is: write the encoders of MV-DeepRank to '
-            'files with tools/publish_encoder.py first.'
-        )
+    for path in filter(None, set(checkpoints.values())):
+        check_streams(path, [stream for stream in checkpoints if checkpoints[stream] == path])
     settings = describe(args, cfg, checkpoints)
     for stream in args.streams:
         own = dict(settings, checkpoints=settings['checkpoints'][stream])
@@ -332,7 +326,7 @@ def main() -> None:
     for stream in args.streams:
         runs = {}
         for seed in args.seeds:
-            runs[seed] = run_one(args, cfg, stream, checkpoints[stream], prefixes[stream], seed)
+            runs[seed] = run_one(args, cfg, stream, checkpoints[stream], seed)
             shown = ', '.join(f'{k} {v:.4f}' for k, v in runs[seed].items() if 'num_' not in k)
             print(f'{stream}, seed {seed}: {shown}', flush=True)
         results[stream] = dict(seeds=runs, summary=summarise(runs))

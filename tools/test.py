@@ -1,22 +1,29 @@
 """Test a checkpoint with its config.
 
 Example:
-    python tools/test.py configs/finetune/<config>.py work_dirs/<run>/epoch_100.pth --dump s.pkl
-    bash tools/dist_test.sh configs/finetune/<config>.py work_dirs/<run>/epoch_100.pth 4
+    python tools/test.py configs/finetune/stgcn_scratch.py work_dirs/<run>/epoch_100.pth \\
+        --data ntu60_xview --dump s.pkl
+    python tools/test.py configs/finetune/stgcn_knn.py work_dirs/deeprank_stgcn_ntu60_xsub_joint
+    bash tools/dist_test.sh configs/finetune/stgcn_scratch.py work_dirs/<run>/epoch_100.pth 4
 """
 
 import argparse
 import os.path as osp
 
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
 from deeprank_plugin.command_line import (
     add_common_arguments,
     build_runner,
+    find_checkpoint,
     read_config,
     refuse,
     require_checkpoint,
     require_writable,
     run_or_refuse,
 )
+from deeprank_plugin.engine import Pretrained
 
 
 def parse_args() -> argparse.Namespace:
@@ -40,8 +47,23 @@ def add_dump(cfg, path: str) -> None:
     cfg.test_evaluator = evaluators + [dict(type='DumpResults', out_file_path=path)]
 
 
+def load_and_test(runner: Runner) -> None:
+    """Test; a model that is an encoder only (k-NN) takes it from any checkpoint that has one."""
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    if all(key.startswith('backbone.') for key in model.state_dict()):
+        modality = runner.cfg.model.data_preprocessor.get('modality')
+        try:
+            Pretrained(runner._load_from, modality=modality)(model.backbone)
+        except ValueError as error:
+            refuse(str(error))
+        runner._load_from = None
+    runner.test()
+
+
 def main() -> None:
     args = parse_args()
+    if osp.isdir(args.checkpoint):
+        args.checkpoint = find_checkpoint(args.checkpoint)
     require_checkpoint(args.checkpoint)
     cfg = read_config(args)
     if cfg.get('test_evaluator') is None:
@@ -50,7 +72,8 @@ def main() -> None:
         add_dump(cfg, args.dump)
     cfg.load_from = args.checkpoint
     cfg.resume = False
-    run_or_refuse(build_runner(cfg).test)
+    runner = build_runner(cfg)
+    run_or_refuse(lambda: load_and_test(runner))
 
 
 if __name__ == '__main__':

@@ -1,8 +1,10 @@
 """Train from a config: pretraining, finetuning, linear probe.
 
 Example:
-    python tools/train.py configs/deeprank/<config>.py --seed 0
-    bash tools/dist_train.sh configs/deeprank/<config>.py 4 --seed 0
+    python tools/train.py configs/deeprank/deeprank_stgcn.py --data ntu60_xview --modality bone
+    python tools/train.py configs/finetune/stgcn_pretrained.py --data ntu60_xview --share 10p
+    python tools/train.py configs/deeprank/deeprank_stgcn.py --data my_annotations.pkl
+    bash tools/dist_train.sh configs/deeprank/deeprank_stgcn.py 4 --seed 0
 
 Exit codes: 0 the run came to its end; 143 it was stopped by SIGTERM and can go on with --resume;
 1 it failed, as on a full disk or a loss that is NaN; 2 what was asked for cannot be run.
@@ -21,6 +23,7 @@ from deeprank_plugin.command_line import (
     read_config,
     refuse,
     require_checkpoint,
+    require_same_run,
     run_or_refuse,
 )
 from deeprank_plugin.engine.recovery.checkpoints import describe_torn, find_resumable, is_whole
@@ -84,6 +87,8 @@ def set_resume(cfg: Config, resume: Optional[str]) -> Optional[str]:
         require_checkpoint(cfg.load_from)
         if cfg.get('resume') and osp.isfile(cfg.load_from) and not is_whole(cfg.load_from):
             refuse(f'{describe_torn(cfg.load_from)}: name another by --resume CHECKPOINT.')
+        if cfg.get('resume'):
+            require_same_run(cfg, cfg.load_from)
     if not cfg.get('resume') or cfg.get('load_from'):
         return None
     try:
@@ -93,6 +98,7 @@ def set_resume(cfg: Config, resume: Optional[str]) -> Optional[str]:
     if cfg.load_from is None:
         cfg.resume = False
         return f'Nothing to resume from in {cfg.work_dir}: training starts from the beginning.'
+    require_same_run(cfg, cfg.load_from)
     return ' '.join(notices) or None
 
 

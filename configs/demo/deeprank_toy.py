@@ -1,11 +1,11 @@
-# The demo's pretraining: a tiny ST-GCN on toy actions, four short rounds.
-_base_ = '../deeprank/deeprank_stgcn-w16_1xb64-joint-t48-5x20e_toy-xsub-keypoint-3d.py'
+# The demo's pretraining: a tiny ST-GCN, four short rounds (tools/demo.py: --data work_dirs/demo/toy.pkl).
+_base_ = '../deeprank/deeprank_stgcn-w16.py'
 
 model = dict(backbone=dict(base_channels=8), head=dict(in_channels=32))
-data_file = 'work_dirs/demo/toy.pkl'
-train_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(ann_file=data_file))
-val_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(ann_file=data_file))
-test_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(ann_file=data_file))
+work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{_base_.modality}'
+train_dataloader = dict(num_workers=0, persistent_workers=False)
+val_dataloader = dict(num_workers=0, persistent_workers=False)
+test_dataloader = dict(num_workers=0, persistent_workers=False)
 
 train_cfg = dict(max_epochs=24, val_interval=3)
 param_scheduler = [
@@ -19,5 +19,7 @@ param_scheduler = [
     )
 ]
 default_hooks = dict(
-    relabel=dict(interval=6, max_rounds=4), checkpoint=dict(interval=6), logger=dict(interval=4)
+    relabel=dict(_delete_=True, type='RelabelHook', interval=6, max_rounds=4),
+    checkpoint=dict(interval=6),
+    logger=dict(interval=4),
 )

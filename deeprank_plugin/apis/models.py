@@ -15,9 +15,9 @@ from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from torch import nn
 
+from deeprank_plugin.datasets.class_names import CLASS_NAMES
+from deeprank_plugin.engine.encoders import read_checkpoint, strip_module
 from deeprank_plugin.engine.hooks import StrictLoadHook
-from deeprank_plugin.engine.initializers import strip_module
-from deeprank_plugin.engine.publishing import read_checkpoint
 
 
 def init_model(
@@ -127,6 +127,8 @@ def find_label_names(model: nn.Module, meta: Mapping, cfg: Config) -> Optional[L
     source = 'dataset_meta of the checkpoint'
     if names is None:
         names, source = cfg.get('label_names'), 'label_names of the config'
+    if names is None:
+        names, source = CLASS_NAMES.get(cfg.get('class_names')), 'class_names of the config'
     if names is None:
         return None
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):

@@ -18,62 +18,10 @@ import numpy as np
 
 from deeprank_plugin.converters.batch import BrokenFile, convert_all, fill_splits
 from deeprank_plugin.converters.text import WHOLE, read_lines, read_table, shorten
+from deeprank_plugin.datasets.class_names import CLASS_NAMES
 
 BODIES, JOINTS, COORDINATES = 2, 25, 3
-# Actions 1 to 51, as the data set's list of actions has them.
-ACTIONS = (
-    'bow',
-    'brushing hair',
-    'brushing teeth',
-    'check time (from watch)',
-    'cheer up',
-    'clapping',
-    'cross hands in front (say stop)',
-    'drink water',
-    'drop',
-    'eat meal/snack',
-    'falling',
-    'giving something to other person',
-    'hand waving',
-    'handshaking',
-    'hopping (one foot jumping)',
-    'hugging other person',
-    'jump up',
-    'kicking other person',
-    'kicking something',
-    'make a phone call/answer phone',
-    'pat on back of other person',
-    'pickup',
-    'playing with phone/tablet',
-    'point finger at the other person',
-    'pointing to something with finger',
-    'punching/slapping other person',
-    'pushing other person',
-    'put on a hat/cap',
-    'put something inside pocket',
-    'reading',
-    'rub two hands together',
-    'salute',
-    'sitting down',
-    'standing up',
-    'take off a hat/cap',
-    'take off glasses',
-    'take off jacket',
-    'take out something from pocket',
-    'taking a selfie',
-    'tear up paper',
-    'throw',
-    'touch back (backache)',
-    'touch chest (stomachache/heart pain)',
-    'touch head (headache)',
-    'touch neck (neckache)',
-    'typing on a keyboard',
-    'use a fan (with hand or paper)/feeling warm',
-    'wear jacket',
-    'wear on glasses',
-    'wipe face',
-    'writing',
-)
+ACTIONS = CLASS_NAMES['pkummd1']  # 1 to 51, as the data set's list of actions has them
 # Part II has the numbers of part I without these ten: eight between two persons, two with a pocket.
 # A label file with another number is an error, so that a wrong set cannot go unnoticed.
 NOT_IN_PART_2 = (12, 14, 16, 18, 21, 24, 26, 27, 29, 38)

@@ -4,8 +4,7 @@ import logging
 import os
 import pickle
 import random
-from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple, Union
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -14,9 +13,9 @@ from mmaction.registry import DATASETS
 from mmengine.logging import print_log
 
 from .annotations import check_annotations, open_annotations, sample_name, split_annotations
+from .class_names import CLASS_NAMES
 from .npz_annotations import MappedSequences
-
-PARTS = ('train', 'holdout')
+from .subsets import check_holdout, check_labels, draw_holdout, labelled_subset, read_names
 
 
 @DATASETS.register_module()
@@ -28,7 +27,8 @@ class SkeletonDataset(PoseDataset):
     ``range(num_split_samples)``.
 
     ``metainfo['classes']``, which MMEngine saves in checkpoints, are the ``label_names`` that stand
-    beside ``annotations`` in the file, if it has them, else what ``metainfo`` of the config says.
+    beside ``annotations`` in the file, if it has them, else what ``metainfo`` of the config says: a
+    list of names, or a key of ``class_names.py`` such as ``'ntu60'``.
 
     Args:
         ann_file (str): Annotation pickle, read without running code from it, or an ``.npz`` that
@@ -37,8 +37,10 @@ class SkeletonDataset(PoseDataset):
         pipeline (list): Transforms.
         split (str or list[str], optional): Name or names of splits. Each sample carries the name
             of its own as ``split``. Defaults to None: all samples.
-        labels (str, optional): Text file of sample names, one a line: the labelled subset; only
-            these are used. Defaults to None: all.
+        labels (str or dict, optional): The labelled subset; only its samples are used. Text file of
+            sample names, one a line, or ``dict(share=0.1, seed=0)``: that share of each class is
+            drawn by the seed from the sorted names, the same on every machine and process.
+            Defaults to None: all.
         holdout (dict, optional): ``dict(share=0.05, seed=0, part='train' or 'holdout')`` keeps one
             of two parts of the split: the share is drawn by the seed from the sorted names.
             Defaults to None: the whole split.
@@ -60,7 +62,7 @@ class SkeletonDataset(PoseDataset):
         ann_file: str,
         pipeline: List,
         split: Optional[Union[str, Sequence[str]]] = None,
-        labels: Optional[str] = None,
+        labels: Optional[Union[str, Dict]] = None,
         holdout: Optional[Dict] = None,
         layout: Optional[Union[str, Dict]] = None,
         num_classes: Optional[int] = None,
@@ -72,7 +74,7 @@ class SkeletonDataset(PoseDataset):
                 f'data_prefix={kwargs["data_prefix"]} of the data set {ann_file}: expected none, '
                 'the coordinates are read from the annotation file alone; remove data_prefix'
             )
-        self.labels = labels
+        self.labels = check_labels(labels) if isinstance(labels, Mapping) else labels
         self.holdout = None if holdout is None else check_holdout(holdout)
         self.layout = layout
         self.sample_offset = sample_offset
@@ -82,6 +84,7 @@ class SkeletonDataset(PoseDataset):
         # seed, epoch, rank; in shared memory, because workers that persist hold a copy of the rest
         self._epoch = torch.full((3,), -1, dtype=torch.int64).share_memory_()
         self._seeded = None
+        kwargs['metainfo'] = name_classes(kwargs.get('metainfo'))
         super().__init__(ann_file, pipeline, split=split, num_classes=num_classes, **kwargs)
 
     @property
@@ -115,7 +118,7 @@ class SkeletonDataset(PoseDataset):
     def select(self, infos: List[Dict]) -> List[Dict]:
         """Those of the labelled subset and of the hold-out's part, numbered by ``row``."""
         if self.labels is not None:
-            chosen = read_names(self.labels, [info['frame_dir'] for info in infos], self.ann_file)
+            chosen = self._choose_labelled(infos)
             infos = [info for info in infos if info['frame_dir'] in chosen]
         self.sample_names = [info['frame_dir'] for info in infos]
         for row, info in enumerate(infos):
@@ -126,6 +129,20 @@ class SkeletonDataset(PoseDataset):
             infos = [info for info in infos if (info['frame_dir'] in held) == keep]
         self.sample_rows = [info['row'] for info in infos]
         return infos
+
+    def _choose_labelled(self, infos: List[Dict]) -> set:
+        """Names of the labelled subset."""
+        names = [info['frame_dir'] for info in infos]
+        if isinstance(self.labels, str):
+            return read_names(self.labels, names, self.ann_file)
+        chosen = labelled_subset(names, [int(info['label']) for info in infos], **self.labels)
+        print_log(
+            f'{len(chosen)} of {len(names)} samples of {self.ann_file}, split {self.split}, are '
+            f'labelled: a share of {self.labels["share"]:g} of each class, drawn by seed '
+            f'{self.labels["seed"]}',
+            logger='current',
+        )
+        return set(chosen)
 
     def _take_label_names(self, content) -> None:
         """Take the file's own names of the classes, where it has some, into ``metainfo``."""
@@ -204,65 +221,21 @@ class SkeletonDataset(PoseDataset):
         return super().prepare_data(idx)
 
 
-def check_holdout(holdout: Dict) -> Dict:
-    """The hold-out's settings with their defaults.
+def name_classes(metainfo: Optional[Mapping]) -> Dict:
+    """Meta information with the names of the classes in place of a key of ``CLASS_NAMES``.
 
     Raises:
-        ValueError: If a key or a value is wrong.
+        ValueError: If there is no such key.
     """
-    settings = dict(dict(share=0.05, seed=0, part='train'), **holdout)
-    if set(settings) != {'share', 'seed', 'part'}:
-        raise ValueError(
-            f'holdout has the keys {sorted(holdout)}; expected only share, seed and part'
-        )
-    if not 0 < settings['share'] < 1:
-        raise ValueError(f'holdout share={settings["share"]}; expected a share between 0 and 1')
-    if settings['part'] not in PARTS:
-        raise ValueError(f'holdout part={settings["part"]!r}; expected one of {PARTS}')
-    return settings
-
-
-def draw_holdout(names: Sequence[str], share: float, seed: int) -> set:
-    """Names of ``round(share * n)`` samples, at least 1, drawn by a seed from the sorted names.
-
-    Raises:
-        ValueError: If nothing would be left to train on.
-    """
-    number = max(1, round(share * len(names)))
-    if number >= len(names):
-        raise ValueError(
-            f'a hold-out of {number} of {len(names)} samples leaves none to train on; expected '
-            'more samples, or a smaller share'
-        )
-    order = np.random.default_rng(seed).permutation(len(names))
-    ordered = sorted(names)
-    return {ordered[index] for index in order[:number]}
-
-
-def read_names(path: str, known: Sequence[str], ann_file: str) -> set:
-    """Names in a text file, one a line.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is empty, or names a sample twice or one that is not in the split.
-    """
-    if not Path(path).is_file():
-        raise FileNotFoundError(
-            f'label list {path} does not exist; expected a text file of sample names: make one '
-            'with tools/data/make_subset.py'
-        )
-    lines = Path(path).read_text(encoding='utf-8').splitlines()
-    names = [line.strip() for line in lines if line.strip()]
-    unknown = sorted(set(names) - set(known))
-    if not names:
-        raise ValueError(f'label list {path} is empty; expected sample names, one a line')
-    if len(set(names)) != len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f'label list {path} names {twice!r} twice; expected each name once')
-    if unknown:
-        raise ValueError(
-            f'label list {path} names {len(unknown)} samples that are not in the split of '
-            f'{ann_file}, such as {unknown[:3]}; expected names of the training split: make the '
-            'list from this file and split with tools/data/make_subset.py'
-        )
-    return set(names)
+    metainfo = dict(metainfo or {})
+    classes = metainfo.get('classes')
+    if isinstance(classes, str):
+        if classes not in CLASS_NAMES:
+            raise ValueError(
+                f'metainfo.classes={classes!r} is no known data set; expected a list of names or '
+                f'one of {", ".join(CLASS_NAMES)}'
+            )
+        metainfo['classes'] = list(CLASS_NAMES[classes])
+    elif classes is None:
+        metainfo.pop('classes', None)
+    return metainfo

@@ -1,8 +1,11 @@
-"""Labelled subsets for semi-supervised learning."""
+"""Parts of a split: labelled subsets for semi-supervised learning, and hold-outs."""
 
-from typing import List, Sequence
+from pathlib import Path
+from typing import Dict, List, Mapping, Sequence
 
 import numpy as np
+
+PARTS = ('train', 'holdout')
 
 
 def labelled_subset(
@@ -34,3 +37,81 @@ def labelled_subset(
         number = max(1, round(share * len(of_class)))
         drawn += generator.permutation(of_class)[:number].tolist()
     return sorted(drawn)
+
+
+def check_labels(labels: Mapping) -> Dict:
+    """The settings of a labelled subset with their defaults.
+
+    Raises:
+        ValueError: If a key or a value is wrong.
+    """
+    settings = dict(dict(seed=0), **labels)
+    if set(settings) != {'share', 'seed'}:
+        raise ValueError(f'labels has the keys {sorted(labels)}; expected share and seed')
+    if not 0 < settings['share'] <= 1:
+        raise ValueError(f'labels share={settings["share"]}; expected 0 < share <= 1 (0.1 is 10 %)')
+    return settings
+
+
+def check_holdout(holdout: Dict) -> Dict:
+    """The hold-out's settings with their defaults.
+
+    Raises:
+        ValueError: If a key or a value is wrong.
+    """
+    settings = dict(dict(share=0.05, seed=0, part='train'), **holdout)
+    if set(settings) != {'share', 'seed', 'part'}:
+        raise ValueError(
+            f'holdout has the keys {sorted(holdout)}; expected only share, seed and part'
+        )
+    if not 0 < settings['share'] < 1:
+        raise ValueError(f'holdout share={settings["share"]}; expected a share between 0 and 1')
+    if settings['part'] not in PARTS:
+        raise ValueError(f'holdout part={settings["part"]!r}; expected one of {PARTS}')
+    return settings
+
+
+def draw_holdout(names: Sequence[str], share: float, seed: int) -> set:
+    """Names of ``round(share * n)`` samples, at least 1, drawn by a seed from the sorted names.
+
+    Raises:
+        ValueError: If nothing would be left to train on.
+    """
+    number = max(1, round(share * len(names)))
+    if number >= len(names):
+        raise ValueError(
+            f'a hold-out of {number} of {len(names)} samples leaves none to train on; expected '
+            'more samples, or a smaller share'
+        )
+    order = np.random.default_rng(seed).permutation(len(names))
+    ordered = sorted(names)
+    return {ordered[index] for index in order[:number]}
+
+
+def read_names(path: str, known: Sequence[str], ann_file: str) -> set:
+    """Names in a text file, one a line.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is empty, or names a sample twice or one that is not in the split.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(
+            f'label list {path} does not exist; expected a text file of sample names: make one '
+            'with tools/data/make_subset.py'
+        )
+    lines = Path(path).read_text(encoding='utf-8').splitlines()
+    names = [line.strip() for line in lines if line.strip()]
+    unknown = sorted(set(names) - set(known))
+    if not names:
+        raise ValueError(f'label list {path} is empty; expected sample names, one a line')
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f'label list {path} names {twice!r} twice; expected each name once')
+    if unknown:
+        raise ValueError(
+            f'label list {path} names {len(unknown)} samples that are not in the split of '
+            f'{ann_file}, such as {unknown[:3]}; expected names of the training split: make the '
+            'list from this file and split with tools/data/make_subset.py'
+        )
+    return set(names)

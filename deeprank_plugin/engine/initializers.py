@@ -2,18 +2,16 @@
 
 import os.path as osp
 import pickle
-from typing import Iterable, List, Mapping, NamedTuple, Optional
+from typing import List, Mapping, NamedTuple, Optional
 
 import torch.nn as nn
 from mmaction.registry import WEIGHT_INITIALIZERS
 from mmengine.logging import print_log
 from mmengine.model import PretrainedInit
 from mmengine.model.weight_init import update_init_info
-from mmengine.runner.checkpoint import (
-    CheckpointLoader,
-    find_latest_checkpoint,
-    load_state_dict,
-)
+from mmengine.runner.checkpoint import CheckpointLoader, find_latest_checkpoint, load_state_dict
+
+from .encoders import find_modality, find_prefixes, list_some, strip_module
 
 
 class StateDictDifference(NamedTuple):
@@ -51,81 +49,81 @@ def compare_state_dicts(found: Mapping, expected: Mapping) -> StateDictDifferenc
     return StateDictDifference(missing, sorted(set(found) - set(expected)), reshaped)
 
 
-def list_some(names: Iterable[str], limit: int = 4) -> str:
-    """Write out the first names of a list and how many more there are."""
-    names = list(names)
-    text = ', '.join(names[:limit]) or 'none'
-    return text if len(names) <= limit else f'{text} and {len(names) - limit} more'
-
-
-def strip_module(state_dict: Mapping) -> dict:
-    """Take the prefix 'module.', which parallel wrappers leave behind, off the keys."""
-    return {key[7:] if key.startswith('module.') else key: state_dict[key] for key in state_dict}
-
-
 @WEIGHT_INITIALIZERS.register_module(name='Pretrained')
 class Pretrained(PretrainedInit):
-    """Load pretrained weights into a module, and refuse those of another network.
+    """Load a pretrained encoder into a backbone, and reject that of another network or modality.
 
     MMEngine's initialiser of the same name only logs what does not match, so that a wrong
     checkpoint leaves random weights behind a run that looks pretrained.
 
+    Without a prefix, the encoder is found by its keys: ``backbone.`` (DeepRank, DeepCluster, MoCo,
+    SkeletonMAE, a recogniser, a published file), ``streams.<modality>.backbone.`` (MV-DeepRank), or
+    none of both (the state dict of a backbone). Its keys must be exactly those of the module.
+
     Args:
         checkpoint (str): File, or any address that MMEngine's ``CheckpointLoader`` knows, or the
             work dir of a pretraining run, whose latest checkpoint is taken.
-        prefix (str, optional): Take the keys under this prefix only, such as ``'backbone.'``; then
-            they must be exactly those of the module. Without a prefix, missing and unexpected keys
-            are logged, as MMEngine does. Defaults to None.
+        prefix (str, optional): Take the keys under this prefix, whatever the modality. Defaults to
+            None.
         map_location (str): Where to put the tensors. Defaults to ``'cpu'``.
+        modality (str, optional): 'joint', 'bone' or 'motion': what the encoder must have been
+            trained on, where the checkpoint says so. ``SkeletonRecognizer`` gives its own.
+            Defaults to None: any.
 
     Raises:
         FileNotFoundError: If the file does not exist.
-        ValueError: If it is no checkpoint, if none of its keys is the module's, if shapes differ,
-            or, given a prefix, if keys of the module are missing or unexpected.
+        ValueError: If it is no checkpoint, if its encoders are of other modalities, or several and
+            ``modality`` is None, or if keys or shapes differ from those of the module.
     """
+
+    def __init__(
+        self,
+        checkpoint: str,
+        prefix: Optional[str] = None,
+        map_location: str = 'cpu',
+        modality: Optional[str] = None,
+    ) -> None:
+        super().__init__(checkpoint, prefix, map_location)
+        self.modality = modality
 
     def __call__(self, module: nn.Module) -> None:
         if osp.isdir(self.checkpoint):
             # None where the folder names no checkpoint: the folder itself is then reported
             self.checkpoint = find_latest_checkpoint(self.checkpoint) or self.checkpoint
-        state_dict = self._read_state_dict()
-        self._check(state_dict, module)
-        load_state_dict(module, state_dict, strict=False, logger='current')
-        part = 'all weights' if self.prefix is None else f'the weights under {self.prefix!r}'
+        checkpoint = self._open()
+        weights = strip_module(self._find_weights(checkpoint))
+        if self.prefix is not None:
+            prefix = self.prefix if self.prefix.endswith('.') else f'{self.prefix}.'
+        else:
+            prefix = self._find_prefix(checkpoint, weights)
+        selected = {k[len(prefix) :]: v for k, v in weights.items() if k.startswith(prefix)}
+        self._check(selected, module, prefix, weights)
+        load_state_dict(module, selected, strict=False, logger='current')
+        part = f'the weights under {prefix!r}' if prefix else 'all weights'
         print_log(f'{type(module).__name__}: loaded {part} of {self.checkpoint}', logger='current')
         if hasattr(module, '_params_init_info'):
             update_init_info(module, init_info=self._get_init_info())
 
-    def _read_state_dict(self) -> dict:
-        """Open the checkpoint and pick the weights under the prefix, without the prefix."""
+    def _open(self) -> object:
+        """The checkpoint as it is in the file."""
         try:
-            checkpoint = CheckpointLoader.load_checkpoint(
+            return CheckpointLoader.load_checkpoint(
                 self.checkpoint, map_location=self.map_location, logger='current'
             )
         except (FileNotFoundError, IsADirectoryError) as error:
             raise FileNotFoundError(
                 f'Pretrained checkpoint {self.checkpoint!r} does not exist: pretrain first, or '
-                'set init_cfg.checkpoint to the file that pretraining wrote.'
+                'name the file or work dir that pretraining wrote (--pretrained, or '
+                'init_cfg.checkpoint).'
             ) from error
         except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
             raise ValueError(
                 f'Pretrained checkpoint {self.checkpoint!r} cannot be read ({error}): expected a '
                 'file that MMEngine saved, complete and untampered.'
             ) from error
-        state_dict = strip_module(self._find_weights(checkpoint))
-        if self.prefix is None:
-            return state_dict
-        prefix = self.prefix if self.prefix.endswith('.') else f'{self.prefix}.'
-        selected = {k[len(prefix) :]: v for k, v in state_dict.items() if k.startswith(prefix)}
-        if not selected:
-            raise ValueError(
-                f'Pretrained checkpoint {self.checkpoint!r} has no key under prefix {prefix!r}; '
-                f'found: {list_some(state_dict)}. Set init_cfg.prefix to what stands before the '
-                "encoder's keys, or name another checkpoint."
-            )
-        return selected
 
     def _find_weights(self, checkpoint: object) -> Mapping:
+        """The state dict of a checkpoint, or the checkpoint where it is one itself."""
         weights = checkpoint
         if isinstance(checkpoint, Mapping):
             weights = checkpoint.get('state_dict', checkpoint)
@@ -136,28 +134,54 @@ class Pretrained(PretrainedInit):
             )
         return weights
 
-    def _check(self, state_dict: Mapping, module: nn.Module) -> None:
+    def _find_prefix(self, checkpoint: Mapping, weights: Mapping) -> str:
+        """What stands before the keys of the encoder of the modality."""
+        prefixes = find_prefixes(weights)
+        streams = [stream for stream in prefixes if stream is not None]
+        if not streams:
+            found = find_modality(checkpoint)
+            if None not in (found, self.modality) and found != self.modality:
+                raise ValueError(
+                    f'Pretrained checkpoint {self.checkpoint!r} holds the encoder of {found}; '
+                    f'expected {self.modality}: name a checkpoint of that modality.'
+                )
+            return prefixes.get(None, '')
+        if self.modality is None and len(streams) > 1:
+            raise ValueError(
+                f'Pretrained checkpoint {self.checkpoint!r} holds the encoders of '
+                f'{", ".join(streams)}: choose one of them by init_cfg.modality.'
+            )
+        stream = streams[0] if self.modality is None else self.modality
+        if stream not in streams:
+            raise ValueError(
+                f'Pretrained checkpoint {self.checkpoint!r} holds the encoders of '
+                f'{", ".join(streams)}; expected {stream}: name a checkpoint of that modality.'
+            )
+        return prefixes[stream]
+
+    def _check(self, found: Mapping, module: nn.Module, prefix: str, weights: Mapping) -> None:
         """Raise if the weights are those of another network."""
         expected = module.state_dict()
-        difference = compare_state_dicts(state_dict, expected)
+        difference = compare_state_dicts(found, expected)
         name = type(module).__name__
-        problem: Optional[str] = None
-        if not set(state_dict) & set(expected):
+        if prefix and not found:
+            problem = f'has no key under that prefix; found: {list_some(weights)}'
+        elif not set(found) & set(expected):
             problem = (
-                f'has no key of {name}; found: {list_some(state_dict)}; '
-                f'expected: {list_some(expected)}'
+                f'has no key of {name}; found: {list_some(found)}; expected: {list_some(expected)}'
             )
         elif difference.reshaped:
             problem = f'has other shapes than {name}: {list_some(difference.reshaped)}'
-        elif self.prefix is not None and (difference.missing or difference.unexpected):
+        elif difference.missing or difference.unexpected:
             problem = (
                 f'does not have the keys of {name}; missing: {list_some(difference.missing)}; '
                 f'unexpected: {list_some(difference.unexpected)}'
             )
-        if problem is not None:
-            under = '' if self.prefix is None else f' (prefix {self.prefix!r})'
-            raise ValueError(
-                f'Pretrained checkpoint {self.checkpoint!r}{under} {problem}. It belongs to '
-                f"another network: build {name} with the settings of the checkpoint's own config "
-                '(channels, stages, graph layout), or change init_cfg.checkpoint or .prefix.'
-            )
+        else:
+            return
+        under = f' (prefix {prefix!r})' if prefix else ''
+        raise ValueError(
+            f'Pretrained checkpoint {self.checkpoint!r}{under} {problem}. It belongs to another '
+            f"network: build {name} with the settings of the checkpoint's own config (channels, "
+            'stages, graph layout), or name another checkpoint or prefix.'
+        )

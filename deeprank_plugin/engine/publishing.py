@@ -1,16 +1,14 @@
 """Encoder-only files: what is taken from a checkpoint, how it is hashed, how it is written."""
 
-import ast
 import hashlib
 import importlib.metadata
 import io
 import json
 import os
 import os.path as osp
-import pickle
 import re
 from pathlib import Path, PureWindowsPath
-from typing import Dict, List, Mapping, Optional, Union
+from typing import Dict, Mapping, Optional, Union
 
 import torch
 from mmengine.config import Config
@@ -19,39 +17,11 @@ from torch import Tensor
 from deeprank_plugin.models.data_preprocessor import MODALITIES
 from deeprank_plugin.version import __version__
 
-from .initializers import list_some, strip_module
+from .encoders import find_encoders, list_streams, read_checkpoint_config
 
-ENCODER_KEY = re.compile(r'(?:streams\.(?P<stream>[^.]+)\.)?backbone\.(?P<name>.+)')
 MACHINE_FIELDS = ('load_from', 'work_dir')
 DIGITS = 8
 """Hexadecimal digits of the hash that a file name carries, as many as in MMEngine's."""
-
-
-def read_checkpoint(path: Union[str, Path]) -> Dict:
-    """Open a local checkpoint on the CPU; it may hold weights and plain values, and no code.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it cannot be read, asks for anything but weights and plain values, or holds
-            no dict.
-    """
-    if not osp.isfile(path):
-        raise FileNotFoundError(f'{str(path)!r} is no file: name a checkpoint.')
-    try:
-        checkpoint = torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as error:  # what a damaged or hostile file makes the reader raise is not fixed
-        # torch wraps what was wrong into advice on how to switch its protection off
-        wrapped = error.__context__ if isinstance(error, pickle.UnpicklingError) else None
-        reason = (str(wrapped or error).strip() or repr(error)).splitlines()[0]
-        raise ValueError(
-            f'{str(path)!r} cannot be read as a checkpoint ({reason}): expected a file of '
-            'weights and plain values, as MMEngine saves it, complete and untampered.'
-        ) from error
-    if not isinstance(checkpoint, dict):
-        raise ValueError(
-            f'{str(path)!r} holds a {type(checkpoint).__name__}; expected a checkpoint, a dict.'
-        )
-    return checkpoint
 
 
 def write_checkpoint(checkpoint: Mapping, path: Union[str, Path], force: bool = False) -> None:
@@ -108,17 +78,6 @@ def hash_weights(state_dict: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def list_streams(checkpoint: Mapping) -> List[str]:
-    """Modalities of the encoders that a checkpoint holds, in the order of its keys.
-
-    Raises:
-        ValueError: If it is no checkpoint, holds no encoder, or does not say of which modality its
-            encoder is.
-    """
-    streams = _find_encoders(checkpoint)
-    return [stream or _read_modality(_read_config(checkpoint)) for stream in streams]
-
-
 def extract_encoder(
     checkpoint: Mapping, stream: Optional[str] = None, source: Optional[str] = None
 ) -> Dict:
@@ -143,8 +102,8 @@ def extract_encoder(
         ValueError: If it is no checkpoint, holds no encoder or not that stream, lacks its config or
             epoch, or if the config is more than plain values.
     """
-    encoders, streams = _find_encoders(checkpoint), list_streams(checkpoint)
-    config = _read_config(checkpoint)
+    encoders, streams = find_encoders(checkpoint), list_streams(checkpoint)
+    config = read_checkpoint_config(checkpoint)
     if stream is None and len(streams) > 1:
         raise ValueError(f'the checkpoint holds the streams {", ".join(streams)}: name one of them')
     stream = streams[0] if stream is None else stream
@@ -193,88 +152,6 @@ def verify(published: Mapping) -> bool:
             'tools/publish_encoder.py wrote'
         )
     return hash_weights(weights) == meta['sha256']
-
-
-def _find_encoders(checkpoint: Mapping) -> Dict[Optional[str], Dict[str, Tensor]]:
-    """Weights of each encoder under keys ``backbone.*``; the stream is None if it has no name."""
-    weights = checkpoint.get('state_dict') if isinstance(checkpoint, Mapping) else None
-    if not isinstance(weights, Mapping) or not all(isinstance(key, str) for key in weights):
-        raise ValueError(
-            f'there is no state_dict with named weights among {list_some(map(str, checkpoint))}; '
-            'expected a checkpoint that MMEngine saved'
-        )
-    encoders: Dict[Optional[str], Dict[str, Tensor]] = {}
-    for key, value in strip_module(weights).items():
-        match = ENCODER_KEY.fullmatch(key)
-        if match is not None:
-            name = f'backbone.{match["name"]}'
-            encoders.setdefault(match['stream'], {})[name] = value
-    if not encoders or (None in encoders and len(encoders) > 1):
-        raise ValueError(
-            'the checkpoint has no encoder: expected keys backbone.* or '
-            f'streams.<modality>.backbone.*, found: {list_some(weights)}'
-        )
-    return encoders
-
-
-class _DictCalls(ast.NodeTransformer):
-    """Write ``dict(a=1)`` as ``{'a': 1}``, and ``inf`` and ``nan`` as numbers."""
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        self.generic_visit(node)
-        called = node.func.id if isinstance(node.func, ast.Name) else None
-        if called != 'dict' or node.args or any(word.arg is None for word in node.keywords):
-            return node  # which ast.literal_eval refuses
-        keys = [ast.Constant(word.arg) for word in node.keywords]
-        return ast.Dict(keys=keys, values=[word.value for word in node.keywords])
-
-    def visit_Name(self, node: ast.Name) -> ast.AST:
-        return ast.Constant(float(node.id)) if node.id in ('inf', 'nan') else node
-
-
-def _read_config(checkpoint: Mapping) -> Dict:
-    """Values of the config text; ``Config.fromstring`` would run it as a program."""
-    meta = checkpoint.get('meta')
-    text = meta.get('cfg') if isinstance(meta, Mapping) else None
-    if not isinstance(text, str):
-        raise ValueError(
-            "the checkpoint has no config text in meta['cfg']; expected one that MMEngine's runner "
-            'saved'
-        )
-    config = {}
-    try:
-        for statement in ast.parse(text).body:
-            targets = statement.targets if isinstance(statement, ast.Assign) else []
-            if len(targets) != 1 or not isinstance(targets[0], ast.Name):
-                raise ValueError(f'line {statement.lineno} gives no value to a name')
-            config[targets[0].id] = ast.literal_eval(_DictCalls().visit(statement.value))
-    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
-        raise ValueError(
-            f"the config text in meta['cfg'] is more than plain values ({error}); expected what "
-            "MMEngine's runner saves, names with numbers, strings, lists and dicts"
-        ) from error
-    if not isinstance(config.get('model'), dict) or 'type' not in config['model']:
-        raise ValueError("the config in meta['cfg'] has no model.type; expected a config of a run")
-    return config
-
-
-def _read_modality(config: Mapping) -> str:
-    """Modality that a model with one encoder is fed with."""
-    model = config['model']
-    preprocessor = model.get('data_preprocessor')
-    if preprocessor is None and str(model['type']).split('.')[-1] == 'DeepRank':
-        return 'joint'  # default of DeepRank
-    found = None
-    if isinstance(preprocessor, Mapping):
-        found = preprocessor.get('modality')  # that of a project need not be SkeletonPreprocessor
-        if str(preprocessor.get('type')).split('.')[-1] == 'SkeletonPreprocessor':
-            found = preprocessor.get('modality', 'joint')
-    if found not in MODALITIES:
-        raise ValueError(
-            f'the config does not say of which modality the encoder is: model.data_preprocessor is '
-            f'{preprocessor!r}; expected a SkeletonPreprocessor with one of {MODALITIES}'
-        )
-    return found
 
 
 def _read_data(config: Mapping) -> Dict:

@@ -1,6 +1,6 @@
 """MMAction2's recogniser for skeletons, faster where bodies are absent."""
 
-from typing import Dict, Tuple
+from typing import Dict, Optional, Tuple
 
 from mmaction.models.recognizers import RecognizerGCN
 from mmaction.registry import MODELS
@@ -15,17 +15,27 @@ class SkeletonRecognizer(RecognizerGCN):
     """``RecognizerGCN`` whose backbone encodes absent bodies once a batch in eval mode.
 
     Its arguments, its checkpoints and, up to rounding, its predictions are those of
-    ``RecognizerGCN``.
+    ``RecognizerGCN``. A ``backbone.init_cfg`` of type 'Pretrained' takes the encoder of the
+    modality that the data preprocessor makes.
 
     Args:
+        backbone (dict): Config of a GCN backbone, (N, M, T, V, C) to (N, M, D, T', V').
+        data_preprocessor (dict, optional): Config of a :class:`SkeletonPreprocessor`.
+            Defaults to None.
         *args, **kwargs: As for ``RecognizerGCN``.
 
     Raises:
         ValueError: If backbone, head and layout do not fit, with what to change.
     """
 
-    def __init__(self, *args, **kwargs) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self, backbone: Dict, *args, data_preprocessor: Optional[Dict] = None, **kwargs
+    ) -> None:
+        init_cfg = backbone.get('init_cfg')
+        modality = (data_preprocessor or {}).get('modality')
+        if modality and isinstance(init_cfg, dict) and init_cfg.get('type') == 'Pretrained':
+            backbone = dict(backbone, init_cfg=dict(dict(modality=modality), **init_cfg))
+        super().__init__(backbone, *args, data_preprocessor=data_preprocessor, **kwargs)
         head = getattr(self, 'cls_head', None)
         in_channels = getattr(head, 'in_channels', None)
         check_fit(self.backbone, self.data_preprocessor, in_channels, 'cls_head.in_channels')

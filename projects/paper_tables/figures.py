@@ -23,12 +23,20 @@ def extract(study: Study, pretrained: Step, trained: bool = True) -> Step:
     key = f'features/{name if trained else "random_" + name}'
     file = str(study.folder(key) / 'features.npz')
     command = ['python', 'tools/analysis/extract_features.py', pretrained.config, file]
+    command += pretrained.parameters
     if trained:
         command += ['--checkpoint', str(study.folder(pretrained.key))]
     command += ['--work-dir', str(study.folder(key)), *options]
     needs = (pretrained,) if trained else ()
     return Step(
-        key, tuple(command), needs, pretrained.config, pretrained.runs, 1.0, pretrained.data
+        key,
+        tuple(command),
+        needs,
+        pretrained.config,
+        pretrained.runs,
+        1.0,
+        pretrained.data,
+        pretrained.parameters,
     )
 
 
@@ -50,7 +58,7 @@ def analyse(
 
 def train_split(data: str) -> List[str]:
     """Option that keeps the training split."""
-    return ['--split', data.rpartition('-')[2] + '_train']
+    return ['--split', data.rpartition('_')[2] + '_train']
 
 
 def fig4(study: Study, data: str) -> Figure:

@@ -23,9 +23,9 @@ from figures import FIGURES
 from steps import DIGITS, IMAGES, PAPER, ROOT, SAMPLES, SMALL, Step, Study, is_done, order, run
 from tables import TABLES, Cell, Table
 
-from deeprank_plugin.command_line import refuse
+from deeprank_plugin.command_line import load_config, refuse
 
-DATA = {name.split('-')[0]: name for name in reversed(SAMPLES) if name != 'hdm05-xsub'}
+DATA = {name.split('_')[0]: name for name in reversed(SAMPLES) if name != 'hdm05_xsub'}
 
 
 def parse_args() -> argparse.Namespace:
@@ -62,7 +62,6 @@ def estimate_hours(steps: List[Step], tflops: float) -> Dict[str, float]:
     """
     import torch
     from mmaction.registry import MODELS
-    from mmengine.config import Config
     from mmengine.registry import init_default_scope
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -74,7 +73,8 @@ def estimate_hours(steps: List[Step], tflops: float) -> Dict[str, float]:
         if step.runs == 0:
             hours[step.key] = 0.0
             continue
-        cfg = Config.fromfile(ROOT / step.config)
+        pairs = zip(step.parameters[::2], step.parameters[1::2])
+        cfg = load_config(str(ROOT / step.config), **{k[2:]: v for k, v in pairs})
         shape = (1, 1, 32, 32, 3)
         if step.data not in IMAGES:
             test = cfg.test_dataloader.dataset.pipeline

@@ -13,15 +13,15 @@ from paper import MODALITIES
 ROOT = Path(__file__).resolve().parents[2]
 TRAIN, PROTOCOL = 'tools/train.py', 'tools/run_protocol.py'
 SAMPLES = {  # of the training splits
-    'ntu60-xsub': 40091,
-    'ntu60-xview': 37646,
-    'ntu120-xsub': 63026,
-    'ntu120-xset': 54468,
-    'pkummd1-xsub': 18841,
-    'pkummd2-xsub': 5332,
-    'uiprmd-xsub': 1000,
-    'hdm05-xsub': 200,
-    'toy-xsub': 720,
+    'ntu60_xsub': 40091,
+    'ntu60_xview': 37646,
+    'ntu120_xsub': 63026,
+    'ntu120_xset': 54468,
+    'pkummd1_xsub': 18841,
+    'pkummd2_xsub': 5332,
+    'uiprmd_xsub': 1000,
+    'hdm05_xsub': 200,
+    'toy_xsub': 720,
     'cifar100': 50000,
     'digits': 1297,
 }
@@ -35,8 +35,15 @@ TITLES = {
     '3s': 'DeepRank',
     'mv': 'MV-DeepRank',
 }
-FOLDERS = {'3s': ('deeprank', '3s-deeprank'), 'mv': ('mv_deeprank', 'mv-deeprank')}
-FOLDERS.update(dc=('deepcluster', 'deepcluster'))
+PRETRAIN = {  # configs of pretraining, by network
+    'triplet': 'configs/triplet/triplet_{}.py',
+    'moco': 'configs/moco/moco_{}.py',
+    'mae': 'configs/mae/mae_{}.py',
+    'dc': 'configs/deepcluster/deepcluster_{}.py',
+    '3s': 'configs/deeprank/3s-deeprank_{}.py',
+    'mv': 'configs/mv_deeprank/mv-deeprank_{}.py',
+}
+FINETUNE = 'configs/finetune/{}_pretrained.py'
 COSINE = ('moco', 'mae', 'triplet')  # pretrained without relabelling
 
 
@@ -51,6 +58,7 @@ class Step(NamedTuple):
         runs: How many trainings it is.
         share: Share of the training split that each takes.
         data: Data set and split.
+        parameters: Options of its command that are parameters of its config.
     """
 
     key: str
@@ -60,6 +68,7 @@ class Step(NamedTuple):
     runs: int
     share: float
     data: str
+    parameters: Tuple[str, ...] = ()
 
 
 class Preset(NamedTuple):
@@ -68,10 +77,6 @@ class Preset(NamedTuple):
     Attributes:
         name: 'paper' or 'small'.
         networks: The paper's name of a network to ours.
-        length: Frames, as in names of configs.
-        pretrain: Schedules in names of configs: relabelled, and cosine.
-        finetune: Schedule of finetuning, by network.
-        semi: Batch and schedule of semi-supervised finetuning, by share and network.
         seeds: Seeds of finetuning.
         clusters: Numbers of clusters of Table VI.
         relabel_options, cosine_options, finetune_options: ``--cfg-options``.
@@ -79,10 +84,6 @@ class Preset(NamedTuple):
 
     name: str
     networks: Dict[str, str]
-    length: str
-    pretrain: Tuple[str, str]
-    finetune: Dict[str, str]
-    semi: Dict[str, Dict[str, str]]
     seeds: Sequence[int]
     clusters: Sequence[int]
     relabel_options: Sequence[str] = ()
@@ -98,23 +99,12 @@ def clip(loaders: Sequence[str], frames: int, place: str = '1') -> List[str]:
 PAPER = Preset(
     'paper',
     dict(stgcn='stgcn', sttformer='sttformer'),
-    't120',
-    ('150e', '150e'),
-    dict(stgcn='100e', sttformer='90e'),
-    {
-        '1p': dict(stgcn='1xb64-joint-t120-100e', sttformer='1xb64-joint-t120-90e'),
-        '10p': dict(stgcn='1xb64-joint-t120-100e', sttformer='1xb64-joint-t120-90e'),
-    },
     (0, 1, 2, 3, 4),
     (8, 16, 32, 64, 128, 256),
 )
 SMALL = Preset(
     'small',
     dict(stgcn='stgcn-w16', sttformer='sttformer-s'),
-    't48',
-    ('5x20e', '100e'),
-    dict(stgcn='30e', sttformer='30e'),
-    {'10p': dict(stgcn='1xb16-joint-t48-30e', sttformer='1xb16-joint-t48-30e')},
     (0, 1, 2),
     (8, 32, 128),
     [
@@ -152,10 +142,8 @@ class Study:
         self, method: str, network: str, data: str, options: Sequence[str] = ()
     ) -> Union[Step, Dict[str, Step]]:
         """One step for three streams, or one for each."""
-        name = self.preset.networks[network]
+        config = PRETRAIN[method].format(self.preset.networks[network])
         streams = method in ('3s', 'mv')
-        folder, stem = FOLDERS.get(method, (method, method))
-        schedule = self.preset.pretrain[method in COSINE]
         common = list(self.preset.cosine_options if method in COSINE else ())
         if method not in COSINE:
             common = list(self.preset.relabel_options)
@@ -163,30 +151,35 @@ class Study:
             place = '1.transforms.0' if method == 'moco' else '1'
             common += clip(('train',), 24, place)
         if streams:
-            config = f'{stem}_{name}_1xb64-{self.preset.length}-{schedule}_{data}-keypoint-3d.py'
-            return self.train(f'configs/{folder}/{config}', [*common, *options], data, 3)
-        steps = {}
-        for modality in MODALITIES:
-            config = f'{stem}_{name}_1xb64-joint-{self.preset.length}-{schedule}_{data}'
-            chosen = [f'model.data_preprocessor.modality={modality}']
-            path = f'configs/{folder}/{config}-keypoint-3d.py'
-            steps[modality] = self.train(path, [*common, *options, *chosen], data, 1)
-        return steps
+            return self.train(config, [*common, *options], data, 3)
+        return {
+            modality: self.train(config, [*common, *options], data, 1, modality)
+            for modality in MODALITIES
+        }
 
-    def train(self, config: str, options: Sequence[str], data: str, runs: int) -> Step:
+    def train(
+        self,
+        config: str,
+        options: Sequence[str],
+        data: str,
+        runs: int,
+        modality: Optional[str] = None,
+    ) -> Step:
         """A call of tools/train.py."""
         own = [o for o in options if o not in self.preset.relabel_options]
         own = [o for o in own if o not in self.preset.cosine_options and 'clip_len' not in o]
         own += [f'seed={self.seed}'] if self.seed else []
-        key = f'pretrain/{slug(Path(config).stem, own)}'
+        parameters = name_parameters(data=data, modality=modality)
+        key = f'pretrain/{slug([Path(config).stem, *parameters[1::2]], own)}'
         command = ['python', TRAIN, config]
         if self.gpus > 1:
             command = ['bash', 'tools/dist_train.sh', config, str(self.gpus)]
             options = [*options, f'train_dataloader.batch_size={64 // self.gpus}']
-        command += ['--work-dir', str(self.folder(key)), '--seed', str(self.seed), '--resume']
+        command += [*parameters, '--work-dir', str(self.folder(key))]
+        command += ['--seed', str(self.seed), '--resume']
         if options:
             command += ['--cfg-options', *options]
-        return Step(key, tuple(command), (), config, runs, 1.0, data)
+        return Step(key, tuple(command), (), config, runs, 1.0, data, parameters)
 
     def protocol(
         self,
@@ -198,15 +191,8 @@ class Study:
         config: Optional[str] = None,
     ) -> Step:
         """A call of tools/run_protocol.py: finetuning with all or some of the labels."""
-        if config is None:
-            name = self.preset.networks[network]
-            middle = f'1xb64-joint-{self.preset.length}-{self.preset.finetune[network]}'
-            folder, suffix = 'finetune', ''
-            if share is not None:
-                folder, suffix = 'semi', f'-{share}'
-                middle = self.preset.semi[share][network]
-            config = f'configs/{folder}/{name}_deeprank-pretrained{suffix}_{middle}_{data}'
-            config += '-keypoint-3d.py'
+        config = config or FINETUNE.format(self.preset.networks[network])
+        parameters = name_parameters(data=data, share=share)
         steps = (pretrained,) if isinstance(pretrained, Step) else ()
         checkpoint, source = ['none'], 'scratch'
         if isinstance(pretrained, Step):
@@ -216,22 +202,31 @@ class Study:
             checkpoint = [f'{s}={self.folder(pretrained[s].key)}' for s in streams]
             source = pretrained['joint'].key.split('/')[1]
         part = float(share[:-1]) / 100 if share else 1.0
-        key = f'finetune/{slug(Path(config).stem)}/{source}/{"-".join(streams)}'
-        command = ['python', PROTOCOL, config, str(self.folder(key)), '--checkpoint', *checkpoint]
+        key = (
+            f'finetune/{slug([Path(config).stem, *parameters[1::2]])}/{source}/{"-".join(streams)}'
+        )
+        command = ['python', PROTOCOL, config, str(self.folder(key)), *parameters]
+        command += ['--checkpoint', *checkpoint]
         command += ['--streams', *streams, '--seeds', *map(str, self.preset.seeds)]
-        command += ['--share', f'{part:g}'] if share else []
         command += ['--gpus', str(self.gpus)] if self.gpus > 1 else []
         if self.preset.finetune_options:
             command += ['--cfg-options', *self.preset.finetune_options]
         runs = len(streams) * len(self.preset.seeds)
-        return Step(key, tuple(command), steps, config, runs, part, data)
+        return Step(key, tuple(command), steps, config, runs, part, data, parameters)
 
 
-def slug(stem: str, options: Sequence[str] = ()) -> str:
-    """A folder's name from a config and what was changed in it."""
-    stem = stem.replace('-keypoint-3d', '')
+def name_parameters(data: str, **others: Optional[str]) -> Tuple[str, ...]:
+    """Options that are parameters of a config; images have configs of their own and none."""
+    if data in IMAGES:
+        return ()
+    pairs = dict(data=data, **others).items()
+    return tuple(part for name, value in pairs if value for part in (f'--{name}', value))
+
+
+def slug(parts: Sequence[str], options: Sequence[str] = ()) -> str:
+    """A folder's name from a config, its parameters and what was changed in it."""
     changed = [option.rpartition('.')[2] for option in options]
-    return re.sub(r'[^\w.=,-]+', '', '_'.join([stem, *changed]))
+    return re.sub(r'[^\w.=,-]+', '', '_'.join([*parts, *changed]))
 
 
 def order(steps: Sequence[Step]) -> List[Step]:

@@ -107,21 +107,21 @@ def compare(study: Study, splits: Sequence[str], table: Dict, title: str, share=
 
 def pair(data: str, first: str, second: str) -> List[str]:
     """The two splits of a data set; small ones have one."""
-    return [f'{data}-{first}', f'{data}-{second}'] if data.startswith(('ntu', 'pku')) else [data]
+    return [f'{data}_{first}', f'{data}_{second}'] if data.startswith(('ntu', 'pku')) else [data]
 
 
 def table4(study: Study, data: str) -> Table:
-    splits = pair(data.split('-')[0], 'xsub', 'xview') if data.startswith('ntu') else [data]
+    splits = pair(data.split('_')[0], 'xsub', 'xview') if data.startswith('ntu') else [data]
     return compare(study, splits, paper.TABLE4, 'Table IV: finetuning')
 
 
 def table5(study: Study, data: str) -> Table:
-    splits = pair(data.split('-')[0], 'xsub', 'xset') if data.startswith('ntu') else [data]
+    splits = pair(data.split('_')[0], 'xsub', 'xset') if data.startswith('ntu') else [data]
     return compare(study, splits, paper.TABLE5, 'Table V: finetuning')
 
 
 def table7(study: Study, data: str) -> Table:
-    splits = pair(data.split('-')[0], 'xsub', 'xview') if data.startswith('ntu') else [data]
+    splits = pair(data.split('_')[0], 'xsub', 'xview') if data.startswith('ntu') else [data]
     return compare(study, splits, paper.TABLE7, 'Table VII: semi-supervised', '10p')
 
 
@@ -130,7 +130,7 @@ def table8(study: Study, data: str) -> Table:
     rows, seen = [], set()
     for (method, source, network), figure in paper.TABLE8.items():
         if small:
-            if data != 'uiprmd-xsub':
+            if data != 'uiprmd_xsub':
                 raise ValueError(
                     f'table8 transfers to a second data set, which {data} has not; expected '
                     '--data uiprmd (to HDM05)'
@@ -139,15 +139,9 @@ def table8(study: Study, data: str) -> Table:
             if (method, source, network) in seen:
                 continue
             seen.add((method, source, network))
-        pretrained = source and study.pretrain(method, network, f'{source}-xsub')
-        config = None
-        if small:
-            name = study.preset.networks[network]
-            epochs = dict(stgcn='100e', sttformer='90e')[network]
-            config = f'configs/transfer/{name}_deeprank-uiprmd-xsub-pretrained-10p_1xb8-joint-t48-'
-            config += f'{epochs}_hdm05-xsub-keypoint-3d.py'
-        target, share = ('hdm05-xsub', '10p') if small else ('pkummd2-xsub', None)
-        step = study.protocol(network, target, pretrained, share, ('joint',), config)
+        pretrained = source and study.pretrain(method, network, f'{source}_xsub')
+        target, share = ('hdm05_xsub', '10p') if small else ('pkummd2_xsub', None)
+        step = study.protocol(network, target, pretrained, share, ('joint',))
         name = f'{TITLES[method]}, {network}' + (f', from {source}' if source else '')
         rows.append((name, [Cell(step, 'joint', figure)]))
     return Table('Table VIII: transfer', ['joint'], rows)

@@ -6,9 +6,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
+
+from deeprank_plugin.command_line import load_config
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 
@@ -33,10 +34,9 @@ def write_sequences(path):
     return annotations
 
 
-def tiny_config(pattern, data, work_dir, batch_size=3):
+def tiny_config(name, data, work_dir, batch_size=3):
     """A project's config, narrowed and pointed to small data."""
-    (path,) = CONFIGS.glob(pattern)
-    cfg = Config.fromfile(path)
+    cfg = load_config(str(CONFIGS / name), data='toy_xsub')
     cfg.model.backbone.base_channels = 4
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         cfg[name].update(batch_size=batch_size, num_workers=0, persistent_workers=False)
@@ -58,7 +58,7 @@ def tiny(tmp_path_factory):
     init_default_scope('mmaction')
     folder = tmp_path_factory.mktemp('tiny')
     annotations = write_sequences(folder / 'data.pkl')
-    cfg = tiny_config('scratch/stgcn-w16_*_toy-xsub*.py', folder / 'data.pkl', folder / 'work')
+    cfg = tiny_config('finetune/stgcn-w16_scratch.py', folder / 'data.pkl', folder / 'work')
     cfg.train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=1)
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     cfg.randomness = dict(seed=0)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from mmaction.registry import MODELS
-from mmengine.config import Config
 from mmengine.runner import Runner
 
 from deeprank_plugin.apis import (
@@ -17,12 +16,13 @@ from deeprank_plugin.apis import (
     inference_skeleton_sequence,
     init_model,
 )
+from deeprank_plugin.command_line import load_config
 from deeprank_plugin.datasets.annotations import load_annotations
-from deeprank_plugin.datasets.toy.actions import CLASS_NAMES
+from deeprank_plugin.datasets.class_names import CLASS_NAMES
 from deeprank_plugin.evaluation.functional import fuse_scores
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
-TOY = 'toy-xsub-keypoint-3d.py'
+TOY = CLASS_NAMES['toy']
 
 
 def dump_by_runner(cfg, checkpoint, path, batch_size):
@@ -89,8 +89,8 @@ def test_other_types_of_the_same_sequence(tiny, model):
 def test_prediction_by_hand(tiny, model):
     prediction = inference_skeleton_sequence(model, tiny.test[0]['keypoint'])
     ranked = sorted(range(12), key=lambda i: -prediction.scores[i])
-    assert prediction.label == ranked[0] and prediction.name == CLASS_NAMES[ranked[0]]
-    expected = [(i, CLASS_NAMES[i], float(prediction.scores[i])) for i in ranked[:3]]
+    assert prediction.label == ranked[0] and prediction.name == TOY[ranked[0]]
+    expected = [(i, TOY[i], float(prediction.scores[i])) for i in ranked[:3]]
     assert prediction.top(3) == expected
     assert len(prediction.top(99)) == 12
     assert prediction.scores.sum() == pytest.approx(1)
@@ -102,8 +102,8 @@ def pretrainers(tiny, tiny_config):
 
     found = {}
     for name, pattern in (
-        ('deeprank', f'deeprank/deeprank_stgcn-w16_*joint*{TOY}'),
-        ('mv', f'mv_deeprank/mv-deeprank_stgcn-w16_*{TOY}'),
+        ('deeprank', 'deeprank/deeprank_stgcn-w16.py'),
+        ('mv', 'mv_deeprank/mv-deeprank_stgcn-w16.py'),
     ):
         cfg = tiny_config(pattern, tiny.data, tiny.folder / name)
         torch.manual_seed(1)
@@ -187,7 +187,7 @@ def test_fusion_is_the_mean_of_the_streams(tiny):
         np.testing.assert_allclose([p.scores for p in found], by_hand, atol=1e-12)
         np.testing.assert_array_equal([p.scores for p in found], fuse_scores(stacked, weights))
         assert [p.label for p in found] == by_hand.argmax(axis=1).tolist()
-        assert [p.name for p in found] == [CLASS_NAMES[p.label] for p in found]
+        assert [p.name for p in found] == [TOY[p.label] for p in found]
     one = fuse_streams(models, keypoints[2], batch_size=1)
     np.testing.assert_allclose(one.scores, fuse_streams(models, keypoints)[2].scores, atol=1e-6)
 
@@ -205,59 +205,43 @@ def test_streams_that_cannot_be_fused(tiny):
         fuse_streams([first], keypoint)
 
 
-def read(pattern):
-    (path,) = CONFIGS.glob(pattern)
-    return Config.fromfile(path)
-
-
 @pytest.mark.parametrize(
     ('data', 'number', 'known'),
     [
-        ('ntu60-xsub', 60, {0: 'drink water', 42: 'falling', 57: 'handshaking'}),
-        ('ntu60-xview', 60, {9: 'clapping', 59: 'walking apart from each other'}),
-        ('ntu120-xsub', 120, {60: 'put on headphone', 111: 'high-five'}),
-        ('ntu120-xset', 120, {49: 'punching/slapping other person', 79: 'squat down'}),
-        ('pkummd1-xsub', 51, {0: 'bow', 7: 'drink water', 50: 'writing'}),
-        ('pkummd1-xview', 51, {33: 'standing up', 13: 'handshaking'}),
-        ('uiprmd-xsub', 20, {0: 'deep squat', 10: 'deep squat, done wrong'}),
-        ('toy-xsub', 12, {0: 'wave', 11: 'push'}),
+        ('ntu60_xsub', 60, {0: 'drink water', 42: 'falling', 57: 'handshaking'}),
+        ('ntu60_xview', 60, {9: 'clapping', 59: 'walking apart from each other'}),
+        ('ntu120_xsub', 120, {60: 'put on headphone', 111: 'high-five'}),
+        ('ntu120_xset', 120, {49: 'punching/slapping other person', 79: 'squat down'}),
+        ('pkummd1_xsub', 51, {0: 'bow', 7: 'drink water', 50: 'writing'}),
+        ('pkummd1_xview', 51, {33: 'standing up', 13: 'handshaking'}),
+        ('uiprmd_xsub', 20, {0: 'deep squat', 10: 'deep squat, done wrong'}),
+        ('hdm05_xsub', 11, {0: 'depositFloorR', 10: 'throwBasketball'}),
+        ('toy_xsub', 12, {0: 'wave', 11: 'push'}),
     ],
 )
 def test_names_in_the_configs(data, number, known):
-    cfg = read(f'finetune/stgcn_*-joint-*_{data}-*.py')
-    names = cfg.label_names
+    cfg = load_config(str(CONFIGS / 'finetune/stgcn_pretrained.py'), data=data)
+    names = CLASS_NAMES[cfg.train_dataloader.dataset.metainfo.classes]
     assert len(names) == len(set(names)) == cfg.model.cls_head.num_classes == number
-    assert cfg.train_dataloader.dataset.metainfo.classes == names
     assert {label: names[label] for label in known} == known
-    pretraining = read(f'deeprank/deeprank_stgcn_*-joint-*_{data}-*.py')
-    assert pretraining.train_dataloader.dataset.metainfo.classes == names
+    pretraining = load_config(str(CONFIGS / 'deeprank/deeprank_stgcn.py'), data=data)
+    assert CLASS_NAMES[pretraining.train_dataloader.dataset.metainfo.classes] == names
 
 
-def test_ntu120_begins_with_ntu60_and_toy_is_the_module():
-    assert (
-        read('finetune/stgcn_*-joint-*_ntu120-xsub-*.py').label_names[:60]
-        == read('finetune/stgcn_*-joint-*_ntu60-xsub-*.py').label_names
-    )
-    assert read(f'finetune/stgcn_*-joint-*{TOY}').label_names == list(CLASS_NAMES)
+def test_ntu120_begins_with_ntu60():
+    assert CLASS_NAMES['ntu120'][:60] == CLASS_NAMES['ntu60']
 
 
-def test_transfer_has_the_names_of_the_data_that_it_ends_on():
-    cfg = read('transfer/stgcn_deeprank-uiprmd-xsub-pretrained_*hdm05*.py')
-    names = cfg.train_dataloader.dataset.metainfo.classes
-    assert names == cfg.label_names
-    assert len(names) == cfg.model.cls_head.num_classes == 11
-    assert names[0] == 'depositFloorR' and names[10] == 'throwBasketball'
-    # part II's labels are not known to be part I's
-    other = read('transfer/stgcn_deeprank-pkummd1-xsub-pretrained_*pkummd2*.py')
-    assert other.get('label_names') is None
-    assert 'metainfo' not in other.train_dataloader.dataset
+def test_part_ii_of_pkummd_has_no_names_of_part_i():
+    cfg = load_config(str(CONFIGS / 'finetune/stgcn_pretrained.py'), data='pkummd2_xsub')
+    assert cfg.train_dataloader.dataset.metainfo.classes is None
 
 
 def test_names_of_real_data_are_those_in_its_files(shared_data):
-    names = read('transfer/stgcn_deeprank-uiprmd-xsub-pretrained_*hdm05*.py').label_names
+    names = CLASS_NAMES['hdm05']
     for annotation in load_annotations(shared_data / 'hdm05_ntu25.pkl')['annotations']:
         assert names[annotation['label']] == annotation['frame_dir'].split('_')[2]
-    names = read('finetune/stgcn_*-joint-*_uiprmd-xsub-*.py').label_names
+    names = CLASS_NAMES['uiprmd']
     for annotation in load_annotations(shared_data / 'uiprmd_ntu25.pkl')['annotations']:
         name = names[annotation['label']]
         assert name.endswith(', done wrong') == (not annotation['correct'])

@@ -9,7 +9,7 @@ from PIL import Image
 
 from deeprank_plugin.apis import SkeletonInferencer, inference_skeleton_sequence
 from deeprank_plugin.apis.inferencer import file_names
-from deeprank_plugin.datasets.toy.actions import CLASS_NAMES
+from deeprank_plugin.datasets.class_names import CLASS_NAMES
 
 
 @pytest.fixture(scope='module')
@@ -25,7 +25,7 @@ def test_arrays_and_lists(tiny, inferencer):
     for index, (found, prediction) in enumerate(zip(result['predictions'], expected)):
         assert found['frame_dir'] == str(index)
         assert found['label'] == prediction.label
-        assert found['name'] == CLASS_NAMES[prediction.label]
+        assert found['name'] == CLASS_NAMES['toy'][prediction.label]
         assert found['scores'] == prediction.scores.tolist()
         assert found['score'] == max(found['scores'])
         assert found['top'] == [list(entry) for entry in prediction.top(2)]

@@ -11,7 +11,7 @@ import torch
 from deeprank_plugin.apis import inference_skeleton_sequence, init_model
 from deeprank_plugin.datasets import SkeletonDataset
 from deeprank_plugin.datasets.annotation_writing import write_npz
-from deeprank_plugin.datasets.toy.actions import CLASS_NAMES
+from deeprank_plugin.datasets.class_names import CLASS_NAMES
 
 
 @pytest.fixture(scope='module')
@@ -90,7 +90,7 @@ def test_a_parallel_checkpoint_and_a_config_file(tiny, model, tmp_path):
 def test_without_checkpoint_there_is_a_warning(tiny):
     with pytest.warns(UserWarning, match='no checkpoint'):
         network = init_model(tiny.config, cfg_options={'model.data_preprocessor.modality': 'bone'})
-    assert not network.training and network.dataset_meta['classes'] == list(CLASS_NAMES)
+    assert not network.training and network.dataset_meta['classes'] == list(CLASS_NAMES['toy'])
     assert network.data_preprocessor.modality == 'bone'
     assert tiny.config.model.data_preprocessor.modality == 'joint'  # the caller's stays
 
@@ -98,17 +98,17 @@ def test_without_checkpoint_there_is_a_warning(tiny):
 def test_names_travel_from_the_data_through_the_checkpoint(tiny):
     """The runner saved them; the config's are not asked."""
     saved = torch.load(tiny.checkpoint, weights_only=True)['meta']['dataset_meta']
-    assert saved == dict(classes=list(CLASS_NAMES))
+    assert saved == dict(classes=list(CLASS_NAMES['toy']))
     cfg = copy.deepcopy(tiny.config)
     cfg.label_names = [f'config {i}' for i in range(12)]
-    assert init_model(cfg, tiny.checkpoint).dataset_meta['classes'] == list(CLASS_NAMES)
+    assert init_model(cfg, tiny.checkpoint).dataset_meta['classes'] == list(CLASS_NAMES['toy'])
 
 
 def dataset_of(tmp_path, tiny, kind, **changes):
     content = dict(pickle.loads(tiny.data.read_bytes()), **changes)
     path = tmp_path / f'named{kind}'
     path.write_bytes(pickle.dumps(content)) if kind == '.pkl' else write_npz(content, path)
-    return SkeletonDataset(str(path), [], metainfo=dict(classes=list(CLASS_NAMES)))
+    return SkeletonDataset(str(path), [], metainfo=dict(classes=list(CLASS_NAMES['toy'])))
 
 
 @pytest.mark.parametrize('kind', ['.pkl', '.npz'])
@@ -116,7 +116,7 @@ def test_names_in_the_annotation_file_win(tiny, tmp_path, kind):
     names = [f'file {i}' for i in range(12)]
     dataset = dataset_of(tmp_path, tiny, kind, label_names=names)
     assert dataset.metainfo['classes'] == names
-    assert dataset_of(tmp_path, tiny, kind).metainfo['classes'] == list(CLASS_NAMES)
+    assert dataset_of(tmp_path, tiny, kind).metainfo['classes'] == list(CLASS_NAMES['toy'])
     with pytest.raises(ValueError, match='label_names of annotation file.*list of texts'):
         dataset_of(tmp_path, tiny, kind, label_names=[1, 2])
 
@@ -129,6 +129,9 @@ def test_names_from_the_config_or_numbers(tiny, tmp_path):
     found = inference_skeleton_sequence(init_model(cfg, path), keypoint)
     assert found.name == f'config {found.label}'
     cfg.pop('label_names')
+    found = inference_skeleton_sequence(init_model(cfg, path), keypoint)
+    assert found.name == CLASS_NAMES['toy'][found.label]  # by the key class_names of the config
+    cfg.class_names = None
     found = inference_skeleton_sequence(init_model(cfg, path), keypoint)
     assert found.name == str(found.label)
 

@@ -1,5 +1,7 @@
-"""Every config builds: model, data set type, hooks; and every model takes one step."""
+"""Every config builds with every data set, modality and share; and every model takes one step."""
 
+import itertools
+import json
 import sys
 from pathlib import Path
 
@@ -8,78 +10,68 @@ import torch
 from mmaction.registry import DATA_SAMPLERS, DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
 from mmaction.structures import ActionDataSample
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 
+from deeprank_plugin.command_line import load_config
+from deeprank_plugin.command_line.parameters import SHARES
 from deeprank_plugin.converters.pkummd import ACTIONS
+from deeprank_plugin.datasets.class_names import CLASS_NAMES
+from deeprank_plugin.datasets.toy.actions import CLASS_NAMES as TOY
+from deeprank_plugin.models.data_preprocessor import MODALITIES
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIGS = sorted(
-    path
-    for folder in (ROOT / 'configs', *(ROOT / 'projects').glob('*/configs'))
-    for path in folder.rglob('*.py')
-    if '_base_' not in path.parts
-)
+CONFIGS = ROOT / 'configs'
+
+
+def list_configs(folder):
+    return sorted(path for path in folder.rglob('*.py') if '_base_' not in path.parts)
+
+
+OURS = list_configs(CONFIGS)
+PROJECTS = [
+    path for folder in (ROOT / 'projects').glob('*/configs') for path in list_configs(folder)
+]
+DATA = sorted(path.stem for path in (CONFIGS / '_base_' / 'data').glob('*.py'))
+DATA.remove('custom')
+NETWORKS = ('stgcn', 'stgcn-slim', 'stgcn-w16', 'sttformer', 'sttformer-s')
 sys.path.insert(0, str(ROOT))  # configs of projects import their own modules by it
-STEPPED = set()
-
-
-@pytest.fixture(autouse=True)
-def mmaction_scope():
-    init_default_scope('mmaction')
+SEEN = set()  # what was built before is known to build, or to take a step
 
 
 def names(paths):
     return [str(path.relative_to(ROOT)) for path in paths]
 
 
-DATA = ('toy-xsub', 'uiprmd-xsub', 'ntu60-xsub', 'ntu60-xview', 'ntu120-xsub', 'ntu120-xset')
-DATA += ('pkummd1-xsub', 'pkummd1-xview', 'pkummd2-xsub')
+def test_there_is_one_config_for_each_method_and_network():
+    expected = {f'deeprank/deeprank_{network}' for network in NETWORKS}
+    expected |= {f'deeprank/3s-deeprank_{network}' for network in NETWORKS}
+    expected |= {f'mv_deeprank/mv-deeprank_{network}' for network in NETWORKS}
+    for method in ('deepcluster', 'moco', 'mae', 'triplet'):
+        expected |= {f'{method}/{method}_{network}' for network in NETWORKS}
+    for kind in ('pretrained', 'scratch', 'linear', 'knn'):
+        expected |= {f'finetune/{network}_{kind}' for network in NETWORKS}
+    expected |= {'deeprank/deeprank_stgcn-deviceaug', 'demo/deeprank_toy', 'demo/finetune_toy'}
+    assert {str(path.relative_to(CONFIGS).with_suffix('')) for path in OURS} == expected
+    assert len(list(CONFIGS.rglob('*.py'))) <= 95
+    for folder in {path.parent for path in OURS} - {CONFIGS / 'demo'}:
+        assert (folder / 'README.md').is_file()
 
 
-@pytest.mark.parametrize('network', ['stgcn', 'stgcn-slim', 'sttformer'])
-def test_there_are_configs_for_what_the_readme_says(network):
-    stems = {}
-    for path in CONFIGS:
-        stems.setdefault(path.parent.name, []).append(path.stem)
-
-    def some(folder, start, *parts):
-        return [
-            stem
-            for stem in stems[folder]
-            if stem.startswith(f'{start}_') and all(part in stem for part in parts)
-        ]
-
-    for data in DATA:
-        for modality in ('joint', 'bone', 'motion'):
-            for method in ('deeprank', 'deepcluster'):
-                assert len(some(method, f'{method}_{network}', f'-{modality}-', data)) == 1
-            assert len(some('finetune', network, f'-{modality}-', data)) == 1
-        assert len(some('deeprank', f'3s-deeprank_{network}', data)) == 1
-        assert len(some('mv_deeprank', f'mv-deeprank_{network}', data)) == 1
-        for folder in ('linear', 'knn', 'scratch'):
-            assert len(some(folder, network, data)) == 1
-        for share in ('1p', '5p', '10p'):
-            assert len(some('semi', network, f'-{share}_', data)) == 1
-    for source in ('ntu60', 'ntu120', 'pkummd1'):
-        assert len(some('transfer', network, f'-{source}-', '_pkummd2-')) == 1
-    assert len(some('transfer', network, '-uiprmd-', '_hdm05-')) == 2  # all labels, 10 %
+def read(name, **parameters):
+    return load_config(str(CONFIGS / name), **parameters)
 
 
 def test_schedules_are_those_of_the_paper():
-    def read(folder, start):
-        (path,) = (ROOT / 'configs' / folder).glob(f'{start}_*joint*_ntu60-xsub-*.py')
-        return Config.fromfile(path)
-
     for network, lr in (('stgcn', 0.1), ('sttformer', 0.01)):
-        cfg = read('deeprank', f'deeprank_{network}')
+        cfg = read(f'deeprank/deeprank_{network}.py')
         assert cfg.optim_wrapper.optimizer == dict(
             type='SGD', lr=lr, momentum=0.9, weight_decay=1e-4
         )
-        assert cfg.train_dataloader.batch_size == 64
-    cfg = read('finetune', 'stgcn')
+        assert cfg.train_dataloader.batch_size == 64 and cfg.train_cfg.max_epochs == 150
+        assert cfg.default_hooks.relabel.monitor == 'rank/loss'
+    cfg = read('finetune/stgcn_pretrained.py')
     assert cfg.train_cfg.max_epochs == 100 and cfg.optim_wrapper.optimizer.lr == 0.1
     assert [s.milestones for s in cfg.param_scheduler] == [[80]]
-    cfg = read('finetune', 'sttformer')
+    cfg = read('finetune/sttformer_pretrained.py')
     assert cfg.train_cfg.max_epochs == 90
     assert cfg.optim_wrapper.optimizer == dict(
         type='SGD', lr=0.1, momentum=0.9, weight_decay=4e-4, nesterov=True
@@ -87,6 +79,34 @@ def test_schedules_are_those_of_the_paper():
     warm_up, steps = cfg.param_scheduler
     assert warm_up.type == 'LinearLR' and warm_up.end == 5
     assert steps.milestones == [60, 80] and steps.gamma == 0.1
+
+
+@pytest.mark.parametrize(
+    ('data', 'share', 'batch', 'epochs'),
+    [
+        ('ntu60_xsub', '10p', 64, 100),
+        ('pkummd2_xsub', '5p', 64, 100),
+        ('pkummd2_xsub', '1p', 16, 100),
+        ('uiprmd_xsub', 'all', 64, 30),
+        ('uiprmd_xsub', '10p', 16, 30),
+        ('uiprmd_xsub', '1p', 8, 100),  # two steps an epoch: the long schedule
+        ('hdm05_xsub', 'all', 16, 30),
+        ('hdm05_xsub', '10p', 8, 100),
+    ],
+)
+def test_few_labels_set_batch_and_schedule(data, share, batch, epochs):
+    cfg = read('finetune/stgcn_pretrained.py', data=data, share=share)
+    assert cfg.train_dataloader.batch_size == batch and cfg.train_cfg.max_epochs == epochs
+    labels = cfg.train_dataloader.dataset.labels
+    assert labels == (None if share == 'all' else dict(share=int(share[:-1]) / 100, seed=0))
+
+
+def test_without_the_paths_of_the_pretrained_encoder():
+    cfg = read('finetune/stgcn_linear.py', data='toy_xsub', modality='bone')
+    expected = read('deeprank/deeprank_stgcn.py', data='toy_xsub', modality='bone').work_dir
+    assert f'./{cfg.model.backbone.init_cfg.checkpoint}' == expected
+    cfg = read('finetune/stgcn_linear.py', pretrained='work_dirs/mv')
+    assert cfg.model.backbone.init_cfg.checkpoint == cfg.pretrained == 'work_dirs/mv'
 
 
 def make_batch(cfg):
@@ -108,30 +128,75 @@ def make_samples():
     return [ActionDataSample(metainfo=m).set_gt_label(m['sample_idx']) for m in metas]
 
 
-@pytest.mark.parametrize('path', CONFIGS, ids=names(CONFIGS))
-def test_config(path):
+def combinations(path):
+    """Parameters of the runs of a config: each data set, with each share; and each modality."""
     cfg = Config.fromfile(path)
+    for data in DATA:
+        yield dict(data=data)
+        if 'share' in cfg:
+            yield from (dict(data=data, share=share) for share in SHARES[1:])
+    if 'modality' in cfg:
+        yield from (dict(data=DATA[0], modality=modality) for modality in MODALITIES[1:])
+
+
+@pytest.mark.parametrize('path', OURS, ids=names(OURS))
+def test_config_with_every_parameter(path):
+    work_dirs = set()
+    for parameters in combinations(path):
+        cfg = load_config(str(path), **parameters)
+        work_dirs.add(cfg.work_dir)
+        assert Path(cfg.work_dir).name.startswith(f'{path.stem}_{parameters["data"]}')
+        assert all(value in cfg.work_dir for value in parameters.values())
+        if 'modality' in parameters:
+            assert cfg.model.data_preprocessor.modality == parameters['modality']
+        if cfg.get('train_dataloader'):
+            split = cfg.train_dataloader.dataset.split
+            assert split == f'{parameters["data"].split("_")[1]}_train'
+            assert Path(cfg.train_dataloader.dataset.ann_file).stem.startswith(
+                parameters['data'].split('_')[0]
+            )
+        build(cfg)
+    assert len(work_dirs) == len(list(combinations(path)))
+
+
+@pytest.mark.parametrize('path', PROJECTS, ids=names(PROJECTS))
+def test_config_of_a_project(path):
+    build(Config.fromfile(path))
+
+
+def unseen(part):
+    """Whether a part is met for the first time."""
+    text = json.dumps(part, sort_keys=True, default=str)
+    if text in SEEN:
+        return False
+    SEEN.add(text)
+    return True
+
+
+def build(cfg):
+    """Build what is new in a config; a new model takes a step."""
     if cfg.test_dataloader.dataset.type == 'SkeletonDataset':
         assert cfg.test_dataloader.dataset.pipeline[1].clip_len % 6 == 0  # STTFormer's tuples
-    cfg.model.backbone.pop('init_cfg', None)
     for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         if cfg.get(loader) is not None:
             dataset = cfg[loader].dataset
             assert DATASETS.get(dataset.type) is not None
             assert DATA_SAMPLERS.get(cfg[loader].sampler.type) is not None
-            for transform in dataset.pipeline:
+            for transform in filter(unseen, dataset.pipeline):
                 TRANSFORMS.build(transform)
     for evaluator in ('val_evaluator', 'test_evaluator'):
-        if cfg.get(evaluator) is not None:
+        if cfg.get(evaluator) is not None and unseen(cfg[evaluator]):
             METRICS.build(cfg[evaluator])
-    for hook in cfg.default_hooks.values():
+    for hook in filter(unseen, cfg.default_hooks.values()):
         HOOKS.build(hook)
-    signature = str(cfg.model)
-    model = MODELS.build(cfg.model)
-    if signature in STEPPED:  # the same network as before: it is known to take a step
-        return
-    STEPPED.add(signature)
-    step(model, make_batch(cfg), trainable=cfg.get('train_cfg') is not None)
+    cfg.model.backbone.pop('init_cfg', None)
+    # the network is the same for any modality, and for any number of classes
+    signature = json.loads(json.dumps(cfg.model, default=str))
+    if isinstance(signature['data_preprocessor']['modality'], str):
+        signature['data_preprocessor'].pop('modality')
+    signature.get('cls_head', {}).pop('num_classes', None)
+    if unseen(dict(signature, persons=cfg.get('num_person'))):
+        step(MODELS.build(cfg.model), make_batch(cfg), cfg.get('train_cfg') is not None)
 
 
 def step(model, batch, trainable):
@@ -151,13 +216,21 @@ def step(model, batch, trainable):
 
 
 def test_names_of_classes():
-    def read(name):
-        path = ROOT / 'configs' / '_base_' / 'datasets' / 'labels' / f'{name}.py'
-        return Config.fromfile(path).label_names
+    assert len(CLASS_NAMES['ntu60']) == 60 and len(set(CLASS_NAMES['ntu120'])) == 120
+    assert CLASS_NAMES['ntu120'][:60] == CLASS_NAMES['ntu60']
+    assert CLASS_NAMES['ntu120'][60] == 'put on headphone'
+    assert CLASS_NAMES['pkummd1'] == ACTIONS and CLASS_NAMES['toy'] == TOY
+    for data in DATA:
+        cfg = Config.fromfile(CONFIGS / '_base_' / 'data' / f'{data}.py')
+        if cfg.class_names is not None:
+            assert len(CLASS_NAMES[cfg.class_names]) == cfg.num_classes
 
-    assert len(read('ntu60')) == 60 and len(set(read('ntu120'))) == 120
-    assert read('ntu120')[:60] == read('ntu60') and read('ntu120')[60] == 'put on headphone'
-    assert tuple(read('pkummd1')) == ACTIONS  # the converter's
-    for data, number in (('ntu120_xset', 120), ('pkummd1_xview', 51), ('uiprmd_xsub', 20)):
-        cfg = Config.fromfile(ROOT / 'configs' / '_base_' / 'datasets' / f'{data}.py')
-        assert len(cfg.train_dataloader.dataset.metainfo.classes) == number
+
+def test_dumped_config_is_whole(tmp_path, monkeypatch):
+    parameters = dict(data='uiprmd_xsub', modality='bone', share='10p', pretrained='work_dirs/x')
+    cfg = read('finetune/sttformer_pretrained.py', **parameters)
+    cfg.dump(str(tmp_path / 'dumped.py'))
+    assert '$' not in (tmp_path / 'dumped.py').read_text()
+    for name, value in itertools.product(('DATA', 'MODALITY', 'SHARE', 'PRETRAINED'), ['none']):
+        monkeypatch.setenv(name, value)
+    assert Config.fromfile(tmp_path / 'dumped.py')._cfg_dict == cfg._cfg_dict

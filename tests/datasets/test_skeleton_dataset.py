@@ -11,6 +11,7 @@ from mmengine.dataset import ClassBalancedDataset, ConcatDataset, RepeatDataset
 from mmengine.runner import Runner
 
 from deeprank_plugin.datasets import SkeletonDataset
+from deeprank_plugin.datasets.class_names import CLASS_NAMES
 from deeprank_plugin.datasets.subsets import labelled_subset
 
 PACK = [
@@ -343,3 +344,35 @@ def test_labelled_subset_counts(share):
 def test_labelled_subset_bad_share(share):
     with pytest.raises(ValueError, match='0 < share <= 1'):
         labelled_subset(['a'], [0], share, seed=0)
+
+
+def test_labels_drawn_by_the_data_set_are_those_of_the_list(make_annotations, tmp_path):
+    path = make_annotations(40)
+    everything = SkeletonDataset(path, [], split='xsub_train')
+    infos = [everything.get_data_info(index) for index in range(len(everything))]
+    names = [info['frame_dir'] for info in infos]
+    drawn = labelled_subset(names, [info['label'] for info in infos], 0.3, seed=5)
+    dataset = SkeletonDataset(
+        path, [], split='xsub_train', labels=dict(share=0.3, seed=5), metainfo=dict(classes='toy')
+    )
+    assert sorted(dataset.sample_names) == drawn
+    (tmp_path / 'labels.txt').write_text('\n'.join(drawn))
+    listed = SkeletonDataset(path, [], split='xsub_train', labels=str(tmp_path / 'labels.txt'))
+    assert listed.sample_names == dataset.sample_names
+    other = SkeletonDataset(path, [], split='xsub_train', labels=dict(share=0.3, seed=6))
+    assert other.sample_names != dataset.sample_names
+    assert dataset.metainfo['classes'] == list(CLASS_NAMES['toy'])
+    assert 'classes' not in other.metainfo
+
+
+@pytest.mark.parametrize(
+    ('more', 'message'),
+    [
+        (dict(labels=dict(share=1.5)), r'labels share=1\.5; expected 0 < share <= 1'),
+        (dict(labels=dict(part='train')), "labels has the keys \\['part'\\]"),
+        (dict(metainfo=dict(classes='ntu61')), "'ntu61' is no known data set.*ntu60, ntu120"),
+    ],
+)
+def test_labels_and_classes_that_are_wrong(make_annotations, more, message):
+    with pytest.raises(ValueError, match=message):
+        SkeletonDataset(make_annotations(20), [], **more)

@@ -14,7 +14,9 @@ def mmaction_scope():
         yield
 
 
-def build_recognizer(init_cfg=None, base_channels=4, num_stages=2, layout='nturgb+d'):
+def build_recognizer(
+    init_cfg=None, base_channels=4, num_stages=2, layout='nturgb+d', type='RecognizerGCN', **kwargs
+):
     backbone = dict(
         type='STGCN',
         in_channels=3,
@@ -26,7 +28,7 @@ def build_recognizer(init_cfg=None, base_channels=4, num_stages=2, layout='nturg
         init_cfg=init_cfg,
     )
     head = dict(type='GCNHead', num_classes=3, in_channels=base_channels)
-    model = MODELS.build(dict(type='RecognizerGCN', backbone=backbone, cls_head=head))
+    model = MODELS.build(dict(type=type, backbone=backbone, cls_head=head, **kwargs))
     model.init_weights()
     return model
 
@@ -54,12 +56,84 @@ def test_backbone_gets_the_weights_and_nothing_else_does(tmp_path, prefix, wrapp
     assert not torch.equal(target.cls_head.fc.weight, source.cls_head.fc.weight)
 
 
-def test_weights_without_prefix_may_bring_more(tmp_path):
-    source = build_recognizer()
-    weights = dict(source.backbone.state_dict(), **{'head.weight': torch.zeros(1)})
-    torch.save(weights, tmp_path / 'source.pth')
-    target = build_recognizer(pretrained(str(tmp_path / 'source.pth'), None))
-    torch.testing.assert_close(target.backbone.state_dict(), source.backbone.state_dict())
+def config_text(modality):
+    preprocessor = f"dict(type='SkeletonPreprocessor', modality={modality!r})"
+    return dict(cfg=f"model = dict(type='DeepRank', data_preprocessor={preprocessor})")
+
+
+@pytest.mark.parametrize('prefix', ['', 'backbone.', 'module.backbone.', 'streams.joint.backbone.'])
+@pytest.mark.parametrize('modality', [None, 'joint'])
+def test_the_encoder_is_found_in_any_checkpoint(tmp_path, prefix, modality):
+    torch.manual_seed(0)
+    source = build_recognizer().backbone
+    weights = {f'{prefix}{key}': value for key, value in source.state_dict().items()}
+    if prefix:  # what stands beside an encoder: a head, MoCo's second encoder
+        weights['head.fc0.weight'] = torch.zeros(1)
+        weights['momentum_backbone.data_bn.weight'] = torch.zeros(1)
+    torch.save(dict(state_dict=weights, meta=config_text('joint')), tmp_path / 'source.pth')
+    torch.manual_seed(1)
+    init_cfg = dict(pretrained(str(tmp_path / 'source.pth'), None), modality=modality)
+    target = build_recognizer(init_cfg)
+    for key, value in source.state_dict().items():
+        assert torch.equal(target.backbone.state_dict()[key], value)
+
+
+def test_a_bare_state_dict_must_be_exactly_that_of_the_module(tmp_path):
+    source = build_recognizer().backbone
+    torch.save(source.state_dict(), tmp_path / 'source.pth')
+    build_recognizer(pretrained(str(tmp_path / 'source.pth'), None))
+    torch.save(dict(source.state_dict(), more=torch.zeros(1)), tmp_path / 'source.pth')
+    with pytest.raises(ValueError, match='unexpected: more'):
+        build_recognizer(pretrained(str(tmp_path / 'source.pth'), None))
+
+
+def save_streams(path, streams):
+    encoders = {}
+    for seed, stream in enumerate(streams):
+        torch.manual_seed(seed)
+        encoders[stream] = build_recognizer().backbone.state_dict()
+    weights = {f'streams.{s}.backbone.{k}': v for s, w in encoders.items() for k, v in w.items()}
+    torch.save(dict(state_dict=weights), path)
+    return encoders
+
+
+@pytest.mark.parametrize('modality', ['bone', 'motion'])
+def test_the_encoder_of_a_modality_is_taken_from_several_streams(tmp_path, modality):
+    encoders = save_streams(tmp_path / 'mv.pth', ['joint', 'bone', 'motion'])
+    init_cfg = dict(pretrained(str(tmp_path / 'mv.pth'), None), modality=modality)
+    target = build_recognizer(init_cfg).backbone.state_dict()
+    assert all(torch.equal(target[key], value) for key, value in encoders[modality].items())
+
+
+def test_several_streams_and_no_modality(tmp_path):
+    save_streams(tmp_path / 'mv.pth', ['joint', 'bone'])
+    with pytest.raises(ValueError, match='encoders of joint, bone: choose one'):
+        build_recognizer(pretrained(str(tmp_path / 'mv.pth'), None))
+
+
+@pytest.mark.parametrize('kind', ['streams', 'config', 'published'])
+def test_another_modality(tmp_path, kind):
+    path = tmp_path / 'bone.pth'
+    if kind == 'streams':
+        save_streams(path, ['bone', 'motion'])
+    else:
+        meta = config_text('bone') if kind == 'config' else dict(modality='bone')
+        save(build_recognizer(), path, meta=meta)
+    with pytest.raises(ValueError, match=r'bone\.pth.*of bone.*expected joint'):
+        build_recognizer(dict(pretrained(str(path), None), modality='joint'))
+
+
+@pytest.mark.parametrize('modality', ['joint', 'bone'])
+def test_the_recogniser_asks_for_its_own_modality(tmp_path, modality):
+    save_streams(tmp_path / 'mv.pth', ['joint', 'bone'])
+    model = build_recognizer(
+        pretrained(str(tmp_path / 'mv.pth'), None),
+        type='SkeletonRecognizer',
+        data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout='nturgb+d'),
+    )
+    expected = torch.load(tmp_path / 'mv.pth')['state_dict']
+    for key, value in model.backbone.state_dict().items():
+        assert torch.equal(value, expected[f'streams.{modality}.backbone.{key}'])
 
 
 def test_missing_file(tmp_path):

@@ -10,11 +10,10 @@ import torch
 from mmaction.registry import MODELS
 from mmengine.config import Config
 
+from deeprank_plugin.engine.encoders import list_streams, read_checkpoint
 from deeprank_plugin.engine.publishing import (
     extract_encoder,
     hash_weights,
-    list_streams,
-    read_checkpoint,
     verify,
     write_checkpoint,
 )

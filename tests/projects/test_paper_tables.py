@@ -6,7 +6,9 @@ from argparse import ArgumentParser
 from pathlib import Path
 
 import pytest
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
+
+from deeprank_plugin.command_line import load_config
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / 'projects' / 'paper_tables'))
@@ -18,11 +20,11 @@ from steps import DIGITS, PAPER, SMALL, Step, Study, order  # noqa: E402
 from tables import TABLES, Cell, Table  # noqa: E402
 
 SKELETONS = [table for table in TABLES if table != 'table9']
-CASES = [(table, SMALL, data) for table in SKELETONS for data in ('toy-xsub', 'uiprmd-xsub')]
-CASES.remove(('table8', SMALL, 'toy-xsub'))
-CASES += [(table, PAPER, 'ntu60-xsub') for table in SKELETONS if table != 'table5']
+CASES = [(table, SMALL, data) for table in SKELETONS for data in ('toy_xsub', 'uiprmd_xsub')]
+CASES.remove(('table8', SMALL, 'toy_xsub'))
+CASES += [(table, PAPER, 'ntu60_xsub') for table in SKELETONS if table != 'table5']
 CASES += [('table9', PAPER, 'cifar100'), ('table9', DIGITS, 'digits')]
-CASES += [('table5', PAPER, 'ntu120-xsub')]
+CASES += [('table5', PAPER, 'ntu120_xsub')]
 
 
 def find(cfg, path):
@@ -49,11 +51,12 @@ def test_configs_exist_and_options_meet_them(tmp_path, table, preset, data):
         if '--cfg-options' not in command or str(command) in checked:
             continue
         options = command[command.index('--cfg-options') + 1 :]
-        signature = (step.config.split('_')[0], tuple(options))
+        signature = (step.config.split('_')[0], step.parameters, tuple(options))
         if signature in checked:
             continue
         checked.add(signature)
-        cfg = Config.fromfile(ROOT / step.config)
+        pairs = zip(step.parameters[::2], step.parameters[1::2])
+        cfg = load_config(str(ROOT / step.config), **{key[2:]: value for key, value in pairs})
         for option in options:
             path, _, value = option.partition('=')
             parent, _, key = path.rpartition('.')
@@ -64,7 +67,7 @@ def test_configs_exist_and_options_meet_them(tmp_path, table, preset, data):
 
 
 @pytest.mark.parametrize('name', FIGURES)
-@pytest.mark.parametrize('preset, data', [(SMALL, 'uiprmd-xsub'), (PAPER, 'ntu60-xsub')])
+@pytest.mark.parametrize('preset, data', [(SMALL, 'uiprmd_xsub'), (PAPER, 'ntu60_xsub')])
 def test_figures_share_pretraining_with_the_tables(tmp_path, name, preset, data):
     study = Study(preset, tmp_path)
     trained = set()
@@ -85,14 +88,14 @@ def test_figures_share_pretraining_with_the_tables(tmp_path, name, preset, data)
 
 def test_paper_tables_have_the_rows_of_the_paper(tmp_path):
     study = Study(PAPER, tmp_path)
-    assert len(TABLES['table1'](study, 'ntu60-xsub').rows) == 4
-    assert len(TABLES['table3'](study, 'ntu60-xsub').rows) == 6
-    table = TABLES['table4'](study, 'ntu60-xsub')
-    assert table.columns[-1] == 'ntu60-xview fused' and len(table.rows) == 7
+    assert len(TABLES['table1'](study, 'ntu60_xsub').rows) == 4
+    assert len(TABLES['table3'](study, 'ntu60_xsub').rows) == 6
+    table = TABLES['table4'](study, 'ntu60_xsub')
+    assert table.columns[-1] == 'ntu60_xview fused' and len(table.rows) == 7
     (name, cells), *_ = table.rows
     assert name == 'DeepCluster, stgcn' and [c.paper for c in cells] == [89.4, 92.1, 93.0, 95.5]
-    assert len(TABLES['table6'](study, 'ntu60-xsub').rows) == 7
-    assert len(TABLES['table8'](study, 'ntu60-xsub').rows) == 14
+    assert len(TABLES['table6'](study, 'ntu60_xsub').rows) == 7
+    assert len(TABLES['table8'](study, 'ntu60_xsub').rows) == 14
     table = TABLES['table9'](study, 'cifar100')
     figures = [65.4, 65.3, 64.3, 64.8, 64.8, 64.6, 64.9, 66.0]
     assert [cells[0].paper for _, cells in table.rows] == [None, *figures]
@@ -108,7 +111,7 @@ def test_tables_share_steps(tmp_path):
     for table in ('table1', 'table2', 'table6'):
         (cells,) = [
             cells
-            for name, cells in TABLES[table](study, 'uiprmd-xsub').rows
+            for name, cells in TABLES[table](study, 'uiprmd_xsub').rows
             if name in ('l2', 'FC', 'DeepRank')
         ]
         keys[table] = [cell.step.key for cell in cells]
@@ -116,13 +119,13 @@ def test_tables_share_steps(tmp_path):
 
 
 def test_several_gpus_share_the_batch(tmp_path):
-    step = Study(PAPER, tmp_path, gpus=4).pretrain('3s', 'stgcn', 'ntu60-xsub')
+    step = Study(PAPER, tmp_path, gpus=4).pretrain('3s', 'stgcn', 'ntu60_xsub')
     assert step.command[:2] == ('bash', 'tools/dist_train.sh')
     assert 'train_dataloader.batch_size=16' in step.command
 
 
 def make_step(key, code, needs=()):
-    return Step(key, ('python', '-c', code), needs, 'config.py', 1, 1.0, 'toy-xsub')
+    return Step(key, ('python', '-c', code), needs, 'config.py', 1, 1.0, 'toy_xsub')
 
 
 def test_a_step_is_run_once_and_a_failure_is_told(tmp_path):
@@ -169,7 +172,7 @@ def test_from_results_to_a_table(tmp_path, monkeypatch, capsys):
     out = capsys.readouterr().out
     assert '| row | 50.0 ± 1.0 [89.5] |  |' in out and '| other |  | 62.5 |' in out
     assert '| mean | 56.0 ± 1.7 [64.9] |  |' in out  # of 55, 55 and 58
-    content = json.loads((tmp_path / 'table1_toy-xsub.json').read_text())
+    content = json.loads((tmp_path / 'table1_toy_xsub.json').read_text())
     figure = content['rows']['row'][0]
     assert figure.pop('single') == [pytest.approx([49.0, 50.0, 51.0])]
     assert figure == pytest.approx(dict(mean=50.0, std=1.0, paper=89.5))
@@ -196,14 +199,14 @@ def test_spread_over_seeds_of_pretraining(tmp_path, monkeypatch, capsys):
     assert '| own | 56.7 ± 12.6 [50.0] |' in out  # of 45, 55 and 70
     assert '| scratch | 35.0 ± 7.1 |' in out  # of 30 and 40
     assert 'over seeds 0, 1, 2 of pretraining, each a mean over seeds 0, 1, 2 of finetuning' in out
-    content = json.loads((tmp_path / 'table1_toy-xsub.json').read_text())
+    content = json.loads((tmp_path / 'table1_toy_xsub.json').read_text())
     assert content['pretrain_seeds'] == [0, 1, 2]
     assert content['rows']['own'][0]['single'][2] == pytest.approx([60.0, 80.0])
 
 
 def test_each_seed_of_pretraining_has_its_own_steps(tmp_path):
     first, second = (
-        order([c.step for _, cells in TABLES['peers'](study, 'uiprmd-xsub').rows for c in cells])
+        order([c.step for _, cells in TABLES['peers'](study, 'uiprmd_xsub').rows for c in cells])
         for study in (Study(SMALL, tmp_path), Study(SMALL, tmp_path, seed=1))
     )
     shared = {step.key for step in first} & {step.key for step in second}

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import torch
 from mmaction.registry import MODELS
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from PIL import Image
 
 from deeprank_plugin.apis import fuse_streams, inference_skeleton_sequence, init_model
+from deeprank_plugin.command_line import load_config
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -47,8 +47,7 @@ def folder(tmp_path_factory):
     """A tiny recogniser for joints and one for bones, and six sequences with labels."""
     init_default_scope('mmaction')
     folder = tmp_path_factory.mktemp('demo')
-    (path,) = (ROOT / 'configs/scratch').glob('stgcn-w16_*_toy-xsub*.py')
-    cfg = Config.fromfile(path)
+    cfg = load_config(str(ROOT / 'configs/finetune/stgcn-w16_scratch.py'), data='toy_xsub')
     cfg.model.backbone.base_channels = 4
     cfg.model.cls_head.in_channels = 16
     for seed, modality in enumerate(['joint', 'bone']):

@@ -16,9 +16,9 @@ import torch
 import deeprank_plugin  # noqa: F401  lets torch.load open MMEngine's checkpoints
 
 ROOT = Path(__file__).resolve().parents[2]
-(SEMI,) = (ROOT / 'configs/semi').glob('stgcn-w16_deeprank-pretrained-10p_*_toy-xsub-*.py')
-(KNN,) = (ROOT / 'configs/knn').glob('stgcn-w16_*_toy-xsub-*.py')
-(PRETRAIN,) = (ROOT / 'configs/mv_deeprank').glob('mv-deeprank_stgcn-w16_*_toy-xsub-*.py')
+FINETUNE = ROOT / 'configs/finetune/stgcn-w16_pretrained.py'
+KNN = ROOT / 'configs/finetune/stgcn-w16_knn.py'
+PRETRAIN = ROOT / 'configs/mv_deeprank/mv-deeprank_stgcn-w16.py'
 
 
 def call(tool, *arguments):
@@ -33,11 +33,10 @@ def run(tool, *arguments):
     return result.stdout
 
 
-def options(folder, *parts):
+def options(*parts):
     found = ['model.backbone.base_channels=4']
     for part in parts:
         found += [
-            f'{part}_dataloader.dataset.ann_file={folder / "toy.pkl"}',
             f'{part}_dataloader.num_workers=0',
             f'{part}_dataloader.persistent_workers=False',
         ]
@@ -53,8 +52,9 @@ def folder(tmp_path_factory, write_random_walks):
     folder = tmp_path_factory.mktemp('proto col, views=self,other')
     write_random_walks(folder / 'toy.pkl', 60, 48)
     run(
-        *('train.py', PRETRAIN, '--work-dir', folder / 'mv', '--seed', '0', '--cfg-options'),
-        *(*options(folder, 'train', 'val', 'test'), 'train_dataloader.batch_size=12'),
+        *('train.py', PRETRAIN, '--data', folder / 'toy.pkl', '--work-dir', folder / 'mv'),
+        *('--seed', '0', '--cfg-options'),
+        *(*options('train', 'val', 'test'), 'train_dataloader.batch_size=12'),
         *('model.head.in_channels=16', 'default_hooks.relabel.interval=1'),
         *('default_hooks.relabel.max_rounds=1', 'default_hooks.checkpoint.interval=1'),
         *('train_dataloader.dataset.holdout.share=0.1', 'val_dataloader.dataset.holdout.share=0.1'),
@@ -64,9 +64,10 @@ def folder(tmp_path_factory, write_random_walks):
 
 def protocol(folder, out, *more):
     return [
-        *('run_protocol.py', SEMI, out, *more, '--cfg-options'),
-        *(*options(folder, 'train', 'val', 'test'), 'model.cls_head.in_channels=16'),
-        *('train_dataloader.batch_size=8', 'train_cfg.max_epochs=2', 'train_cfg.val_interval=2'),
+        *('run_protocol.py', FINETUNE, out, '--data', folder / 'toy.pkl', *more),
+        '--cfg-options',
+        *(*options('train', 'val', 'test'), 'model.cls_head.in_channels=16'),
+        *('train_dataloader.batch_size=4', 'train_cfg.max_epochs=2', 'train_cfg.val_interval=2'),
         'default_hooks.checkpoint.interval=1',
     ]
 
@@ -74,17 +75,16 @@ def protocol(folder, out, *more):
 def test_streams_fusion_and_resume(folder):
     out = folder / 'semi'
     command = protocol(
-        *(folder, out, '--checkpoint', folder / 'mv', '--share', '0.5'),
+        *(folder, out, '--checkpoint', folder / 'mv', '--share', '10p'),
         *('--streams', 'joint', 'motion', '--seeds', '3'),
     )
     printed = run(*command)
-    assert 'batch 1 x 8 = 8' in printed and 'names 64' in printed
+    assert 'batch 1 x 4 = 4' in printed and 'names 64' in printed
     results = json.loads((out / 'results.json').read_text())['results']
     assert set(results) == {'joint', 'motion', 'fused'}
-    # half of every class is labelled, and each stream began from its own encoder
-    names = (out / 'labels' / 'xsub_train_0.5_seed3.txt').read_text().split()
-    assert len(names) == 24
+    # one sample of every class is labelled, and each stream began from its own encoder
     log = (out / 'motion' / 'seed_3' / 'train.log').read_text()
+    assert '12 of 48 samples' in log and 'a share of 0.1 of each class, drawn by seed 3' in log
     assert "under 'streams.motion.backbone.'" in log
     # the fusion is the one of the dumped scores
     hits = []
@@ -140,11 +140,12 @@ def test_knn_of_a_published_stream_and_from_scratch(folder):
     run('publish_encoder.py', folder / 'mv' / 'epoch_1.pth', folder / 'encoder.pth')
     (published,) = folder.glob('encoder_joint-*.pth')
     printed = run(
-        *('run_protocol.py', KNN, folder / 'knn', '--checkpoint', published),
-        *('--cfg-options', *options(folder, 'test')),
+        *('run_protocol.py', KNN, folder / 'knn', '--data', folder / 'toy.pkl'),
+        *('--checkpoint', published),
+        *('--cfg-options', *options('test')),
     )
     assert '| joint' in printed and 'knn/top1' in printed
-    printed = run(*protocol(folder, folder / 'scratch', '--checkpoint', 'none', '--share', '1'))
+    printed = run(*protocol(folder, folder / 'scratch', '--checkpoint', 'none', '--share', 'all'))
     log = (folder / 'scratch' / 'joint' / 'seed_0' / 'train.log').read_text()
     assert 'loaded the weights under' not in log
     assert 'top-1' in printed
@@ -155,7 +156,7 @@ def test_knn_of_a_published_stream_and_from_scratch(folder):
     [
         (['--checkpoint', 'nowhere.pth'], 'does not exist'),
         (['--checkpoint', 'bone=a.pth', '--streams', 'joint'], 'one for each as joint=FILE'),
-        (['--checkpoint', 'none', '--share', '1.5'], 'not a share'),
+        (['--checkpoint', 'none', '--data', 'toy'], 'is not known; expected one of hdm05_xsub'),
         (['--checkpoint', 'none', '--weights', '1', '2'], 'give one for each'),
         (['--checkpoint', 'FOREIGN'], 'holds the encoder of bone'),
     ],
@@ -167,7 +168,9 @@ def test_refusals(tool, monkeypatch, capsys, tmp_path, more, message):
         content = dict(state_dict={'backbone.w': torch.ones(1)}, meta=dict(cfg=config))
         torch.save(content, tmp_path / 'bone.pth')
         more = ['--checkpoint', str(tmp_path / 'bone.pth')]
-    monkeypatch.setattr(sys, 'argv', ['run_protocol.py', str(SEMI), str(tmp_path / 'out'), *more])
+    monkeypatch.setattr(
+        sys, 'argv', ['run_protocol.py', str(FINETUNE), str(tmp_path / 'out'), *more]
+    )
     with pytest.raises(SystemExit) as ended:
         tool.main()
     assert ended.value.code == 2

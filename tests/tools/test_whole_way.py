@@ -28,14 +28,14 @@ TRAINED = [
 ]
 
 
-def config(folder, start):
-    """The small network's config on toy data."""
-    (path,) = (CONFIGS / folder).glob(f'stgcn-w16_{start}*joint*toy-xsub*.py')
-    return path
+FINETUNE, LINEAR, KNN = (
+    CONFIGS / 'finetune' / f'stgcn-w16_{kind}.py' for kind in ('pretrained', 'linear', 'knn')
+)
+DEEPRANK = CONFIGS / 'deeprank' / 'deeprank_stgcn-w16.py'
 
 
 def run(tool, *arguments):
-    environment = dict(os.environ, OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT))
+    environment = dict(os.environ, OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT), DATA='toy_xsub')
     command = [sys.executable, str(tool), *map(str, arguments)]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr[-3000:]
@@ -57,10 +57,9 @@ def folder(tmp_path_factory, write_random_walks):
     """Annotations of 48 random walks, and a pretrained encoder made by MMAction2's train.py."""
     folder = tmp_path_factory.mktemp('whole')
     write_random_walks(folder / 'toy.pkl', 48, 36)
-    (pretrain,) = (CONFIGS / 'deeprank').glob('deeprank_stgcn-w16_*-joint-*toy-xsub*.py')
     run(
         THEIRS / 'train.py',
-        *(pretrain, '--work-dir', folder / 'pretrain', '--seed', '0', '--cfg-options'),
+        *(DEEPRANK, '--work-dir', folder / 'pretrain', '--seed', '0', '--cfg-options'),
         *(*TINY, *TRAINED, *data_options(folder, 'train', 'val', 'test'), *PRETRAIN_OPTIONS),
     )
     return folder
@@ -99,15 +98,13 @@ def finetune_options(folder, checkpoint):
 def test_finetuning_from_the_pretraining_work_dir_by_our_tool(folder):
     options = finetune_options(folder, folder / 'pretrain')  # the folder: its latest checkpoint
     work_dir = folder / 'finetune'
-    printed = run(
-        OURS / 'train.py', config('finetune', 'deeprank'), '--work-dir', work_dir, *options
-    )
+    printed = run(OURS / 'train.py', FINETUNE, '--work-dir', work_dir, *options)
     assert 'loaded the weights under' in printed and 'epoch_2.pth' in printed
     validated = figures(work_dir)['acc/top1']
     for tool in (OURS, THEIRS):
         printed = run(
             tool / 'test.py',
-            *(config('finetune', 'deeprank'), work_dir / 'epoch_1.pth'),
+            *(FINETUNE, work_dir / 'epoch_1.pth'),
             *('--work-dir', folder / f'test_{tool.parent.name}', '--cfg-options', *TINY),
             *(*data_options(folder, 'test'), 'model.cls_head.in_channels=16'),
         )
@@ -117,7 +114,7 @@ def test_finetuning_from_the_pretraining_work_dir_by_our_tool(folder):
 def test_linear_probe_leaves_the_encoder_alone(folder):
     options = finetune_options(folder, folder / 'pretrain' / 'epoch_2.pth')
     work_dir = folder / 'linear'
-    run(OURS / 'train.py', config('linear', 'deeprank'), '--work-dir', work_dir, *options)
+    run(OURS / 'train.py', LINEAR, '--work-dir', work_dir, *options)
     before = torch.load(folder / 'pretrain' / 'epoch_2.pth')['state_dict']
     after = torch.load(work_dir / 'epoch_1.pth')['state_dict']
     encoder = [key for key in after if key.startswith('backbone.')]
@@ -134,7 +131,7 @@ def test_semi_supervised_uses_the_listed_samples_only(folder):
     run(
         *(
             OURS / 'train.py',
-            config('semi', 'deeprank-pretrained-10p'),
+            FINETUNE,
             '--work-dir',
             folder / 'semi',
             *options,
@@ -148,12 +145,11 @@ def test_knn_by_both_tools_and_both_models(folder):
     """A RecognizerGCN and DeepRank give the same neighbours."""
     options = ['--cfg-options', *TINY, *data_options(folder, 'test')]
     checkpoint = folder / 'pretrain' / 'epoch_2.pth'
-    (pretrain,) = (CONFIGS / 'deeprank').glob('deeprank_stgcn-w16_*-joint-*toy-xsub*.py')
     found = []
     for tool, path, more in (
-        (OURS, config('knn', 'deeprank'), []),
-        (THEIRS, config('knn', 'deeprank'), []),
-        (OURS, pretrain, ['model.head.in_channels=16']),
+        (OURS, KNN, []),
+        (THEIRS, KNN, []),
+        (OURS, DEEPRANK, ['model.head.in_channels=16']),
     ):
         options_of = [
             option for option in options if 'knn' not in str(path) or 'val_' not in option

@@ -10,11 +10,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.config import Config
 from tqdm import tqdm
 
 import deeprank_plugin  # noqa: F401
-from deeprank_plugin.command_line import OptionAction, build_runner, find_checkpoint
+from deeprank_plugin.command_line import (
+    OptionAction,
+    add_parameters,
+    build_runner,
+    find_checkpoint,
+    load_config,
+    parameters_of,
+)
 from deeprank_plugin.engine.extraction import calibrate_batch_norm
 from deeprank_plugin.evaluation.functional.knn import knn_scores, topk_accuracy
 
@@ -33,6 +39,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--seed', type=int, default=0, help='of the random encoder (%(default)s)')
     parser.add_argument('--work-dir', help='where MMEngine writes its log')
     parser.add_argument('--cfg-options', nargs='+', action=OptionAction, help='as for train.py')
+    add_parameters(parser)
     return parser.parse_args()
 
 
@@ -40,7 +47,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Build the model, extract, write."""
     args = parse_args()
-    cfg = Config.fromfile(args.config)
+    cfg = load_config(args.config, **parameters_of(args))
     cfg.merge_from_dict(args.cfg_options or {})
     cfg.work_dir = args.work_dir or osp.join('work_dirs', Path(args.config).stem)
     cfg.load_from = args.checkpoint and find_checkpoint(args.checkpoint)

@@ -6,7 +6,7 @@ from typing import NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from deeprank_plugin.engine.publishing import read_checkpoint
+from deeprank_plugin.engine.encoders import read_checkpoint
 
 KEYS = ('features', 'labels', 'names', 'splits')
 

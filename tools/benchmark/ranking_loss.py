@@ -28,7 +28,7 @@ from torch.nn.functional import cross_entropy
 from deeprank_plugin.models import RankHead
 from deeprank_plugin.models.utils import pairwise_distances
 
-CONFIG = 'configs/deeprank/deeprank_stgcn_1xb64-joint-t120-150e_ntu60-xsub-keypoint-3d.py'
+CONFIG = 'configs/deeprank/deeprank_stgcn.py'
 PAPER_BATCH = 64
 TITLE = 'Ranking loss'
 

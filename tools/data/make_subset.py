@@ -3,7 +3,6 @@
 
 import argparse
 import hashlib
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -17,7 +16,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('annotations', help='annotation pickle')
     parser.add_argument('out', type=Path, help='text file to write, one sample name a line')
     parser.add_argument('--split', default='xsub_train', help='split to draw from (%(default)s)')
-    parser.add_argument('--share', type=float, default=0.1, help='share of each class (%(default)s)')
+    parser.add_argument(
+        '--share', type=float, default=0.1, help='share of each class (%(default)s)'
+    )
     parser.add_argument('--seed', type=int, default=0, help='seed of the draw (%(default)s)')
     return parser.parse_args()
 

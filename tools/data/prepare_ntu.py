@@ -24,10 +24,6 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import List
 
-ROOT = Path(__file__).resolve().parents[2]
-
-from mmengine.config import Config
-
 from deeprank_plugin.command_line import refuse, require_writable
 from deeprank_plugin.converters.batch import check_output, report_faults
 from deeprank_plugin.converters.ntu import (
@@ -39,6 +35,7 @@ from deeprank_plugin.converters.ntu import (
     remove_parts,
 )
 from deeprank_plugin.datasets.annotation_writing import write_pickle
+from deeprank_plugin.datasets.class_names import CLASS_NAMES
 
 
 def parse_args() -> argparse.Namespace:
@@ -94,8 +91,7 @@ def main() -> None:
     try:
         check_output(args.out, args.force)
         missing = choose_missing(args)
-        names = ROOT / 'configs' / '_base_' / 'datasets' / 'labels' / f'{args.dataset}.py'
-        label_names = Config.fromfile(names).label_names
+        label_names = list(CLASS_NAMES[args.dataset])
     except (ValueError, OSError) as error:
         refuse(str(error))
     require_writable(str(args.out.parent), 'folder', 'OUT')

@@ -11,7 +11,7 @@ than a hundredth of what predictions vary by from sequence to sequence, is not k
 ONNX needs onnx, onnxscript and onnxruntime: pip install "deeprank-plugin[deploy]".
 
 Example:
-    python tools/deployment/export_onnx.py configs/finetune/<config>.py \\
+    python tools/deployment/export_onnx.py configs/finetune/stgcn_pretrained.py \\
         work_dirs/<run>/epoch_100.pth stgcn.onnx
     python tools/deployment/export_onnx.py CONFIG CHECKPOINT stgcn.pt2 --format torch-export
 """
@@ -33,9 +33,15 @@ from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
 import deeprank_plugin  # noqa: F401
-from deeprank_plugin.command_line import OptionAction, refuse
+from deeprank_plugin.command_line import (
+    OptionAction,
+    add_parameters,
+    load_config,
+    parameters_of,
+    refuse,
+)
+from deeprank_plugin.engine.encoders import read_checkpoint
 from deeprank_plugin.engine.initializers import compare_state_dicts, list_some, strip_module
-from deeprank_plugin.engine.publishing import read_checkpoint
 
 FORMATS = {'onnx': ('onnx', 'onnxscript', 'onnxruntime'), 'torch-export': ()}
 INPUT, OUTPUT = 'keypoint', 'probability'
@@ -81,6 +87,7 @@ def parse_args() -> argparse.Namespace:
         metavar='KEY=VALUE',
         help='override entries of the config',
     )
+    add_parameters(parser)
     args = parser.parse_args()
     if args.number < 2:
         parser.error('--number: expected at least 2')
@@ -302,12 +309,10 @@ def main() -> None:
         refuse(f'{args.out}: torch.export writes files whose names end in .pt2: name one.')
     if args.out.exists() and not args.force:
         refuse(f'{args.out} exists: choose another name, or replace it with --force.')
-    if not os.path.isfile(args.config):
-        refuse(f'config file {args.config!r} does not exist.')
     logging.getLogger('torch.onnx').setLevel(logging.ERROR)
     init_default_scope('mmaction')
     try:
-        cfg = Config.fromfile(args.config)
+        cfg = load_config(args.config, **parameters_of(args))
         if args.cfg_options is not None:
             cfg.merge_from_dict(args.cfg_options)
         write(args, cfg)

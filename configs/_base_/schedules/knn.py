@@ -1,4 +1,5 @@
 # k-NN: tools/test.py CONFIG CHECKPOINT, with the checkpoint of pretraining or of finetuning.
-_base_ = '../default_runtime.py'
+_base_ = '../pretrain.py'
 
 default_hooks = dict(strict_load=dict(allow_unexpected=['head', 'cls_head']))
+train_dataloader = val_dataloader = val_cfg = val_evaluator = None  # nothing is trained

@@ -1,5 +1,5 @@
 # The digits of make_digits.py, a narrow network and the schedule of the small skeleton data sets.
-_base_ = ['./_base_/cifar100_pretrain.py', '../../../configs/_base_/schedules/deeprank_5x20e.py']
+_base_ = './_base_/cifar100_pretrain.py'
 
 custom_imports = dict(imports=['deeprank_plugin', 'projects.cifar100.images'])
 folder = 'data/digits-python'
@@ -14,4 +14,20 @@ model = dict(
     backbone=dict(type='ImageResNet', base_channels=8, strides=(2, 2, 2, 2)),
     head=dict(type='RankHead', in_channels=64, hidden_channels=256, act_cfg=dict(type='ReLU')),
     normalize='l2',
+)
+
+train_cfg = dict(max_epochs=100, val_interval=5)
+param_scheduler = [
+    dict(
+        type='CosineRestartLR',
+        periods=[20] * 5,
+        restart_weights=[1] * 5,
+        eta_min=0,
+        by_epoch=True,
+        convert_to_iter_based=True,
+    )
+]
+default_hooks = dict(
+    relabel=dict(_delete_=True, type='RelabelHook', interval=20, max_rounds=5),
+    checkpoint=dict(interval=20),
 )

@@ -1,7 +1,4 @@
-_base_ = [
-    './_base_/cifar100_pretrain.py',
-    '../../../configs/_base_/schedules/deeprank_150e.py',
-]
+_base_ = './_base_/cifar100_pretrain.py'
 
 custom_imports = dict(imports=['deeprank_plugin', 'projects.cifar100.images'])
 model = dict(

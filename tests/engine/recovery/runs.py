@@ -4,7 +4,8 @@ from pathlib import Path
 
 import torch
 from helpers import ROOT, read_logs
-from mmengine.config import Config
+
+from deeprank_plugin.command_line import load_config
 
 METHODS = ('DeepRank', 'MVDeepRank', 'DeepCluster')
 TIMES = ('time', 'data_time', 'relabel/seconds', 'memory')
@@ -16,7 +17,11 @@ def make_resumable(data, method='DeepRank', workers=0):
 
     The learning rate moves with every iteration, every iteration is logged, every epoch validated.
     """
-    cfg = Config.fromfile(ROOT / 'configs' / '_base_' / 'schedules' / 'deeprank_5x20e.py')
+    cfg = load_config(str(ROOT / 'configs/deeprank/deeprank_stgcn-w16.py'), data='toy_xsub')
+    for key in ('model', 'val_evaluator', 'test_evaluator', 'test_cfg'):  # its schedule is taken
+        cfg.pop(key)
+    for part in ('train', 'val', 'test'):
+        cfg.pop(f'{part}_dataloader')
     train = [
         dict(type='CenterSkeleton'),
         dict(type='CropResize', clip_len=8, min_frames=2),

@@ -1,4 +1,6 @@
 # CIFAR-100 in its python version, with the ordinary augmentations.
+_base_ = '../../../../configs/_base_/default_runtime.py'
+
 folder = 'data/cifar-100-python'
 pack = dict(type='PackActionInputs', meta_keys=('sample_idx', 'frame_dir', 'split'))
 train_pipeline = [
@@ -32,3 +34,5 @@ val_evaluator = dict(type='AccMetric')
 test_evaluator = val_evaluator
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
+optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.1, momentum=0.9, weight_decay=1e-4))
+auto_scale_lr = dict(enable=False, base_batch_size=64)

@@ -1,0 +1,9 @@
+# Classification with all labels or a share of them, which the seed draws (tools/data/make_subset.py).
+_base_ = ['./skeleton.py', './default_runtime.py']
+
+share = '{{$SHARE:all}}'
+long_schedule = not _base_.small or share in _base_.long_shares
+train_dataloader = dict(
+    batch_size=_base_.batch_sizes[share],
+    dataset=dict(labels=None if share == 'all' else dict(share=int(share[:-1]) / 100, seed=0)),
+)

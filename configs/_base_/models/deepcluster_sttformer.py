@@ -1,3 +1,0 @@
-# DeepCluster with STTFormer.
-_base_ = './deepcluster_stgcn.py'
-model = dict(backbone=dict(_delete_=True, type='STTFormer', num_joints=25))

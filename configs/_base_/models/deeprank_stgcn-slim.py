@@ -1,3 +1,0 @@
-# The quarter-width ST-GCN of the field: 16 ... 64 channels inside, 256 features.
-_base_ = './deeprank_stgcn.py'
-model = dict(backbone=dict(type='STGCNSlim'))

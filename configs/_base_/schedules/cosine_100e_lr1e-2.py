@@ -1,4 +1,0 @@
-# The same for STTFormer.
-_base_ = './cosine_100e.py'
-
-optim_wrapper = dict(optimizer=dict(lr=0.01))

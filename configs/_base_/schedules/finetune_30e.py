@@ -1,5 +1,0 @@
-# Finetuning on small data sets: the same shape in 30 epochs.
-_base_ = './finetune_100e.py'
-
-train_cfg = dict(max_epochs=30)
-param_scheduler = [dict(type='MultiStepLR', by_epoch=True, milestones=[24], gamma=0.1)]

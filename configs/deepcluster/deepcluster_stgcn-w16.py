@@ -1,0 +1,18 @@
+# DeepCluster with a small ST-GCN for trials on a CPU; 32 clusters: about a thousand sequences.
+_base_ = '../_base_/schedules/rounds.py'
+
+modality = '{{$MODALITY:joint}}'
+work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}'
+
+model = dict(
+    type='DeepCluster',
+    data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout='nturgb+d'),
+    backbone=dict(
+        type='STGCN', graph_cfg=dict(layout='nturgb+d', mode='stgcn_spatial'), base_channels=16
+    ),
+    head=dict(type='ClusterHead', in_channels=64, num_clusters=32),
+)
+train_dataloader = dict(sampler=dict(_delete_=True, type='ClusterSampler'))
+val_evaluator = dict(type='ClusterMetric', _delete_=True)
+if not _base_.small:
+    default_hooks = dict(relabel=dict(monitor='cluster/loss'))

@@ -1,9 +1,0 @@
-_base_ = [
-    '../_base_/models/deepcluster_stgcn.py',
-    '../_base_/datasets/pretrain/pkummd1_xsub.py',
-    '../_base_/schedules/deeprank_150e.py',
-]
-
-train_dataloader = dict(sampler=dict(_delete_=True, type='ClusterSampler'))
-val_evaluator = dict(type='ClusterMetric', _delete_=True)
-default_hooks = dict(relabel=dict(monitor='cluster/loss'))

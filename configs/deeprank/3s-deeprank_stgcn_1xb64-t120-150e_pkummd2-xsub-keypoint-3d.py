@@ -1,4 +1,0 @@
-# Joint, bone and motion encoders in one run, each with its own view.
-_base_ = '../mv_deeprank/mv-deeprank_stgcn_1xb64-t120-150e_pkummd2-xsub-keypoint-3d.py'
-
-model = dict(views=['self'])

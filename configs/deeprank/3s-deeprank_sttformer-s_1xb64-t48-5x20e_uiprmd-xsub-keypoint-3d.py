@@ -1,4 +1,0 @@
-# Joint, bone and motion encoders in one run, each with its own view.
-_base_ = '../mv_deeprank/mv-deeprank_sttformer-s_1xb64-t48-5x20e_uiprmd-xsub-keypoint-3d.py'
-
-model = dict(views=['self'])

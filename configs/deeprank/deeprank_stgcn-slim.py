@@ -1,0 +1,13 @@
+# DeepRank with the quarter-width ST-GCN, of the field: 16 ... 64 channels inside, 256 features.
+_base_ = '../_base_/schedules/rounds.py'
+
+modality = '{{$MODALITY:joint}}'
+work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}'
+
+model = dict(
+    type='DeepRank',
+    data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout='nturgb+d'),
+    backbone=dict(type='STGCNSlim', graph_cfg=dict(layout='nturgb+d', mode='stgcn_spatial')),
+    head=dict(type='RankHead', in_channels=256, hidden_channels=256, act_cfg=dict(type='ReLU')),
+    normalize='l2',
+)

@@ -1,7 +1,0 @@
-_base_ = [
-    '../_base_/models/deeprank_stgcn-slim.py',
-    '../_base_/datasets/pretrain/pkummd2_xsub.py',
-    '../_base_/schedules/deeprank_150e.py',
-]
-
-model = dict(data_preprocessor=dict(modality='bone'))

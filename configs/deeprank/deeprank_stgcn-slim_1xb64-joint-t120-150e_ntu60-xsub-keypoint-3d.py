@@ -1,5 +1,0 @@
-_base_ = [
-    '../_base_/models/deeprank_stgcn-slim.py',
-    '../_base_/datasets/pretrain/ntu60_xsub.py',
-    '../_base_/schedules/deeprank_150e.py',
-]

@@ -1,0 +1,15 @@
+# DeepRank with a small ST-GCN for trials on a CPU, width 16, 64 features.
+_base_ = '../_base_/schedules/rounds.py'
+
+modality = '{{$MODALITY:joint}}'
+work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}'
+
+model = dict(
+    type='DeepRank',
+    data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout='nturgb+d'),
+    backbone=dict(
+        type='STGCN', graph_cfg=dict(layout='nturgb+d', mode='stgcn_spatial'), base_channels=16
+    ),
+    head=dict(type='RankHead', in_channels=64, hidden_channels=256, act_cfg=dict(type='ReLU')),
+    normalize='l2',
+)

@@ -1,5 +1,0 @@
-_base_ = [
-    '../_base_/models/deeprank_sttformer-s.py',
-    '../_base_/datasets/pretrain/uiprmd_xsub.py',
-    '../_base_/schedules/deeprank_5x20e_lr1e-2.py',
-]

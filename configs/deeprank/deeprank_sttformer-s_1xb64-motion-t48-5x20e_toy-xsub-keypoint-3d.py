@@ -1,7 +1,0 @@
-_base_ = [
-    '../_base_/models/deeprank_sttformer-s.py',
-    '../_base_/datasets/pretrain/toy_xsub.py',
-    '../_base_/schedules/deeprank_5x20e_lr1e-2.py',
-]
-
-model = dict(data_preprocessor=dict(modality='motion'))

@@ -1,7 +1,0 @@
-_base_ = [
-    '../_base_/models/deeprank_sttformer.py',
-    '../_base_/datasets/pretrain/pkummd1_xview.py',
-    '../_base_/schedules/deeprank_150e_lr1e-2.py',
-]
-
-model = dict(data_preprocessor=dict(modality='bone'))

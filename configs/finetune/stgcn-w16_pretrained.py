@@ -1,0 +1,20 @@
+# Finetuning: a pretrained encoder and a classifier, a small ST-GCN for trials on a CPU.
+_base_ = '../_base_/schedules/finetune_stgcn.py'
+
+modality = '{{$MODALITY:joint}}'
+work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}_{_base_.share}'
+pretrained = '{{$PRETRAINED:auto}}'
+if pretrained == 'auto':  # DeepRank with this network, data and modality
+    pretrained = f'work_dirs/deeprank_stgcn-w16_{_base_.data}_{modality}'
+
+model = dict(
+    type='SkeletonRecognizer',
+    data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout='nturgb+d'),
+    backbone=dict(
+        type='STGCN',
+        graph_cfg=dict(layout='nturgb+d', mode='stgcn_spatial'),
+        base_channels=16,
+        init_cfg=dict(type='Pretrained', checkpoint=pretrained),
+    ),
+    cls_head=dict(type='GCNHead', num_classes=_base_.num_classes, in_channels=64),
+)

@@ -1,0 +1,14 @@
+# The same network without pretraining, a small ST-GCN for trials on a CPU.
+_base_ = '../_base_/schedules/finetune_stgcn.py'
+
+modality = '{{$MODALITY:joint}}'
+work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}_{_base_.share}'
+
+model = dict(
+    type='SkeletonRecognizer',
+    data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout='nturgb+d'),
+    backbone=dict(
+        type='STGCN', graph_cfg=dict(layout='nturgb+d', mode='stgcn_spatial'), base_channels=16
+    ),
+    cls_head=dict(type='GCNHead', num_classes=_base_.num_classes, in_channels=64),
+)

@@ -1,0 +1,12 @@
+# k-NN with a pretrained encoder, a small STTFormer for trials on a CPU.
+_base_ = '../_base_/schedules/knn.py'
+
+modality = '{{$MODALITY:joint}}'
+work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}'
+
+model = dict(
+    type='SkeletonRecognizer',
+    data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout='nturgb+d'),
+    backbone=dict(type='STTFormer', num_joints=25, blocks=[(16, 16, 8), (16, 32, 8), (32, 64, 16)]),
+    cls_head=dict(type='PoolHead'),
+)

@@ -1,0 +1,12 @@
+# k-NN with a pretrained encoder, STTFormer.
+_base_ = '../_base_/schedules/knn.py'
+
+modality = '{{$MODALITY:joint}}'
+work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}'
+
+model = dict(
+    type='SkeletonRecognizer',
+    data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout='nturgb+d'),
+    backbone=dict(type='STTFormer', num_joints=25),
+    cls_head=dict(type='PoolHead'),
+)

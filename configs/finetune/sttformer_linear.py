@@ -1,0 +1,19 @@
+# Linear probe of a pretrained encoder, STTFormer.
+_base_ = '../_base_/schedules/linear.py'
+
+modality = '{{$MODALITY:joint}}'
+work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}_{_base_.share}'
+pretrained = '{{$PRETRAINED:auto}}'
+if pretrained == 'auto':  # DeepRank with this network, data and modality
+    pretrained = f'work_dirs/deeprank_sttformer_{_base_.data}_{modality}'
+
+model = dict(
+    type='SkeletonRecognizer',
+    data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout='nturgb+d'),
+    backbone=dict(
+        type='STTFormer',
+        num_joints=25,
+        init_cfg=dict(type='Pretrained', checkpoint=pretrained),
+    ),
+    cls_head=dict(type='GCNHead', num_classes=_base_.num_classes, in_channels=256),
+)

@@ -1,0 +1,12 @@
+# The same network without pretraining, STTFormer.
+_base_ = '../_base_/schedules/finetune_sttformer.py'
+
+modality = '{{$MODALITY:joint}}'
+work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}_{_base_.share}'
+
+model = dict(
+    type='SkeletonRecognizer',
+    data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout='nturgb+d'),
+    backbone=dict(type='STTFormer', num_joints=25),
+    cls_head=dict(type='GCNHead', num_classes=_base_.num_classes, in_channels=256),
+)

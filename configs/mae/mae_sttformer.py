@@ -1,0 +1,13 @@
+# Masked reconstruction with STTFormer, after SkeletonMAE.
+_base_ = '../_base_/schedules/cosine.py'
+
+modality = '{{$MODALITY:joint}}'
+work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}'
+
+model = dict(
+    type='SkeletonMAE',
+    data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout='nturgb+d'),
+    backbone=dict(type='STTFormer', num_joints=25),
+    in_channels=256,
+)
+optim_wrapper = dict(optimizer=dict(lr=0.01))

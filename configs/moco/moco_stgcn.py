@@ -1,0 +1,20 @@
+# MoCo v2 on skeletons with ST-GCN, after SkeletonCLR.
+_base_ = '../_base_/schedules/cosine.py'
+
+modality = '{{$MODALITY:joint}}'
+work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}'
+
+model = dict(
+    type='SkeletonMoCo',
+    data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout='nturgb+d'),
+    backbone=dict(type='STGCN', graph_cfg=dict(layout='nturgb+d', mode='stgcn_spatial')),
+    in_channels=256,
+    queue_size=32768,
+)
+views = dict(
+    type='TwoViews',
+    transforms=[_base_.train_pipeline[1], dict(type='RandomShear3D', beta=0.5)],
+)
+train_dataloader = dict(
+    dataset=dict(pipeline=[_base_.train_pipeline[0], views, *_base_.train_pipeline[-2:]])
+)

@@ -1,0 +1,21 @@
+# MoCo v2 on skeletons with a small STTFormer for trials on a CPU, after SkeletonCLR; a queue for about a thousand sequences.
+_base_ = '../_base_/schedules/cosine.py'
+
+modality = '{{$MODALITY:joint}}'
+work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}'
+
+model = dict(
+    type='SkeletonMoCo',
+    data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout='nturgb+d'),
+    backbone=dict(type='STTFormer', num_joints=25, blocks=[(16, 16, 8), (16, 32, 8), (32, 64, 16)]),
+    in_channels=64,
+    queue_size=512,
+)
+views = dict(
+    type='TwoViews',
+    transforms=[_base_.train_pipeline[1], dict(type='RandomShear3D', beta=0.5)],
+)
+train_dataloader = dict(
+    dataset=dict(pipeline=[_base_.train_pipeline[0], views, *_base_.train_pipeline[-2:]])
+)
+optim_wrapper = dict(optimizer=dict(lr=0.01))

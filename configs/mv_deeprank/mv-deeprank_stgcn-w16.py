@@ -1,0 +1,17 @@
+# MV-DeepRank with a small ST-GCN for trials on a CPU: joint, bone and motion encoders, three views of each.
+_base_ = '../_base_/schedules/rounds.py'
+
+work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}'
+
+model = dict(
+    type='MVDeepRank',
+    data_preprocessor=dict(
+        type='SkeletonPreprocessor', modality=['joint', 'bone', 'motion'], layout='nturgb+d'
+    ),
+    backbone=dict(
+        type='STGCN', graph_cfg=dict(layout='nturgb+d', mode='stgcn_spatial'), base_channels=16
+    ),
+    head=dict(type='RankHead', in_channels=64, hidden_channels=256, act_cfg=dict(type='ReLU')),
+    normalize='l2',
+    views=['self', 'other', 'all'],
+)

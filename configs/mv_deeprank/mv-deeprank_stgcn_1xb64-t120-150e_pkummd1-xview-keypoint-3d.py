@@ -1,5 +1,0 @@
-_base_ = [
-    '../_base_/models/mv-deeprank_stgcn.py',
-    '../_base_/datasets/pretrain/pkummd1_xview.py',
-    '../_base_/schedules/deeprank_150e.py',
-]

@@ -1,0 +1,16 @@
+# MV-DeepRank with STTFormer: joint, bone and motion encoders, three views of each.
+_base_ = '../_base_/schedules/rounds.py'
+
+work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}'
+
+model = dict(
+    type='MVDeepRank',
+    data_preprocessor=dict(
+        type='SkeletonPreprocessor', modality=['joint', 'bone', 'motion'], layout='nturgb+d'
+    ),
+    backbone=dict(type='STTFormer', num_joints=25),
+    head=dict(type='RankHead', in_channels=256, hidden_channels=256, act_cfg=dict(type='ReLU')),
+    normalize='l2',
+    views=['self', 'other', 'all'],
+)
+optim_wrapper = dict(optimizer=dict(lr=0.01))

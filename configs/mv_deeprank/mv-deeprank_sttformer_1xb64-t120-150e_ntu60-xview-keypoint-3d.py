@@ -1,5 +1,0 @@
-_base_ = [
-    '../_base_/models/mv-deeprank_sttformer.py',
-    '../_base_/datasets/pretrain/ntu60_xview.py',
-    '../_base_/schedules/deeprank_150e_lr1e-2.py',
-]

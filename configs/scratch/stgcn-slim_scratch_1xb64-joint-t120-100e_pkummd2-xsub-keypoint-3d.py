@@ -1,7 +1,0 @@
-_base_ = [
-    '../_base_/models/recognizer_stgcn-slim.py',
-    '../_base_/datasets/pkummd2_xsub.py',
-    '../_base_/schedules/finetune_100e.py',
-]
-
-model = dict(cls_head=dict(num_classes=41))

@@ -1,4 +1,0 @@
-# Make the list of labelled samples with tools/data/make_subset.py --share 0.1.
-_base_ = '../finetune/sttformer_deeprank-pretrained_1xb64-joint-t120-90e_ntu60-xsub-keypoint-3d.py'
-
-train_dataloader = dict(dataset=dict(labels='data/subsets/ntu60_xsub_10p_seed0.txt'))

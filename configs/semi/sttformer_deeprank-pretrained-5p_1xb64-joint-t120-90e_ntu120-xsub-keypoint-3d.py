@@ -1,4 +1,0 @@
-# Make the list of labelled samples with tools/data/make_subset.py --share 0.05.
-_base_ = '../finetune/sttformer_deeprank-pretrained_1xb64-joint-t120-90e_ntu120-xsub-keypoint-3d.py'
-
-train_dataloader = dict(dataset=dict(labels='data/subsets/ntu120_xsub_5p_seed0.txt'))

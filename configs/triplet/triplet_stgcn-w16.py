@@ -1,0 +1,14 @@
+# The triplet loss with labels, a supervised reference (Fig. 1), with a small ST-GCN for trials on a CPU.
+_base_ = '../_base_/schedules/cosine.py'
+
+modality = '{{$MODALITY:joint}}'
+work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}'
+
+model = dict(
+    type='SupervisedTriplet',
+    data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout='nturgb+d'),
+    backbone=dict(
+        type='STGCN', graph_cfg=dict(layout='nturgb+d', mode='stgcn_spatial'), base_channels=16
+    ),
+    in_channels=64,
+)

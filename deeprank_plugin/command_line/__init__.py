@@ -1,0 +1,30 @@
+"""What the tools' command lines share: options, config parameters, checks, failures."""
+
+from .arguments import OptionAction, add_common_arguments, add_parameters
+from .failures import (
+    fail,
+    find_checkpoint,
+    refuse,
+    require_checkpoint,
+    require_writable,
+    run_or_refuse,
+)
+from .parameters import load_config, parameters_of, require_same_run
+from .running import build_runner, read_config
+
+__all__ = [
+    'OptionAction',
+    'add_common_arguments',
+    'add_parameters',
+    'build_runner',
+    'fail',
+    'find_checkpoint',
+    'load_config',
+    'parameters_of',
+    'read_config',
+    'refuse',
+    'require_checkpoint',
+    'require_same_run',
+    'require_writable',
+    'run_or_refuse',
+]

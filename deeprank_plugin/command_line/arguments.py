@@ -1,0 +1,67 @@
+"""Options that several tools have."""
+
+import argparse
+import os.path as osp
+import re
+
+from mmengine.config import DictAction
+
+from .parameters import SHARES
+
+
+class OptionAction(DictAction):
+    """MMEngine's ``KEY=VALUE``, but a value that names a file or folder is taken as it stands.
+
+    MMEngine takes a comma for a list and drops blanks, so that such paths would be torn apart.
+    """
+
+    @staticmethod
+    def _parse_iterable(value: str):
+        if re.search(r'[ ,()\[\]]', value) and osp.exists(value):
+            return value
+        return DictAction._parse_iterable(value)
+
+
+def add_parameters(parser: argparse.ArgumentParser) -> None:
+    """Add the parameters of the configs (configs/README.md)."""
+    group = parser.add_argument_group('parameters of the config')
+    group.add_argument(
+        '--data',
+        metavar='NAME|FILE',
+        help='data set and split, such as ntu60_xview, or an annotation file of your own',
+    )
+    group.add_argument('--modality', help='joint, bone or motion')
+    group.add_argument('--share', help=f'share of labels for finetuning: {", ".join(SHARES)}')
+    group.add_argument(
+        '--pretrained',
+        metavar='CHECKPOINT',
+        help='checkpoint or work dir of the encoder (default: that of DeepRank)',
+    )
+    group.add_argument(
+        '--num-classes', type=int, help='of an annotation FILE (default: counted in it)'
+    )
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that training and testing have in common."""
+    add_parameters(parser)
+    parser.add_argument(
+        '--work-dir',
+        help='folder for logs and checkpoints; default: ./work_dirs/<config name>_<parameters>',
+    )
+    parser.add_argument('--seed', type=int, help='random seed; wins over the config')
+    parser.add_argument(
+        '--diff-rank-seed', action='store_true', help='give every process its own seed'
+    )
+    parser.add_argument(
+        '--deterministic', action='store_true', help='choose deterministic cuDNN algorithms'
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=OptionAction,
+        metavar='KEY=VALUE',
+        help='override entries of the config, e.g. train_cfg.max_epochs=10 key="[a,b]"',
+    )
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)

@@ -1,0 +1,70 @@
+"""From the command line to a runner."""
+
+import argparse
+import os
+
+from mmaction.registry import RUNNERS
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from deeprank_plugin import compat
+from deeprank_plugin.engine.memory import keep_freed_memory
+
+from .failures import refuse, require_writable
+from .parameters import load_config, parameters_of
+
+
+def read_config(args: argparse.Namespace) -> Config:
+    """Read the config and merge ``--cfg-options``, ``--work-dir`` and the launcher into it."""
+    cfg = load_config(args.config, **parameters_of(args))
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    require_writable(cfg.work_dir, 'work dir', '--work-dir')
+    set_launcher(cfg, args)
+    set_randomness(cfg, args)
+    return cfg
+
+
+def set_launcher(cfg: Config, args: argparse.Namespace) -> None:
+    """Put the launcher into the config, and a backend that this machine has."""
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg.launcher = args.launcher
+    if args.launcher == 'none':
+        return
+    # MMEngine would set the same, and warn about it in every process.
+    os.environ.setdefault('OMP_NUM_THREADS', '1')
+    os.environ.setdefault('MKL_NUM_THREADS', '1')
+    if compat.has_accelerator():
+        return
+    if args.launcher != 'pytorch':
+        refuse(
+            f'--launcher {args.launcher} binds every process to an accelerator, and this machine '
+            'has none: use --launcher pytorch (tools/dist_train.sh), which runs on CPUs by gloo.'
+        )
+    dist_cfg = cfg.setdefault('env_cfg', {}).setdefault('dist_cfg', {})
+    backend = dist_cfg.get('backend', 'nccl')
+    if backend == 'nccl':
+        dist_cfg['backend'] = 'gloo'
+        if os.environ.get('RANK', '0') == '0':
+            print("No accelerator here: the processes talk by backend 'gloo' instead of 'nccl'.")
+
+
+def set_randomness(cfg: Config, args: argparse.Namespace) -> None:
+    """Let the command line's seed and switches win over those of the config."""
+    randomness = dict(cfg.get('randomness') or dict(seed=None))
+    if args.seed is not None:
+        randomness['seed'] = args.seed
+    if args.diff_rank_seed:
+        randomness['diff_rank_seed'] = True
+    if args.deterministic:
+        randomness['deterministic'] = True
+    cfg.randomness = randomness
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Build MMEngine's runner, or the one that ``runner_type`` of the config names."""
+    if not compat.has_accelerator():
+        keep_freed_memory()
+    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)

@@ -15,7 +15,7 @@ from mmengine.config import Config
 
 from deeprank_plugin.command_line import load_config
 from deeprank_plugin.command_line.parameters import require_same_run
-from deeprank_plugin.datasets.npz_annotations import write_npz
+from deeprank_plugin.datasets.annotation_writing import write_npz
 
 ROOT = Path(__file__).resolve().parents[2]
 DEEPRANK = str(ROOT / 'configs/deeprank/deeprank_stgcn-w16.py')

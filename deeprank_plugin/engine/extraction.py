@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from deeprank_plugin.engine.hooks.epoch_seed_hook import leaf_datasets
 from deeprank_plugin.engine.initializers import list_some
-from deeprank_plugin.engine.recovery.non_finite import stop
+from deeprank_plugin.engine.recovery.non_finite import stop_run
 from deeprank_plugin.engine.recovery.termination_hook import shield_workers
 from deeprank_plugin.models.utils import unwrap
 
@@ -103,7 +103,7 @@ def num_rows(leaf) -> int:
 
 
 @torch.no_grad()
-def extract(runner: Runner, loader: DataLoader) -> Extracted:
+def extract_split(runner: Runner, loader: DataLoader) -> Extracted:
     """Features of all samples from the encoder in eval mode, each written exactly once.
 
     Args:
@@ -164,7 +164,7 @@ def require_finite(runner, extracted: Extracted) -> None:
     finite = extracted.features.isfinite().flatten(1).all(dim=1)
     names = [name for name, good in zip(extracted.names, finite.tolist()) if not good]
     if names:
-        stop(
+        stop_run(
             runner,
             f'relabel_{runner.epoch}',
             dict(

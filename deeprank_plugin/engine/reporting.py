@@ -90,7 +90,7 @@ def format_metrics(metrics: Dict[str, float]) -> str:
     return '\n    '.join('  '.join(([f'{g}:'] if g else []) + parts) for g, parts in lines.items())
 
 
-def report_apart(runner, model: nn.Module) -> None:
+def log_separate_ranking(runner, model: nn.Module) -> None:
     """Say where several processes rank the samples of their own batches only."""
     if get_world_size() > 1 and getattr(model, 'gather', None) is False:
         runner.logger.info(

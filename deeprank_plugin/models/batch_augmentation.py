@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-class Draws(NamedTuple):
+class AugmentationParameters(NamedTuple):
     """What is random for B sequences.
 
     Attributes:
@@ -58,7 +58,7 @@ class BatchCropResizeRotate:
         self.min_frames = min_frames
         self.angle = angle
 
-    def draw(self, frames: Sequence[int]) -> Draws:
+    def sample_parameters(self, frames: Sequence[int]) -> AugmentationParameters:
         """Random numbers for sequences of so many frames."""
         total = torch.tensor(frames)
         shares, places = torch.rand(2, len(total), dtype=torch.float64)
@@ -66,18 +66,18 @@ class BatchCropResizeRotate:
         lengths = (total * shares).long().clamp(min=self.min_frames).minimum(total)
         starts = (places * (total - lengths + 1)).long()
         angles = (2 * torch.rand(len(total), 3, dtype=torch.float64) - 1) * self.angle
-        return Draws(starts, lengths, angles)
+        return AugmentationParameters(starts, lengths, angles)
 
     def __call__(self, sequences: List[Tensor]) -> Tensor:
         """Draw and apply: B sequences (1, M, T_i, V, 3) to (B, 1, M, clip_len, V, 3)."""
-        return self.apply(sequences, self.draw([s.shape[2] for s in sequences]))
+        return self.apply(sequences, self.sample_parameters([s.shape[2] for s in sequences]))
 
-    def apply(self, sequences: List[Tensor], draws: Draws) -> Tensor:
+    def apply(self, sequences: List[Tensor], draws: AugmentationParameters) -> Tensor:
         """Crop, resize and rotate by given draws.
 
         Args:
             sequences (list[Tensor]): B sequences of shape (1, M, T_i, V, 3), of one M and V.
-            draws (Draws): For each of them.
+            draws (AugmentationParameters): For each of them.
 
         Returns:
             Tensor: Of shape (B, 1, M, clip_len, V, 3), in float32 at least.

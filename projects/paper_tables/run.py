@@ -20,7 +20,19 @@ from typing import Dict, List, Optional, Sequence
 
 import numpy as np
 from figures import FIGURES
-from steps import DIGITS, IMAGES, PAPER, ROOT, SAMPLES, SMALL, Step, Study, is_done, order, run
+from steps import (
+    DIGITS,
+    IMAGES,
+    PAPER,
+    ROOT,
+    SAMPLES,
+    SMALL,
+    Step,
+    Study,
+    is_done,
+    order_steps,
+    run_step,
+)
 from tables import TABLES, Cell, Table
 
 from deeprank_plugin.command_line import load_config, refuse
@@ -97,7 +109,7 @@ def estimate_hours(steps: List[Step], tflops: float) -> Dict[str, float]:
     return hours
 
 
-def read_figure(cells: Sequence[Optional[Cell]], out: Path) -> Optional[Dict]:
+def read_cell(cells: Sequence[Optional[Cell]], out: Path) -> Optional[Dict]:
     """Mean and standard deviation in percent of one cell after each seed of pretraining.
 
     The spread is that of pretraining's seeds, each a mean over finetuning's; where there is one
@@ -118,7 +130,7 @@ def read_figure(cells: Sequence[Optional[Cell]], out: Path) -> Optional[Dict]:
     return dict(mean=float(figures.mean()), std=spread, single=np.asarray(trained).tolist())
 
 
-def show(figure: Optional[Dict]) -> str:
+def format_value(figure: Optional[Dict]) -> str:
     """Our figure, and the paper's in brackets."""
     if figure is None:
         return ''
@@ -128,23 +140,24 @@ def show(figure: Optional[Dict]) -> str:
     return text if figure['paper'] is None else f'{text} [{figure["paper"]:.1f}]'
 
 
-def collect(tables: Sequence[Table], out: Path) -> Dict[str, List[Optional[Dict]]]:
+def collect_rows(tables: Sequence[Table], out: Path) -> Dict[str, List[Optional[Dict]]]:
     """Figures of each row of a table that was made for several seeds of pretraining."""
     rows = {}
     for same in zip(*(table.rows for table in tables)):
         columns = zip(*(cells for _, cells in same))
         rows[same[0][0]] = [
-            column[0] and dict(read_figure(column, out), paper=column[0].paper)
-            for column in columns
+            column[0] and dict(read_cell(column, out), paper=column[0].paper) for column in columns
         ]
     return rows
 
 
-def draw(table: Table, rows: Dict[str, List[Optional[Dict]]], args, seeds: Sequence[int]) -> str:
+def format_table(
+    table: Table, rows: Dict[str, List[Optional[Dict]]], args, seeds: Sequence[int]
+) -> str:
     """The table in Markdown."""
     lines = ['| | ' + ' | '.join(table.columns) + ' |', '|---' * (len(table.columns) + 1) + '|']
     for name, figures in rows.items():
-        lines.append(f'| {name} | ' + ' | '.join(map(show, figures)) + ' |')
+        lines.append(f'| {name} | ' + ' | '.join(map(format_value, figures)) + ' |')
     told = ', '.join(map(str, seeds))
     note = f'top-1 in %, mean ± std over seeds {told} of finetuning'
     if len(args.pretrain_seeds) > 1:
@@ -181,12 +194,12 @@ def main() -> None:
         studies = [Study(preset, out, args.gpus, seed) for seed in args.pretrain_seeds]
         if args.name in FIGURES:
             figure = FIGURES[args.name](studies[0], data)
-            steps = order([figure.step])
+            steps = order_steps([figure.step])
         else:
             tables = [TABLES[args.name](study, data) for study in studies]
             rows = [cells for table in tables for _, cells in table.rows]
             cells = [cell for row in rows for cell in row if cell]
-            steps = order([step for cell in cells for step in (cell.step, *cell.others)])
+            steps = order_steps([step for cell in cells for step in (cell.step, *cell.others)])
         done = {step.key: is_done(step, out) for step in steps}
     except ValueError as error:
         refuse(str(error))
@@ -205,7 +218,7 @@ def main() -> None:
             continue
         print(flush=True)
         try:
-            run(step, out)
+            run_step(step, out)
         except RuntimeError as error:
             refuse(str(error))
     if args.name in FIGURES:
@@ -213,8 +226,8 @@ def main() -> None:
         print(f'\n{figure.title}\n')
         print((folder / 'step.log').read_text().strip())
         return
-    rows = collect(tables, out)
-    text = draw(tables[0], rows, args, preset.seeds)
+    rows = collect_rows(tables, out)
+    text = format_table(tables[0], rows, args, preset.seeds)
     path = out / f'{args.name}_{data}.md'
     path.write_text(text + '\n')
     content = dict(title=tables[0].title, columns=list(tables[0].columns), rows=rows)

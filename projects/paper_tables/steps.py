@@ -91,7 +91,7 @@ class Preset(NamedTuple):
     finetune_options: Sequence[str] = ()
 
 
-def clip(loaders: Sequence[str], frames: int, place: str = '1') -> List[str]:
+def clip_options(loaders: Sequence[str], frames: int, place: str = '1') -> List[str]:
     """Options that set the length of the clips."""
     return [f'{part}_dataloader.dataset.pipeline.{place}.clip_len={frames}' for part in loaders]
 
@@ -108,15 +108,15 @@ SMALL = Preset(
     (0, 1, 2),
     (8, 32, 128),
     [
-        *clip(('train', 'val', 'test'), 24),
+        *clip_options(('train', 'val', 'test'), 24),
         'train_cfg.max_epochs=12',
         'default_hooks.relabel.interval=4',
         'default_hooks.relabel.max_rounds=3',
         'param_scheduler.0.periods=[4,4,4]',
         'param_scheduler.0.restart_weights=[1,1,1]',
     ],
-    ['train_cfg.max_epochs=12', 'param_scheduler.0.T_max=12', *clip(('test',), 24)],
-    [*clip(('train', 'val', 'test'), 24), 'optim_wrapper.optimizer.lr=0.02'],
+    ['train_cfg.max_epochs=12', 'param_scheduler.0.T_max=12', *clip_options(('test',), 24)],
+    [*clip_options(('train', 'val', 'test'), 24), 'optim_wrapper.optimizer.lr=0.02'],
 )
 DIGITS = PAPER._replace(name='small', seeds=(0, 1, 2), clusters=(8, 16, 32))
 
@@ -149,7 +149,7 @@ class Study:
             common = list(self.preset.relabel_options)
         elif self.preset.name == 'small':
             place = '1.transforms.0' if method == 'moco' else '1'
-            common += clip(('train',), 24, place)
+            common += clip_options(('train',), 24, place)
         if streams:
             return self.train(config, [*common, *options], data, 3)
         return {
@@ -229,7 +229,7 @@ def slug(parts: Sequence[str], options: Sequence[str] = ()) -> str:
     return re.sub(r'[^\w.=,-]+', '', '_'.join([*parts, *changed]))
 
 
-def order(steps: Sequence[Step]) -> List[Step]:
+def order_steps(steps: Sequence[Step]) -> List[Step]:
     """All steps, each once, what is needed before what needs it."""
     found: Dict[str, Step] = {}
 
@@ -261,7 +261,7 @@ def is_done(step: Step, out: Path) -> bool:
     return True
 
 
-def run(step: Step, out: Path) -> None:
+def run_step(step: Step, out: Path) -> None:
     """Run a step, its output in step.log, and note that it is done.
 
     Raises:

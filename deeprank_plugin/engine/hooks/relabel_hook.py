@@ -12,9 +12,9 @@ from deeprank_plugin.engine import reporting
 from deeprank_plugin.engine.extraction import (
     build_extraction_loader,
     calibrate_batch_norm,
-    extract,
+    extract_split,
 )
-from deeprank_plugin.engine.recovery.checkpoint_hook import WholeCheckpointHook
+from deeprank_plugin.engine.recovery.checkpoint_hook import save_early_end
 from deeprank_plugin.engine.relabel_schedule import RelabelSchedule
 from deeprank_plugin.models.utils import FeatureBank, unwrap
 
@@ -103,7 +103,7 @@ class RelabelHook(Hook):
 
     def before_train(self, runner) -> None:
         """Make the first labels, or take those of the checkpoint."""
-        reporting.report_apart(runner, unwrap(runner.model))
+        reporting.log_separate_ranking(runner, unwrap(runner.model))
         self._loader = build_extraction_loader(runner, self.pipeline)
         if not runner._resume or self._loaded is None and runner.epoch == 0:
             if self.calibrate:
@@ -144,10 +144,9 @@ class RelabelHook(Hook):
 
     def after_train(self, runner) -> None:
         """Save what an early end left unsaved, and report on the final features."""
-        for hook in runner.hooks:
-            if self.schedule.spent and isinstance(hook, WholeCheckpointHook):
-                hook.save_last_epoch(runner)
-        extracted = extract(runner, self._loader)
+        if self.schedule.spent:
+            save_early_end(runner)
+        extracted = extract_split(runner, self._loader)
         model = unwrap(runner.model)
         metrics = reporting.measure_features(model, extracted)
         metrics.update(model.compare(extracted.features))
@@ -157,7 +156,7 @@ class RelabelHook(Hook):
 
     def _relabel(self, runner) -> None:
         start, model = time.time(), unwrap(runner.model)
-        extracted = extract(runner, self._loader)
+        extracted = extract_split(runner, self._loader)
         metrics = reporting.measure_features(model, extracted)
         metrics.update(model.relabel(extracted.features, extracted.names))
         metrics.update(reporting.measure_clusters(model, extracted))

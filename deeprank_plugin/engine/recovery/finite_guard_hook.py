@@ -12,7 +12,7 @@ from mmengine.hooks import CheckpointHook, Hook
 from torch import Tensor
 
 from deeprank_plugin.engine.initializers import list_some
-from deeprank_plugin.engine.recovery.non_finite import stop
+from deeprank_plugin.engine.recovery.non_finite import stop_run
 from deeprank_plugin.models.utils import unwrap
 
 State = Dict[str, Tensor]
@@ -92,7 +92,8 @@ class FiniteGuardHook(Hook):
                 return losses
             self.step.losses.append({name: as_total(value) for name, value in losses.items()})
             return {
-                name: taint(value) if 'loss' in name else value for name, value in losses.items()
+                name: with_nan_gradient(value) if 'loss' in name else value
+                for name, value in losses.items()
             }
 
         def watch_gradients(optimizer, args, kwargs) -> None:
@@ -115,7 +116,7 @@ class FiniteGuardHook(Hook):
         if scaled and not getattr(optimizer, '_step_supports_amp_scaling', False):
             self.step.taken = True  # GradScaler has looked at the gradient itself
             return
-        self.step.parameters = with_gradient(optimizer)
+        self.step.parameters = parameters_with_gradient(optimizer)
         self.step.largest = Transfer(largest_gradients(self.step.parameters))
         if not (self.late or scaled or self.step.is_finite()):
             self._stop(runner, self.step)
@@ -210,7 +211,7 @@ class FiniteGuardHook(Hook):
         )
         often = f', and was not in {self.skipped} steps in a row' if self.skipped else ''
         count = sum(len(process['samples']) for process in processes)
-        stop(
+        stop_run(
             runner,
             str(step.iteration),
             report,
@@ -286,7 +287,7 @@ def uses_scaler(wrapper) -> bool:
     return scaler is not None and scaler.is_enabled()
 
 
-def with_gradient(optimizer: torch.optim.Optimizer) -> List[Tensor]:
+def parameters_with_gradient(optimizer: torch.optim.Optimizer) -> List[Tensor]:
     """The parameters that a step would change."""
     groups = optimizer.param_groups
     return [p for group in groups for p in group['params'] if p.grad is not None]
@@ -344,10 +345,10 @@ def as_total(value) -> Tensor:
     return torch.stack([part.detach().float().mean() for part in parts]).sum()
 
 
-def taint(value):
+def with_nan_gradient(value):
     """A loss (or a list of losses) as it is, but with a NaN gradient where it is not finite."""
     if isinstance(value, (list, tuple)):
-        return [taint(part) for part in value]
+        return [with_nan_gradient(part) for part in value]
     factor = torch.ones_like(value).masked_fill(~torch.isfinite(value), math.nan)
     return value * factor
 

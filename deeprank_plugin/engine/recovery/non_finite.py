@@ -20,7 +20,7 @@ class NonFiniteError(FloatingPointError):
     """Training was stopped because of a number that is NaN or infinite."""
 
 
-def stop(runner, name: str, report: Dict[str, Any], sentence: str) -> None:
+def stop_run(runner, name: str, report: Dict[str, Any], sentence: str) -> None:
     """Write a report and the weights as they are into the work dir, and raise.
 
     The main process writes ``non_finite_<name>.json`` and ``.pth``; the others wait, because a
@@ -43,7 +43,7 @@ def stop(runner, name: str, report: Dict[str, Any], sentence: str) -> None:
         where = dict(iteration=runner.iter, epoch=runner.epoch + 1, weights=f'{stem}.pth')
         report = {**where, **report}
         with open(path, 'w', encoding='utf-8') as file:
-            json.dump(plain(report), file, indent=1)
+            json.dump(to_json(report), file, indent=1)
             file.write('\n')
         runner.save_checkpoint(
             runner.work_dir,
@@ -60,10 +60,10 @@ def stop(runner, name: str, report: Dict[str, Any], sentence: str) -> None:
     )
 
 
-def plain(value: Any) -> Any:
+def to_json(value: Any) -> Any:
     """The same with the strings 'nan', 'inf' and '-inf', which JSON has no numbers for."""
     if isinstance(value, dict):
-        return {key: plain(part) for key, part in value.items()}
+        return {key: to_json(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(part) for part in value]
+        return [to_json(part) for part in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value

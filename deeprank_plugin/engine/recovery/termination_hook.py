@@ -180,12 +180,12 @@ def shield_workers(loader: DataLoader) -> None:
     Otherwise they die of it, and the main process fails because of that.
     """
     loader.worker_init_fn = functools.partial(
-        _leave_termination_to_parent, loader.worker_init_fn, leaving()
+        _leave_termination_to_parent, loader.worker_init_fn, exit_flag()
     )
 
 
 @functools.cache
-def leaving():
+def exit_flag():
     """A flag in shared memory: this process is exiting, and its workers must obey SIGTERM."""
     flag = multiprocessing.RawValue('b', 0)
     # multiprocessing runs it before it ends the workers, in a child process of its own, too

@@ -8,7 +8,7 @@ from sklearn.metrics import confusion_matrix
 from .knn import topk_accuracy
 
 
-class ClassFigures(NamedTuple):
+class ClassificationMetrics(NamedTuple):
     """Figures of a classification of N samples into C classes.
 
     Attributes:
@@ -60,7 +60,7 @@ def fuse_scores(
     return np.average(streams, axis=0, weights=weights)
 
 
-def classification_figures(scores: np.ndarray, labels: np.ndarray) -> ClassFigures:
+def classification_metrics(scores: np.ndarray, labels: np.ndarray) -> ClassificationMetrics:
     """Accuracies and confusion matrix.
 
     MMAction2's ``mean_class_accuracy`` counts a class that is predicted and does not occur as one
@@ -78,4 +78,6 @@ def classification_figures(scores: np.ndarray, labels: np.ndarray) -> ClassFigur
     per_class = np.divide(
         confusion.diagonal(), counts, out=np.full(number, np.nan), where=counts > 0
     )
-    return ClassFigures(top1, top5, float(np.nanmean(per_class)), per_class, counts, confusion)
+    return ClassificationMetrics(
+        top1, top5, float(np.nanmean(per_class)), per_class, counts, confusion
+    )

@@ -110,7 +110,7 @@ def unrank_triplets(ranks: Tensor, number: int) -> Tensor:
     return torch.stack([anchor, first, second])
 
 
-def place_draws(draws: Tensor, total: int) -> Tensor:
+def stratified_places(draws: Tensor, total: int) -> Tensor:
     """Places of K triplets among all: one from each K-th part, at the share ``draws`` (K,) of it.
 
     With uniform draws every triplet is expected equally often.

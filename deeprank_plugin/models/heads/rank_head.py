@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ..losses import RankingSums, ranking_sums
 from ..losses.ranking_loss import TIES, triplet_sums
-from .classifiers import CLASSIFIERS, place_draws, unrank_triplets
+from .classifiers import CLASSIFIERS, stratified_places, unrank_triplets
 from .pair_scores import pair_scores
 
 TRIPLETS_AT_ONCE = 8192  # by the classifiers that do not factor
@@ -181,7 +181,7 @@ class RankHead(BaseModule):
             if self.training:
                 draws = torch.rand(self.num_triplets).to(feats.device)
                 broadcast(draws)  # processes that gather their features must agree
-            places = place_draws(draws, total)
+            places = stratified_places(draws, total)
         prepared = self.classifier.prepare(feats)
 
         def run(places: Tensor, *prepared: Tensor) -> RankingSums:

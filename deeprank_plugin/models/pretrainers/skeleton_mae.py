@@ -69,7 +69,7 @@ class SkeletonMAE(EncoderPretrainer):
             nn.Conv2d(hidden_channels, coordinates, (3, 1), padding=(1, 0)),
         )
 
-    def draw_mask(self, number: int, frames: int, joints: int, device) -> Tensor:
+    def random_mask(self, number: int, frames: int, joints: int, device) -> Tensor:
         """What is masked, of shape (number, frames, joints), drawn anew for each sequence.
 
         Raises:
@@ -81,8 +81,8 @@ class SkeletonMAE(EncoderPretrainer):
                 'change clip_len of CropResize, or span of SkeletonMAE'
             )
         spans = frames // self.span
-        of_joints = draw_some(number, joints, self.joint_ratio, device)
-        of_spans = draw_some(number, spans, self.frame_ratio, device)
+        of_joints = random_subsets(number, joints, self.joint_ratio, device)
+        of_spans = random_subsets(number, spans, self.frame_ratio, device)
         of_frames = of_spans.repeat_interleave(self.span, dim=1)
         return of_frames.unsqueeze(2) | of_joints.unsqueeze(1)
 
@@ -116,7 +116,7 @@ class SkeletonMAE(EncoderPretrainer):
         """
         sequences = inputs.flatten(0, 1)
         number, bodies, frames, joints, _ = sequences.shape
-        mask = self.draw_mask(number * bodies, frames, joints, sequences.device)
+        mask = self.random_mask(number * bodies, frames, joints, sequences.device)
         mask = mask.view(number, bodies, frames, joints, 1)
         there = (sequences != 0).any(dim=-1, keepdim=True)
         seen = torch.where(mask & there, self.token.to(sequences), sequences)
@@ -127,7 +127,7 @@ class SkeletonMAE(EncoderPretrainer):
         return dict(loss_reconstruct=errors.sum() / counted.sum().clamp(min=1))
 
 
-def draw_some(number: int, size: int, ratio: float, device) -> Tensor:
+def random_subsets(number: int, size: int, ratio: float, device) -> Tensor:
     """In each of ``number`` rows, ``round(ratio * size)`` of ``size`` entries at random."""
     ranks = torch.rand(number, size, device=device).argsort(dim=1).argsort(dim=1)
     return ranks < round(ratio * size)

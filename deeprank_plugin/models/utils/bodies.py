@@ -31,7 +31,7 @@ def encode_bodies(backbone: nn.Module, inputs: Tensor) -> Tensor:
     if is_traced():
         return backbone(inputs)
     check_channels(backbone, inputs)
-    if not sees_bodies_apart(backbone) or inputs.shape[1] == 1:
+    if not encodes_bodies_separately(backbone) or inputs.shape[1] == 1:
         return backbone(inputs)
     present = (inputs != 0).flatten(2).any(dim=2).flatten()  # NaN counts as present
     number = int(present.sum())
@@ -44,7 +44,7 @@ def encode_bodies(backbone: nn.Module, inputs: Tensor) -> Tensor:
     return maps[rows].unflatten(0, inputs.shape[:2])
 
 
-def sees_bodies_apart(backbone: nn.Module) -> bool:
+def encodes_bodies_separately(backbone: nn.Module) -> bool:
     """Whether no body has a part in another one's feature map, nor its number in its own."""
     if not isinstance(backbone, (STGCN, STTFormer)) or backbone.training:
         return False

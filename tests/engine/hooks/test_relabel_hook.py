@@ -16,9 +16,7 @@ from helpers import ROOT, load, make_config, train, write_annotations
 from mmaction.registry import TASK_UTILS
 
 from deeprank_plugin.engine import RelabelHook
-from deeprank_plugin.engine.extraction import (
-    extract,
-)
+from deeprank_plugin.engine.extraction import extract_split
 from deeprank_plugin.engine.hooks.relabel_hook import require_same_bank
 from deeprank_plugin.models.utils import FeatureBank
 
@@ -117,6 +115,27 @@ def test_a_finished_run_is_neither_trained_nor_saved_again(tmp_path):
     assert train(cfg).epoch == 2
     assert path.stat().st_mtime_ns == saved
     assert [p.name for p in (tmp_path / 'run').glob('*.pth')] == ['epoch_2.pth']
+
+
+@pytest.mark.parametrize('kind', ['CheckpointHook', 'WholeCheckpointHook'])
+@pytest.mark.parametrize('relabel', [ROUNDS, PLATEAU])
+def test_an_early_end_is_saved_by_any_checkpoint_hook(tmp_path, kind, relabel):
+    cfg = make_config(tmp_path / 'run', **dict(relabel, max_rounds=1))
+    cfg.default_hooks.checkpoint = dict(type=kind, interval=2, max_keep_ckpts=1, save_last=True)
+    epoch = train(cfg).epoch
+    assert epoch < cfg.train_cfg.max_epochs
+    name = f'epoch_{epoch}.pth'
+    assert [path.name for path in (tmp_path / 'run').glob('*.pth')] == [name]
+    assert (tmp_path / 'run' / 'last_checkpoint').read_text().endswith(name)
+    meta = load(tmp_path / 'run', epoch)['meta']
+    assert meta['epoch'] == epoch and meta['iter'] % epoch == 0
+
+
+def test_an_early_end_is_not_saved_without_save_last(tmp_path):
+    cfg = make_config(tmp_path / 'run', interval=1, max_rounds=1)
+    cfg.default_hooks.checkpoint = dict(type='CheckpointHook', interval=2, save_last=False)
+    train(cfg)
+    assert not list((tmp_path / 'run').glob('*.pth'))
 
 
 class CountedEpochs:
@@ -228,7 +247,7 @@ def test_wrapped_training_data(tmp_path, wrapper):
     runner = train(cfg)
     bank = load(tmp_path / 'run', 1)['relabel']['bank']
     assert len(bank['names']) == (24 if wrapper == 'RepeatDataset' else 36)
-    assert extract(runner, find_loader(runner)).names == bank['names']
+    assert extract_split(runner, find_loader(runner)).names == bank['names']
 
 
 def find_loader(runner):

@@ -5,7 +5,7 @@ import os.path as osp
 import pickle
 import re
 from pathlib import Path
-from typing import Dict, Iterable, List, Mapping, Optional, Union
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Union
 
 import torch
 from torch import Tensor
@@ -67,7 +67,7 @@ def find_prefixes(weights: Mapping) -> Dict[Optional[str], str]:
     return prefixes
 
 
-def find_modality(checkpoint: object) -> Optional[str]:
+def find_modality(checkpoint: Any) -> Optional[str]:
     """Modality of a checkpoint with one encoder, None where it does not say so."""
     try:
         return (checkpoint.get('meta') or {}).get('modality') or read_modality(
@@ -125,7 +125,7 @@ class _DictCalls(ast.NodeTransformer):
         if called != 'dict' or node.args or any(word.arg is None for word in node.keywords):
             return node  # which ast.literal_eval refuses
         keys = [ast.Constant(word.arg) for word in node.keywords]
-        return ast.Dict(keys=keys, values=[word.value for word in node.keywords])
+        return ast.Dict(keys=list(keys), values=[word.value for word in node.keywords])
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         return ast.Constant(float(node.id)) if node.id in ('inf', 'nan') else node
@@ -143,10 +143,12 @@ def read_checkpoint_config(checkpoint: Mapping) -> Dict:
     config = {}
     try:
         for statement in ast.parse(text).body:
-            targets = statement.targets if isinstance(statement, ast.Assign) else []
-            if len(targets) != 1 or not isinstance(targets[0], ast.Name):
-                raise ValueError(f'line {statement.lineno} gives no value to a name')
-            config[targets[0].id] = ast.literal_eval(_DictCalls().visit(statement.value))
+            if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+                raise ValueError(f'line {statement.lineno} assigns no value to a name')
+            name = statement.targets[0]
+            if not isinstance(name, ast.Name):
+                raise ValueError(f'line {statement.lineno} assigns no value to a name')
+            config[name.id] = ast.literal_eval(_DictCalls().visit(statement.value))
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
         raise ValueError(
             f"the config text in meta['cfg'] is more than plain values ({error}); expected what "

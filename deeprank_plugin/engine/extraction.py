@@ -1,7 +1,7 @@
 """Features of a whole training split by sample index, over all processes."""
 
 import copy
-from typing import List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import torch
 from mmengine.dist import all_gather_object, all_reduce, all_reduce_params, is_main_process
@@ -84,7 +84,8 @@ def leaf_configs(dataset) -> List:
 
 def align_offsets(whole, other) -> None:
     """Give each concatenated data set its own range of rows, in ``whole`` and ``other`` alike."""
-    offset, offset_of = 0, {}
+    offset = 0
+    offset_of: Dict[Tuple[str, ...], int] = {}
     for leaf in leaf_datasets(whole):
         if offset:
             leaf.sample_offset = offset
@@ -203,7 +204,7 @@ def calibrate_batch_norm(runner: Runner, loader: DataLoader) -> None:
         layer.reset_running_stats()
         layer.momentum = None  # cumulative average
         layer.train()
-    sampler = loader.sampler
+    sampler: Any = loader.sampler
     sampler.shuffle = True
     for batch in tqdm(
         loader,

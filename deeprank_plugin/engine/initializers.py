@@ -2,7 +2,7 @@
 
 import os.path as osp
 import pickle
-from typing import List, Mapping, NamedTuple, Optional
+from typing import Any, List, Mapping, NamedTuple, Optional
 
 import torch.nn as nn
 from mmaction.registry import WEIGHT_INITIALIZERS
@@ -84,6 +84,7 @@ class Pretrained(PretrainedInit):
         modality: Optional[str] = None,
     ) -> None:
         super().__init__(checkpoint, prefix, map_location)
+        self.checkpoint: str = checkpoint
         self.modality = modality
 
     def __call__(self, module: nn.Module) -> None:
@@ -104,7 +105,7 @@ class Pretrained(PretrainedInit):
         if hasattr(module, '_params_init_info'):
             update_init_info(module, init_info=self._get_init_info())
 
-    def _open(self) -> object:
+    def _open(self) -> Any:
         """The checkpoint as it is in the file."""
         try:
             return CheckpointLoader.load_checkpoint(
@@ -122,7 +123,7 @@ class Pretrained(PretrainedInit):
                 'file that MMEngine saved, complete and untampered.'
             ) from error
 
-    def _find_weights(self, checkpoint: object) -> Mapping:
+    def _find_weights(self, checkpoint: Any) -> Mapping:
         """The state dict of a checkpoint, or the checkpoint where it is one itself."""
         weights = checkpoint
         if isinstance(checkpoint, Mapping):

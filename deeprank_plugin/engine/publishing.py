@@ -74,7 +74,7 @@ def hash_weights(state_dict: Mapping[str, Tensor]) -> str:
             raise ValueError(f'weight {key!r} is a {type(value).__name__}; expected a dense tensor')
         header = json.dumps([key, str(value.dtype), list(value.shape)])
         digest.update(f'{header}\n'.encode('ascii'))
-        digest.update(value.detach().cpu().reshape(-1).view(torch.uint8).numpy())
+        digest.update(value.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

@@ -1,6 +1,6 @@
 """What is logged at every relabelling, so that a run can be judged without labels and with them."""
 
-from typing import Dict, List
+from typing import Any, Dict, List
 
 from mmengine.dist import get_world_size
 from sklearn.metrics import normalized_mutual_info_score
@@ -14,7 +14,7 @@ from deeprank_plugin.evaluation.functional.health import (
 )
 
 
-def measure_features(model: nn.Module, extracted: Extracted) -> Dict[str, float]:
+def measure_features(model: Any, extracted: Extracted) -> Dict[str, float]:
     """Spread, effective rank and, where classes are known, k-NN accuracy of extracted features.
 
     With features (N, S, D) of several encoders, of each: ``<modality>/spread`` and so on.

@@ -61,8 +61,8 @@ class KNNMetric(BaseMetric):
         Raises:
             ValueError: If there is no bank, or nothing to ask.
         """
-        features, labels, splits = zip(*results)
-        labels = np.array(labels)
+        features, classes, splits = zip(*results)
+        labels = np.array(classes)
         in_bank = np.array([split == self.bank_split for split in splits])
         if in_bank.all() or not in_bank.any():
             raise ValueError(

@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT / 'projects' / 'paper_tables'))
 import run as tool  # noqa: E402
 import steps as module  # noqa: E402
 from figures import FIGURES, Figure  # noqa: E402
-from steps import DIGITS, PAPER, SMALL, Step, Study  # noqa: E402
+from steps import DIGITS, PAPER, SMALL, Step, Study, order_steps  # noqa: E402
 from tables import TABLES, Cell, Table  # noqa: E402
 
 SKELETONS = [table for table in TABLES if table != 'table9']

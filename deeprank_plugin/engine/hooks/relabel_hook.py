@@ -1,7 +1,7 @@
 """Makes the encoder's own features the new labels, round by round (Sec. V-B)."""
 
 import time
-from typing import Dict, List, Optional
+from typing import Any, Dict, List, Optional
 
 from mmaction.registry import HOOKS, TASK_UTILS
 from mmengine.dist import all_gather_object, get_world_size
@@ -70,7 +70,7 @@ class RelabelHook(Hook):
         self.reset_optimizer = reset_optimizer
         self.pipeline = pipeline
         self._loaded: Optional[Dict] = None
-        self._loader = None
+        self._loader: Any = None
 
     # ------------------------------------------------------------------ checkpoints
 

@@ -46,7 +46,7 @@ def write_whole(path: Union[str, Path], content: bytes) -> None:
         raise OSError(
             error.errno,
             f'{str(path)!r} ({len(content) / 2**20:.2f} MiB) could not be written '
-            f'({os.strerror(error.errno)}); files written before are whole',
+            f'({os.strerror(error.errno or errno.EIO)}); files written before are whole',
         ) from None
 
 

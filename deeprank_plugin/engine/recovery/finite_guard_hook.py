@@ -98,7 +98,7 @@ class FiniteGuardHook(Hook):
 
         def watch_gradients(optimizer, args, kwargs) -> None:
             if self.step is not None:
-                self._watch_step(runner, optimizer)
+                self._watch_step(runner, optimizer, self.step)
 
         self.handles = [
             model.register_forward_hook(watch_losses, with_kwargs=True),
@@ -111,19 +111,19 @@ class FiniteGuardHook(Hook):
             self.step = Step(self._copy_state(unwrap(runner.model)))
         self.step.begin_batch(runner, data_batch)
 
-    def _watch_step(self, runner, optimizer: torch.optim.Optimizer) -> None:
+    def _watch_step(self, runner, optimizer: torch.optim.Optimizer, step: 'Step') -> None:
         scaled = uses_scaler(runner.optim_wrapper)
         if scaled and not getattr(optimizer, '_step_supports_amp_scaling', False):
-            self.step.taken = True  # GradScaler has looked at the gradient itself
+            step.taken = True  # GradScaler has looked at the gradient itself
             return
-        self.step.parameters = parameters_with_gradient(optimizer)
-        self.step.largest = Transfer(largest_gradients(self.step.parameters))
-        if not (self.late or scaled or self.step.is_finite()):
-            self._stop(runner, self.step)
+        step.parameters = parameters_with_gradient(optimizer)
+        step.largest = Transfer(largest_gradients(step.parameters))
+        if not (self.late or scaled or step.is_finite()):
+            self._stop(runner, step)
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         """Read the results of former steps; at the end of an epoch, of this one as well."""
-        if not runner.optim_wrapper.should_update():
+        if self.step is None or not runner.optim_wrapper.should_update():
             return
         self.pending.append(self.step)
         self.step = None
@@ -172,7 +172,7 @@ class FiniteGuardHook(Hook):
     @torch.no_grad()
     def _copy_state(self, model: torch.nn.Module) -> State:
         """A copy of what the step may change before its result is read."""
-        tensors = changing_state(model, with_weights=self.late)
+        tensors = changing_state(model, with_weights=bool(self.late))
         state = self.spare.pop() if self.spare else {}
         if state.keys() == tensors.keys():
             copy_all(list(state.values()), list(tensors.values()))
@@ -303,7 +303,7 @@ def largest_gradients(parameters: List[Tensor]) -> Tensor:
     Returns:
         Tensor: Of shape (P,), in float32, on the gradients' device; NaN and inf stay what they are.
     """
-    gradients = [parameter.grad for parameter in parameters]
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     if not gradients:
         return torch.zeros(0)
     norms: List[Tensor] = [gradients[0]] * len(gradients)
@@ -353,7 +353,7 @@ def with_nan_gradient(value):
     return value * factor
 
 
-def describe_batch(batch: Optional[Dict]) -> List[Dict[str, Any]]:
+def describe_batch(batch: Dict) -> List[Dict[str, Any]]:
     """Name of each sample, whether its input is finite, and its largest absolute value."""
     described = []
     for index, (inputs, sample) in enumerate(zip(batch['inputs'], batch['data_samples'])):

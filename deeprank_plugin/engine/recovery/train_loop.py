@@ -32,15 +32,17 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
         batches = iter(self.dataloader)
-        first = 0 if self.unfinished is None else self._skip(batches)
+        first = 0
+        if self.unfinished is not None:
+            first = self._skip(batches, self.unfinished)
+            self.unfinished = None
         for index, data_batch in enumerate(batches, first):
             self.run_iter(index, data_batch)
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
 
-    def _skip(self, batches: Iterator) -> int:
+    def _skip(self, batches: Iterator, state: Dict[str, Any]) -> int:
         """Skip the batches that were trained on; return their number."""
-        state, self.unfinished = self.unfinished, None
         found = dict(batches=len(self.dataloader), processes=get_world_size())
         expected = dict(batches=state['num_batches'], processes=len(state['processes']))
         if found != expected:
@@ -51,7 +53,8 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
                 'processes, or name the checkpoint of a whole epoch by --resume CHECKPOINT.'
             )
         self.runner.logger.info(
-            f'Epoch {self._epoch + 1} resumes after batch {state["batches"]} of {len(batches)}.'
+            f'Epoch {self._epoch + 1} resumes after batch {state["batches"]} of '
+            f'{len(self.dataloader)}.'
         )
         for _ in range(state['batches']):
             next(batches)

@@ -50,14 +50,14 @@ def fuse_scores(
     shapes = {stream.shape for stream in streams}
     if len(shapes) != 1:
         raise ValueError(f'streams of shapes {sorted(shapes)} do not fit; expected one shape')
-    weights = np.ones(len(streams)) if weights is None else np.asarray(weights, dtype=float)
-    if len(weights) != len(streams):
+    factors = np.asarray([1.0] * len(streams) if weights is None else weights, dtype=float)
+    if len(factors) != len(streams):
         raise ValueError(
-            f'{len(weights)} weights for {len(streams)} streams; expected one for each'
+            f'{len(factors)} weights for {len(streams)} streams; expected one for each'
         )
-    if not np.isfinite(weights).all() or (weights < 0).any() or not weights.sum() > 0:
-        raise ValueError(f'weights {weights.tolist()}; expected finite ones >= 0, not all 0')
-    return np.average(streams, axis=0, weights=weights)
+    if not np.isfinite(factors).all() or (factors < 0).any() or not factors.sum() > 0:
+        raise ValueError(f'weights {factors.tolist()}; expected finite ones >= 0, not all 0')
+    return np.average(streams, axis=0, weights=factors)
 
 
 def classification_metrics(scores: np.ndarray, labels: np.ndarray) -> ClassificationMetrics:

@@ -58,6 +58,8 @@ class STTBlock(nn.Module):
         dropout (float): Share of attention weights that are dropped in training.
     """
 
+    position: Tensor
+
     def __init__(
         self,
         in_channels: int,
@@ -173,13 +175,15 @@ class STTFormer(BaseModule):
         )
         self.blocks = nn.ModuleList(
             STTBlock(
-                *channels,
+                in_channels=before,
+                out_channels=after,
+                qk_channels=query_key,
                 positions=num_joints * tuple_length,
                 num_heads=num_heads,
-                kernel_sizes=tuple(kernel_sizes),
+                kernel_sizes=(kernel_sizes[0], kernel_sizes[1]),
                 dropout=dropout,
             )
-            for channels in blocks
+            for before, after, query_key in blocks
         )
 
     def forward(self, x: Tensor) -> Tensor:

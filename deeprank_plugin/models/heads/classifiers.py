@@ -32,12 +32,14 @@ class MLPClassifier(nn.Module):
         )
 
     def prepare(self, feats: Tensor) -> Tuple[Tensor, ...]:
-        """What serves all triplets of features (B, D): two tensors (B, B, hidden)."""
-        of_anchor, of_candidate = self.pair[0].weight.chunk(2, dim=1)
-        anchors = feats @ of_anchor.T + self.pair[0].bias
+        """What all triplets of features (B, D) share: two tensors (B, B, hidden)."""
+        weight, bias = self.pair.get_parameter('0.weight'), self.pair.get_parameter('0.bias')
+        of_anchor, of_candidate = weight.chunk(2, dim=1)
+        anchors = feats @ of_anchor.T + bias
         pairs = self.pair[2](self.pair[1](anchors.unsqueeze(1) + feats @ of_candidate.T))
-        of_first, of_second = self.triplet[0].weight.chunk(2, dim=1)
-        return pairs @ of_first.T + self.triplet[0].bias, pairs @ of_second.T
+        weight, bias = self.triplet.get_parameter('0.weight'), self.triplet.get_parameter('0.bias')
+        of_first, of_second = weight.chunk(2, dim=1)
+        return pairs @ of_first.T + bias, pairs @ of_second.T
 
     def forward(self, first: Tensor, second: Tensor, triplets: Tensor) -> Tensor:
         """Logits (K, 2) of triplets (3, K), from what :meth:`prepare` gave."""

@@ -1,5 +1,6 @@
 """Scores of all pairs of a batch, without all their hidden vectors at once."""
 
+from functools import partial
 from typing import Optional
 
 import torch
@@ -42,14 +43,14 @@ def pair_scores(
     if isinstance(act, nn.ReLU):
         return _ReLUScores.apply(anchors, candidates, weight, chunk_size)
 
-    def run(block: Tensor, candidates: Tensor, weight: Tensor) -> Tensor:
+    def score_block(block: Tensor, candidates: Tensor, weight: Tensor) -> Tensor:
         return act(block.unsqueeze(1) + candidates) @ weight
 
     if chunk_size == len(anchors):
-        return run(anchors, candidates, weight)
-    arguments = dict(use_reentrant=False, preserve_rng_state=False)
+        return score_block(anchors, candidates, weight)
+    recomputed = partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
     blocks = anchors.split(chunk_size)
-    return torch.cat([checkpoint(run, block, candidates, weight, **arguments) for block in blocks])
+    return torch.cat([recomputed(score_block, block, candidates, weight) for block in blocks])
 
 
 class _ReLUScores(torch.autograd.Function):

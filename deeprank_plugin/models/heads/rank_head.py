@@ -1,6 +1,6 @@
 """The ranking classifier and its loss (Sec. III-B)."""
 
-from typing import Dict, Optional
+from typing import Any, Dict, Optional
 
 import torch
 from mmaction.registry import MODELS
@@ -165,11 +165,11 @@ class RankHead(BaseModule):
             if feats.dtype in (torch.float16, torch.bfloat16):
                 feats = feats.float()
             if self.classifier is not None:
-                return self.classified_sums(feats, distances)
+                return self.classified_sums(self.classifier, feats, distances)
             bias = self.fc1.bias[0] - self.fc1.bias[1]
             return ranking_sums(self(feats), distances, bias, self.ties, self.chunk_size)
 
-    def classified_sums(self, feats: Tensor, distances: Tensor) -> RankingSums:
+    def classified_sums(self, classifier: Any, feats: Tensor, distances: Tensor) -> RankingSums:
         """As :meth:`sums`, with a classifier that looks at each triplet."""
         self.check(feats)
         number = len(feats)
@@ -182,18 +182,18 @@ class RankHead(BaseModule):
                 draws = torch.rand(self.num_triplets).to(feats.device)
                 broadcast(draws)  # processes that gather their features must agree
             places = stratified_places(draws, total)
-        prepared = self.classifier.prepare(feats)
+        prepared = classifier.prepare(feats)
 
-        def run(places: Tensor, *prepared: Tensor) -> RankingSums:
+        def chunk_sums(places: Tensor, *prepared: Tensor) -> RankingSums:
             triplets = unrank_triplets(places, number)
-            logits = self.classifier(*prepared, triplets)
+            logits = classifier(*prepared, triplets)
             return triplet_sums(logits[:, 0] - logits[:, 1], distances, triplets, self.ties)
 
         chunks = places.split(self.chunk_size or TRIPLETS_AT_ONCE)
         if len(chunks) == 1:
-            return run(places, *prepared)
+            return chunk_sums(places, *prepared)
         parts = [
-            checkpoint(run, chunk, *prepared, use_reentrant=False, preserve_rng_state=False)
+            checkpoint(chunk_sums, chunk, *prepared, use_reentrant=False, preserve_rng_state=False)
             for chunk in chunks
         ]
         return RankingSums(*(torch.stack(part).sum(dim=0) for part in zip(*parts)))

@@ -23,7 +23,7 @@ class RankingSums(NamedTuple):
 
     loss: Tensor
     correct: Tensor
-    count: Tensor
+    count: Tensor  # type: ignore[assignment]  # hides tuple.count
 
 
 class _AllTriplets(torch.autograd.Function):

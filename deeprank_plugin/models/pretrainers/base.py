@@ -5,7 +5,7 @@ come from the encoder's own features, extracted in rounds by ``RelabelHook``, su
 :class:`BankPretrainer`.
 """
 
-from typing import Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 import torch
 from mmaction.registry import MODELS
@@ -72,7 +72,7 @@ class EncoderPretrainer(BaseModel):
         backbone = next(iter(self.encoders.values()))
         check_fit(backbone, self.data_preprocessor, in_channels, name)
 
-    def forward(self, inputs, data_samples: Optional[List] = None, mode: str = 'tensor'):
+    def forward(self, inputs, data_samples: Any = None, mode: str = 'tensor'):
         """Features, losses or samples with results.
 
         Args:
@@ -98,7 +98,7 @@ class EncoderPretrainer(BaseModel):
         Returns:
             Tensor: Of shape (B, D); (B, S, D) with an encoder for each of S modalities.
         """
-        if not self.several_modalities:
+        if isinstance(inputs, Tensor):
             return encode(self.backbone, inputs)
         return torch.stack([encode(e, inputs[name]) for name, e in self.encoders.items()], dim=1)
 
@@ -212,7 +212,7 @@ class BankPretrainer(EncoderPretrainer):
         for head in self.label_heads():
             for layer in head.modules():
                 if hasattr(layer, 'reset_parameters'):
-                    layer.reset_parameters()
+                    layer.reset_parameters()  # type: ignore[operator]
             for tensor in head.state_dict().values():
                 broadcast(tensor)
 

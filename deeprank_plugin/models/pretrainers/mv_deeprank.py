@@ -118,10 +118,10 @@ class MVDeepRank(BankPretrainer):
         results = {}
         for index, modality in enumerate(self.modalities):
 
-            def run(index=index, modality=modality) -> Tensor:
+            def stream_loss(index=index, modality=modality) -> Tensor:
                 stream = self.streams[modality]
                 features = self.gather_all(encode(stream['backbone'], inputs[modality]))
-                total = 0.0
+                total = features.new_zeros(())
                 for view, weight in self.views.items():
                     labels = view_distances(distances, index, view)
                     found = stream['heads'][view].loss(features, labels)
@@ -131,9 +131,9 @@ class MVDeepRank(BankPretrainer):
 
             if self.one_by_one:
                 parameters = list(self.streams[modality].parameters())
-                loss = early_gradient(run, parameters, self._grad_state)
+                loss = early_gradient(stream_loss, parameters, self._grad_state)
             else:
-                loss = run()
+                loss = stream_loss()
             results[f'{modality}/loss_rank'] = loss
         return results
 
@@ -159,7 +159,8 @@ class MVDeepRank(BankPretrainer):
             on, ``flipped_<view>``.
         """
         rows = compared_rows(len(features)).to(features.device)
-        now, before = self.distances(features[rows]), None
+        now = self.distances(features[rows])
+        before: Optional[Tensor] = None
         if self.bank is not None and self.bank.features is not None:
             before = self.distances(self.bank.features.to(features)[rows])
         metrics = {}
@@ -168,9 +169,11 @@ class MVDeepRank(BankPretrainer):
                 metrics[f'{modality}/differ_{view}'] = label_disagreement(
                     now[index], view_distances(now, index, view)
                 )
-            for view in self.views if before is not None else ():
+            if before is None:
+                continue
+            for view in self.views:
                 metrics[f'{modality}/flipped_{view}'] = label_disagreement(
-                    *(view_distances(distances, index, view) for distances in (before, now))
+                    view_distances(before, index, view), view_distances(now, index, view)
                 )
         return metrics
 

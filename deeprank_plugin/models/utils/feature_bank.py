@@ -82,7 +82,7 @@ class FeatureBank:
                 "dict(type='RelabelHook', ...) to the hooks, or call model.relabel first"
             )
         if not self.knows(rows, names):
-            row, name = next(p for p in zip(rows, names) if not self.knows(*([v] for v in p)))
+            row, name = next((r, n) for r, n in zip(rows, names) if not self.knows([r], [n]))
             raise KeyError(
                 f'sample {name!r} (sample_idx {row}) is not in the feature bank of {len(self)} '
                 'samples; expected the samples of the split that the bank was made from: train '

@@ -51,9 +51,10 @@ def check_fit(
 @torch.no_grad()
 def count_features(backbone: nn.Module, joints: int) -> int:
     """Number of feature channels D that a backbone gives for sequences of so many joints."""
-    channels, bodies = getattr(backbone, 'in_channels', 3), 1
+    channels: int = getattr(backbone, 'in_channels', 3)
+    bodies = 1
     if getattr(backbone, 'data_bn_type', None) == 'MVC':
-        bodies = backbone.data_bn.num_features // (joints * channels)
+        bodies = backbone.get_parameter('data_bn.weight').numel() // (joints * channels)
     frames = 24 * getattr(backbone, 'tuple_length', 1)
     training = backbone.training
     width = pool_features(backbone.eval()(torch.zeros(1, bodies, frames, joints, channels)))

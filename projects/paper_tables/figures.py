@@ -1,11 +1,11 @@
-"""What each figure is made of: features of pretrained encoders, and one of tools/analysis."""
+"""The steps of each figure: extract features of pretrained encoders, call tools/analysis."""
 
 from typing import List, NamedTuple, Sequence
 
 from paper import MODALITIES
 from steps import SAMPLES, Step, Study
 
-CLASSES = 10  # of Fig. 5: more can not be told apart by their colours
+CLASSES = 10  # of Fig. 5: more colours are hard to tell apart
 
 
 class Figure(NamedTuple):
@@ -16,7 +16,7 @@ class Figure(NamedTuple):
 
 
 def extraction_step(study: Study, pretrained: Step, trained: bool = True) -> Step:
-    """A call of tools/analysis/extract_features.py; not trained: of a random encoder."""
+    """A call of tools/analysis/extract_features.py, with a random encoder if not trained."""
     command = pretrained.command
     options = command[command.index('--cfg-options') :] if '--cfg-options' in command else ()
     name = pretrained.key.split('/')[1]
@@ -49,7 +49,7 @@ def file_of(study: Study, step: Step, stream: str = '') -> str:
 def analysis_step(
     study: Study, name: str, data: str, tool: str, options: Sequence[str], needs: List[Step]
 ) -> Step:
-    """A call of one of tools/analysis, which trains nothing."""
+    """A call of a tool in tools/analysis, which trains nothing."""
     key = f'figures/{name}_{data}'
     command = ['python', f'tools/analysis/{tool}.py', *options]
     command += ['--out-dir', str(study.folder(key))]

@@ -1,4 +1,4 @@
-"""What each table is made of."""
+"""The steps and cells of each table."""
 
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -10,7 +10,7 @@ COLUMNS = (*MODALITIES, 'fused')
 
 
 class Cell(NamedTuple):
-    """A figure: the step that it comes from, its stream, and the paper's figure.
+    """One result: the step that it comes from, its stream, and the paper's result.
 
     With ``others`` it is the mean over that step and these, seed by seed.
     """
@@ -36,7 +36,7 @@ def stream_row(name: str, step: Step, figures: Optional[Sequence] = None) -> Tup
 
 
 def ablation(study: Study, data: str, table: Dict, make, title: str, share=None) -> Table:
-    """Tables I, II, III and VI: a row each of a pretraining with ST-GCN."""
+    """Tables I, II, III and VI: each row is a pretraining with ST-GCN."""
     share = '10p' if study.preset.name == 'small' else share
     rows = []
     for key, figures in table.items():
@@ -134,7 +134,7 @@ def table8(study: Study, data: str) -> Table:
         if small:
             if data != 'uiprmd_xsub':
                 raise ValueError(
-                    f'table8 transfers to a second data set, which {data} has not; expected '
+                    f'table8 transfers to a second data set, which {data} does not have; expected '
                     '--data uiprmd (to HDM05)'
                 )
             source, figure = source and 'uiprmd', None

@@ -1,4 +1,4 @@
-"""Checkpoints that survive a kill or a full disk at any moment."""
+"""Checkpoints that survive a kill or a full disk at any time."""
 
 import os.path as osp
 from typing import Dict, List, Optional
@@ -19,16 +19,16 @@ from deeprank_plugin.engine.recovery.checkpoints import (
 
 @HOOKS.register_module()
 class WholeCheckpointHook(CheckpointHook):
-    """MMEngine's ``CheckpointHook``, for runs that may be killed at any moment.
+    """MMEngine's ``CheckpointHook``, for runs that may be killed at any time.
 
     - Checkpoints and ``last_checkpoint`` are written whole or not at all (``WholeFileBackend``).
-    - The oldest checkpoint is removed after the new one is on the disk, not before.
+    - The oldest checkpoint is removed after the new one is on disk, not before.
     - A run resumes from the newest *whole* checkpoint, and logs which ones it skipped.
-    - The checkpoint of an epoch is written before the epoch is validated; a run that ended in
-      between runs this validation when it is resumed, so that its logs and decisions are the same.
+    - The checkpoint of an epoch is written before the epoch is validated; a run that
+      ended in between is validated when it resumes, so its logs and decisions stay the same.
 
     Args:
-        backend_args (dict, optional): Of MMEngine's file backend. Defaults to
+        backend_args (dict, optional): Arguments of MMEngine's file backend. Defaults to
             ``dict(backend='whole')``, unless ``file_client_args`` is set.
         **kwargs: As for ``CheckpointHook``.
     """
@@ -51,7 +51,7 @@ class WholeCheckpointHook(CheckpointHook):
             runner.logger.warning(sentence)
 
     def before_train(self, runner) -> None:
-        """Run the validation that is missing after a failure."""
+        """Run the validation that a failure prevented."""
         super().before_train(runner)
         if runner._resume and misses_validation(runner):
             runner.logger.info(
@@ -124,7 +124,7 @@ def save_early_end(runner) -> None:
 
 
 def misses_validation(runner) -> bool:
-    """Whether the last epoch of a resumed run was due to be validated and was not."""
+    """Whether the last epoch of a resumed run should have been validated and was not."""
     loop = runner.train_loop
     if runner.val_loop is None or not isinstance(loop, EpochBasedTrainLoop) or loop.epoch < 1:
         return False

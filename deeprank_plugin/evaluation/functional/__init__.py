@@ -1,4 +1,4 @@
-"""Metrics of arrays: pure functions."""
+"""Metrics as pure functions of arrays."""
 
 from .fusion import ClassificationMetrics, classification_metrics, fuse_scores
 from .health import effective_rank, feature_health, feature_spread

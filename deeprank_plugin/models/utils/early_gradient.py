@@ -20,9 +20,9 @@ class _EarlyGradient(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient: Tensor):
-        # a power of two: it changes no digit, so that a run does not depend on the step before
+        # a power of two changes no digit, so results do not depend on the previous step
         scale = torch.exp2(gradient.detach().abs().clamp(min=1e-30).log2().round())
-        # one that is not finite marks a step to be skipped: it must not last
+        # a non-finite scale marks a step that is skipped: it must not persist
         ctx.state['scale'] = torch.where(scale.isfinite(), scale, ctx.scale)
         factor = gradient / ctx.scale
         return None, None, *(g if g is None else g * factor for g in ctx.gradients)
@@ -42,8 +42,8 @@ def early_gradient(
         compute_loss (Callable): Computes a scalar loss from ``parameters`` and from nothing else
             that needs a gradient.
         parameters (Sequence[Tensor]): The parameters.
-        state (dict): An empty dict, kept between the steps: the size of the last step's incoming
-            gradient, by which half-precision gradients are scaled inside as ``GradScaler`` would.
+        state (dict): Empty at first, and kept between steps. Holds the magnitude of the last
+            incoming gradient, which scales half-precision gradients as ``GradScaler`` does.
 
     Returns:
         Tensor: The loss, a scalar.

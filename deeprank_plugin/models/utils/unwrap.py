@@ -1,4 +1,4 @@
-"""The model behind the wrapper that distributed training puts around it."""
+"""Removes the wrapper that distributed training puts around a model."""
 
 from typing import Any
 
@@ -7,5 +7,5 @@ from torch import nn
 
 
 def unwrap(model: nn.Module) -> Any:
-    """The model inside a distributed wrapper; any other model as it is."""
+    """The model inside a distributed wrapper; any other model unchanged."""
     return model.module if is_model_wrapper(model) else model

@@ -47,8 +47,8 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         if found != expected:
             raise ValueError(
                 f'The checkpoint is from the middle of an epoch of {expected["batches"]} batches '
-                f'on {expected["processes"]} process(es); this run has {found["batches"]} batches on '
-                f'{found["processes"]}: resume with the same data, batch size and number of '
+                f'on {expected["processes"]} process(es); this run has {found["batches"]} batches '
+                f'on {found["processes"]}: resume with the same data, batch size and number of '
                 'processes, or name the checkpoint of a whole epoch by --resume CHECKPOINT.'
             )
         self.runner.logger.info(

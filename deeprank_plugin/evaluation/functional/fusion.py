@@ -39,7 +39,8 @@ def fuse_scores(
 
     Args:
         streams (Sequence[np.ndarray]): Probabilities of shape (N, C), rows of the same samples.
-        weights (Sequence[float], optional): One per stream. Defaults to None: equal, as in the paper.
+        weights (Sequence[float], optional): One per stream. Defaults to None: all equal,
+            as in the paper.
 
     Returns:
         np.ndarray: Probabilities of shape (N, C).

@@ -25,7 +25,7 @@ def labelled_subset(
         list[str]: The names drawn, sorted.
 
     Raises:
-        ValueError: If the share is out of its range.
+        ValueError: If the share is out of range.
     """
     if not 0 < share <= 1:
         raise ValueError(f'share={share} is out of range; expected 0 < share <= 1 (0.1 is 10 %)')

@@ -1,11 +1,11 @@
-"""What a checkpoint says of the encoders in it: their weights, modality and config."""
+"""Finds the encoders in a checkpoint: their weights, modality and config."""
 
 import ast
 import os.path as osp
 import pickle
 import re
 from pathlib import Path
-from typing import Dict, Iterable, List, Mapping, Optional, Union
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Union
 
 import torch
 from torch import Tensor
@@ -16,31 +16,31 @@ ENCODER_KEY = re.compile(r'(?:streams\.(?P<stream>[^.]+)\.)?backbone\.(?P<name>.
 
 
 def list_some(names: Iterable[str], limit: int = 4) -> str:
-    """Write out the first names of a list and how many more there are."""
+    """Text of the first names of a list, and of how many more there are."""
     names = list(names)
     text = ', '.join(names[:limit]) or 'none'
     return text if len(names) <= limit else f'{text} and {len(names) - limit} more'
 
 
 def strip_module(state_dict: Mapping) -> dict:
-    """Take the prefix 'module.', which parallel wrappers leave behind, off the keys."""
+    """Strip the prefix 'module.', which parallel wrappers add, from the keys."""
     return {key[7:] if key.startswith('module.') else key: state_dict[key] for key in state_dict}
 
 
 def read_checkpoint(path: Union[str, Path]) -> Dict:
-    """Open a local checkpoint on the CPU; it may hold weights and plain values, and no code.
+    """Load a local checkpoint on the CPU; it may hold weights and plain values, but no code.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it cannot be read, asks for anything but weights and plain values, or holds
-            no dict.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If it cannot be read, contains anything but weights and plain values, or is not
+            a dict.
     """
     if not osp.isfile(path):
         raise FileNotFoundError(f'{str(path)!r} is no file: name a checkpoint.')
     try:
         checkpoint = torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as error:  # what a damaged or hostile file makes the reader raise is not fixed
-        # torch wraps what was wrong into advice on how to switch its protection off
+    except Exception as error:  # damaged and hostile files raise many kinds of errors
+        # torch wraps the cause in advice on switching its protection off
         wrapped = error.__context__ if isinstance(error, pickle.UnpicklingError) else None
         reason = (str(wrapped or error).strip() or repr(error)).splitlines()[0]
         raise ValueError(
@@ -55,9 +55,9 @@ def read_checkpoint(path: Union[str, Path]) -> Dict:
 
 
 def find_prefixes(weights: Mapping) -> Dict[Optional[str], str]:
-    """What stands before the keys of each encoder; its stream is None if it has no name.
+    """Key prefix of each encoder by its stream, which is None for an unnamed encoder.
 
-    Empty where the weights are no model's with a backbone.
+    Empty if the weights are not those of a model with a backbone.
     """
     prefixes: Dict[Optional[str], str] = {}
     for key in weights:
@@ -67,8 +67,8 @@ def find_prefixes(weights: Mapping) -> Dict[Optional[str], str]:
     return prefixes
 
 
-def find_modality(checkpoint: object) -> Optional[str]:
-    """Modality of a checkpoint with one encoder, None where it does not say so."""
+def find_modality(checkpoint: Any) -> Optional[str]:
+    """Modality of a checkpoint with one encoder; None if it is not recorded."""
     try:
         return (checkpoint.get('meta') or {}).get('modality') or read_modality(
             read_checkpoint_config(checkpoint)
@@ -81,8 +81,8 @@ def list_streams(checkpoint: Mapping) -> List[str]:
     """Modalities of the encoders that a checkpoint holds, in the order of its keys.
 
     Raises:
-        ValueError: If it is no checkpoint, holds no encoder, or does not say of which modality its
-            encoder is.
+        ValueError: If it is not a checkpoint, holds no encoder, or does not record the modality of
+            its encoder.
     """
     streams = find_encoders(checkpoint)
     published = (checkpoint.get('meta') or {}).get('modality')
@@ -93,7 +93,7 @@ def list_streams(checkpoint: Mapping) -> List[str]:
 
 
 def find_encoders(checkpoint: Mapping) -> Dict[Optional[str], Dict[str, Tensor]]:
-    """Weights of each encoder under keys ``backbone.*``; the stream is None if it has no name."""
+    """Weights of each encoder, with keys ``backbone.*``, by its stream; None if unnamed."""
     weights = checkpoint.get('state_dict') if isinstance(checkpoint, Mapping) else None
     if not isinstance(weights, Mapping) or not all(isinstance(key, str) for key in weights):
         raise ValueError(
@@ -115,7 +115,7 @@ def find_encoders(checkpoint: Mapping) -> Dict[Optional[str], Dict[str, Tensor]]
 
 
 class _DictCalls(ast.NodeTransformer):
-    """Write ``dict(a=1)`` as ``{'a': 1}``, and ``inf`` and ``nan`` as numbers."""
+    """Rewrites ``dict(a=1)`` as ``{'a': 1}``, and ``inf`` and ``nan`` as numbers."""
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
@@ -123,16 +123,16 @@ class _DictCalls(ast.NodeTransformer):
         if called == 'dict' and len(node.args) == 1 and not node.keywords:
             return node.args[0] if isinstance(node.args[0], ast.Dict) else node  # dict({'10p': 1})
         if called != 'dict' or node.args or any(word.arg is None for word in node.keywords):
-            return node  # which ast.literal_eval refuses
+            return node  # ast.literal_eval rejects it
         keys = [ast.Constant(word.arg) for word in node.keywords]
-        return ast.Dict(keys=keys, values=[word.value for word in node.keywords])
+        return ast.Dict(keys=list(keys), values=[word.value for word in node.keywords])
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         return ast.Constant(float(node.id)) if node.id in ('inf', 'nan') else node
 
 
 def read_checkpoint_config(checkpoint: Mapping) -> Dict:
-    """Values of the config text; ``Config.fromstring`` would run it as a program."""
+    """Parse the config text without running it, as ``Config.fromstring`` would."""
     meta = checkpoint.get('meta')
     text = meta.get('cfg') if isinstance(meta, Mapping) else None
     if not isinstance(text, str):
@@ -143,10 +143,12 @@ def read_checkpoint_config(checkpoint: Mapping) -> Dict:
     config = {}
     try:
         for statement in ast.parse(text).body:
-            targets = statement.targets if isinstance(statement, ast.Assign) else []
-            if len(targets) != 1 or not isinstance(targets[0], ast.Name):
-                raise ValueError(f'line {statement.lineno} gives no value to a name')
-            config[targets[0].id] = ast.literal_eval(_DictCalls().visit(statement.value))
+            if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+                raise ValueError(f'line {statement.lineno} assigns no value to a name')
+            name = statement.targets[0]
+            if not isinstance(name, ast.Name):
+                raise ValueError(f'line {statement.lineno} assigns no value to a name')
+            config[name.id] = ast.literal_eval(_DictCalls().visit(statement.value))
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
         raise ValueError(
             f"the config text in meta['cfg'] is more than plain values ({error}); expected what "
@@ -158,14 +160,14 @@ def read_checkpoint_config(checkpoint: Mapping) -> Dict:
 
 
 def read_modality(config: Mapping) -> str:
-    """Modality that a model with one encoder is fed with."""
+    """Modality of the inputs of a model with one encoder."""
     model = config['model']
     preprocessor = model.get('data_preprocessor')
     if preprocessor is None and str(model['type']).split('.')[-1] == 'DeepRank':
         return 'joint'  # default of DeepRank
     found = None
     if isinstance(preprocessor, Mapping):
-        found = preprocessor.get('modality')  # that of a project need not be SkeletonPreprocessor
+        found = preprocessor.get('modality')  # of any preprocessor, such as a project's own
         if str(preprocessor.get('type')).split('.')[-1] == 'SkeletonPreprocessor':
             found = preprocessor.get('modality', 'joint')
     if found not in MODALITIES:

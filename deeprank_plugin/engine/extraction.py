@@ -1,7 +1,7 @@
-"""Features of a whole training split by sample index, over all processes."""
+"""Extracts the features of a whole training split, ordered by sample index, over all processes."""
 
 import copy
-from typing import List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import torch
 from mmengine.dist import all_gather_object, all_reduce, all_reduce_params, is_main_process
@@ -11,19 +11,19 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from deeprank_plugin.engine.encoders import list_some
 from deeprank_plugin.engine.hooks.epoch_seed_hook import leaf_datasets
-from deeprank_plugin.engine.initializers import list_some
-from deeprank_plugin.engine.recovery.non_finite import stop
+from deeprank_plugin.engine.recovery.non_finite import stop_run
 from deeprank_plugin.engine.recovery.termination_hook import shield_workers
 from deeprank_plugin.models.utils import unwrap
 
 
 class Extracted(NamedTuple):
-    """What is known of N samples, by row.
+    """Features, names and labels of N samples, by row.
 
     Attributes:
         features: Features of shape (N, ...).
-        names: Their names.
+        names: Names of the samples.
         labels: Classes of shape (N,), -1 where unknown.
     """
 
@@ -33,11 +33,11 @@ class Extracted(NamedTuple):
 
 
 def build_extraction_loader(runner: Runner, pipeline: Optional[List] = None) -> DataLoader:
-    """A loader over the whole training split, hold-out included, with the test pipeline.
+    """Build a loader over the whole training split, hold-out included, with the test pipeline.
 
     Args:
-        runner (Runner): Its config names the training data and, for the pipeline, batch size and
-            workers, the validation data.
+        runner (Runner): Its config has the training data and the validation data, which sets
+            pipeline, batch size and workers.
         pipeline (list, optional): Test pipeline. Defaults to that of the validation data.
 
     Raises:
@@ -76,15 +76,16 @@ def build_extraction_loader(runner: Runner, pipeline: Optional[List] = None) -> 
 
 
 def leaf_configs(dataset) -> List:
-    """Configs of the data sets at the bottom of MMEngine's wrappers."""
+    """Configs of the innermost data sets of MMEngine's wrappers."""
     if 'datasets' in dataset:
         return [leaf for part in dataset.datasets for leaf in leaf_configs(part)]
     return leaf_configs(dataset.dataset) if 'dataset' in dataset else [dataset]
 
 
 def align_offsets(whole, other) -> None:
-    """Give each concatenated data set its own range of rows, in ``whole`` and ``other`` alike."""
-    offset, offset_of = 0, {}
+    """Give each concatenated data set its own range of rows, the same in both arguments."""
+    offset = 0
+    offset_of: Dict[Tuple[str, ...], int] = {}
     for leaf in leaf_datasets(whole):
         if offset:
             leaf.sample_offset = offset
@@ -103,15 +104,15 @@ def num_rows(leaf) -> int:
 
 
 @torch.no_grad()
-def extract(runner: Runner, loader: DataLoader) -> Extracted:
-    """Features of all samples from the encoder in eval mode, each written exactly once.
+def extract_split(runner: Runner, loader: DataLoader) -> Extracted:
+    """Extract the features of all samples in eval mode, each exactly once.
 
     Args:
-        runner (Runner): Its model gives features in mode 'tensor'; it is left in eval mode.
+        runner (Runner): Its model returns features in mode 'tensor', and is left in eval mode.
         loader (DataLoader): The loader of :func:`build_extraction_loader`.
 
     Raises:
-        RuntimeError: If a row was written never or twice.
+        RuntimeError: If a row was not written exactly once.
         NonFiniteError: If a feature is NaN or infinite.
     """
     model = unwrap(runner.model).eval()
@@ -156,7 +157,7 @@ def extract(runner: Runner, loader: DataLoader) -> Extracted:
 
 
 def require_finite(runner, extracted: Extracted) -> None:
-    """Stop the run where features are NaN or infinite, with the names of their samples.
+    """Stop the run if features are NaN or infinite, and name their samples.
 
     Raises:
         NonFiniteError: In all processes.
@@ -164,7 +165,7 @@ def require_finite(runner, extracted: Extracted) -> None:
     finite = extracted.features.isfinite().flatten(1).all(dim=1)
     names = [name for name, good in zip(extracted.names, finite.tolist()) if not good]
     if names:
-        stop(
+        stop_run(
             runner,
             f'relabel_{runner.epoch}',
             dict(
@@ -180,18 +181,18 @@ def require_finite(runner, extracted: Extracted) -> None:
 
 @torch.no_grad()
 def calibrate_batch_norm(runner: Runner, loader: DataLoader) -> None:
-    """Set the running statistics of a fresh network's BatchNorm layers by one pass over the data.
+    """Set the running statistics of a new network's BatchNorm layers by one pass over the data.
 
-    They become the averages over all batches, in the mode in which the network is then used for the
-    first labels; without it a fresh network in eval mode normalises with mean 0 and variance 1.
+    They become the averages over all batches, with all other layers in eval mode, as for the first
+    labels. Without this, a new network in eval mode normalises with mean 0 and variance 1.
 
-    ``torch.optim.swa_utils.update_bn`` would put the whole model into training mode: dropout would
-    disturb the statistics, and absent bodies would count; nor does it average over the processes.
+    ``torch.optim.swa_utils.update_bn`` puts the whole model into training mode, so dropout would
+    disturb the statistics and absent bodies would count; it does not average over processes either.
 
     Args:
         runner (Runner): Its model is calibrated.
-        loader (DataLoader): Data in the test pipeline; its order is shuffled here, because batches
-            of one class each would hide the variance between classes.
+        loader (DataLoader): Data with the test pipeline. It is shuffled here, because batches of a
+            single class would hide the variance between classes.
     """
     model = unwrap(runner.model).eval()
     layers = [layer for layer in model.modules() if isinstance(layer, _BatchNorm)]
@@ -203,7 +204,7 @@ def calibrate_batch_norm(runner: Runner, loader: DataLoader) -> None:
         layer.reset_running_stats()
         layer.momentum = None  # cumulative average
         layer.train()
-    sampler = loader.sampler
+    sampler: Any = loader.sampler
     sampler.shuffle = True
     for batch in tqdm(
         loader,

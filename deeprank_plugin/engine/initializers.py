@@ -1,8 +1,8 @@
-"""Load a pretrained encoder by ``init_cfg``; a checkpoint that does not fit is an error."""
+"""Loads a pretrained encoder through ``init_cfg``; a checkpoint that does not match is an error."""
 
 import os.path as osp
 import pickle
-from typing import List, Mapping, NamedTuple, Optional
+from typing import Any, List, Mapping, NamedTuple, Optional
 
 import torch.nn as nn
 from mmaction.registry import WEIGHT_INITIALIZERS
@@ -15,7 +15,7 @@ from .encoders import find_modality, find_prefixes, list_some, strip_module
 
 
 class StateDictDifference(NamedTuple):
-    """What keeps a checkpoint from fitting a module.
+    """How a checkpoint differs from a module.
 
     ``missing`` are keys of the module that the checkpoint lacks, ``unexpected`` are keys of the
     checkpoint that the module lacks, ``reshaped`` are 'key (shape found, shape expected)'.
@@ -36,7 +36,7 @@ def compare_state_dicts(found: Mapping, expected: Mapping) -> StateDictDifferenc
         expected (Mapping): State dict of the module.
 
     Returns:
-        StateDictDifference: Sorted lists, all empty if the checkpoint fits.
+        StateDictDifference: Sorted lists, all empty if the checkpoint matches.
     """
     missing = sorted(
         key for key in set(expected) - set(found) if not key.endswith('num_batches_tracked')
@@ -51,29 +51,29 @@ def compare_state_dicts(found: Mapping, expected: Mapping) -> StateDictDifferenc
 
 @WEIGHT_INITIALIZERS.register_module(name='Pretrained')
 class Pretrained(PretrainedInit):
-    """Load a pretrained encoder into a backbone, and reject that of another network or modality.
+    """Loads a pretrained encoder into a backbone, and rejects one of another network or modality.
 
-    MMEngine's initialiser of the same name only logs what does not match, so that a wrong
-    checkpoint leaves random weights behind a run that looks pretrained.
+    MMEngine's initialiser of the same name only logs mismatches, so with a wrong checkpoint a run
+    that looks pretrained starts from random weights.
 
     Without a prefix, the encoder is found by its keys: ``backbone.`` (DeepRank, DeepCluster, MoCo,
     SkeletonMAE, a recogniser, a published file), ``streams.<modality>.backbone.`` (MV-DeepRank), or
-    none of both (the state dict of a backbone). Its keys must be exactly those of the module.
+    neither (the state dict of a backbone). Its keys must be exactly those of the module.
 
     Args:
-        checkpoint (str): File, or any address that MMEngine's ``CheckpointLoader`` knows, or the
-            work dir of a pretraining run, whose latest checkpoint is taken.
-        prefix (str, optional): Take the keys under this prefix, whatever the modality. Defaults to
+        checkpoint (str): File, any address that MMEngine's ``CheckpointLoader`` accepts, or the
+            work dir of a pretraining run, whose latest checkpoint is used.
+        prefix (str, optional): Use the keys with this prefix, whatever the modality. Defaults to
             None.
         map_location (str): Where to put the tensors. Defaults to ``'cpu'``.
-        modality (str, optional): 'joint', 'bone' or 'motion': what the encoder must have been
-            trained on, where the checkpoint says so. ``SkeletonRecognizer`` gives its own.
-            Defaults to None: any.
+        modality (str, optional): 'joint', 'bone' or 'motion': the modality that the encoder must
+            have been trained on, if the checkpoint records one. ``SkeletonRecognizer`` passes its
+            own. Defaults to None: any.
 
     Raises:
         FileNotFoundError: If the file does not exist.
-        ValueError: If it is no checkpoint, if its encoders are of other modalities, or several and
-            ``modality`` is None, or if keys or shapes differ from those of the module.
+        ValueError: If it is not a checkpoint, if it holds only encoders of other modalities, or
+            several while ``modality`` is None, or if keys or shapes differ from the module's.
     """
 
     def __init__(
@@ -84,11 +84,12 @@ class Pretrained(PretrainedInit):
         modality: Optional[str] = None,
     ) -> None:
         super().__init__(checkpoint, prefix, map_location)
+        self.checkpoint: str = checkpoint
         self.modality = modality
 
     def __call__(self, module: nn.Module) -> None:
         if osp.isdir(self.checkpoint):
-            # None where the folder names no checkpoint: the folder itself is then reported
+            # None if the folder records no checkpoint: the error then names the folder
             self.checkpoint = find_latest_checkpoint(self.checkpoint) or self.checkpoint
         checkpoint = self._open()
         weights = strip_module(self._find_weights(checkpoint))
@@ -104,8 +105,8 @@ class Pretrained(PretrainedInit):
         if hasattr(module, '_params_init_info'):
             update_init_info(module, init_info=self._get_init_info())
 
-    def _open(self) -> object:
-        """The checkpoint as it is in the file."""
+    def _open(self) -> Any:
+        """Load the checkpoint."""
         try:
             return CheckpointLoader.load_checkpoint(
                 self.checkpoint, map_location=self.map_location, logger='current'
@@ -122,8 +123,8 @@ class Pretrained(PretrainedInit):
                 'file that MMEngine saved, complete and untampered.'
             ) from error
 
-    def _find_weights(self, checkpoint: object) -> Mapping:
-        """The state dict of a checkpoint, or the checkpoint where it is one itself."""
+    def _find_weights(self, checkpoint: Any) -> Mapping:
+        """The state dict of a checkpoint, or the checkpoint itself if it is one."""
         weights = checkpoint
         if isinstance(checkpoint, Mapping):
             weights = checkpoint.get('state_dict', checkpoint)
@@ -135,7 +136,7 @@ class Pretrained(PretrainedInit):
         return weights
 
     def _find_prefix(self, checkpoint: Mapping, weights: Mapping) -> str:
-        """What stands before the keys of the encoder of the modality."""
+        """Key prefix of the encoder of the requested modality."""
         prefixes = find_prefixes(weights)
         streams = [stream for stream in prefixes if stream is not None]
         if not streams:
@@ -160,7 +161,7 @@ class Pretrained(PretrainedInit):
         return prefixes[stream]
 
     def _check(self, found: Mapping, module: nn.Module, prefix: str, weights: Mapping) -> None:
-        """Raise if the weights are those of another network."""
+        """Raise ``ValueError`` if the weights are those of another network."""
         expected = module.state_dict()
         difference = compare_state_dicts(found, expected)
         name = type(module).__name__

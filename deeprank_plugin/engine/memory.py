@@ -1,4 +1,4 @@
-"""Make glibc's memory allocator keep freed memory for the next training step."""
+"""Makes glibc's allocator keep freed memory for the next training step."""
 
 import ctypes
 import os
@@ -9,14 +9,14 @@ VARIABLES = ('MALLOC_TRIM_THRESHOLD_', 'MALLOC_MMAP_MAX_', 'MALLOC_MMAP_THRESHOL
 
 
 def keep_freed_memory() -> bool:
-    """Let this process keep freed memory for its next tensors, if the C library is glibc.
+    """Keep freed memory in this process for its next tensors, if the C library is glibc.
 
-    On a CPU PyTorch takes each tensor from ``malloc``. From 32 MiB on, glibc maps new memory for
-    each and unmaps it when it is freed, so that the kernel clears the same pages in every training
-    step: up to half of its time. The process then stays as large as it once was, and somewhat
-    larger because of fragmentation.
+    On a CPU PyTorch allocates each tensor with ``malloc``. From 32 MiB on, glibc maps new memory
+    for each and unmaps it when it is freed, so the kernel clears the same pages in every training
+    step, for up to half of the step's time. With freed memory kept, the process stays at its peak
+    size, or slightly above because of fragmentation.
 
-    A user's own settings win: nothing is changed if ``MALLOC_TRIM_THRESHOLD_``,
+    The user's own settings take precedence: nothing is changed if ``MALLOC_TRIM_THRESHOLD_``,
     ``MALLOC_MMAP_MAX_``, ``MALLOC_MMAP_THRESHOLD_`` or malloc's ``GLIBC_TUNABLES`` are set.
 
     Returns:
@@ -29,5 +29,5 @@ def keep_freed_memory() -> bool:
     if any(variable in os.environ for variable in VARIABLES):
         return False
     mallopt = ctypes.CDLL(None).mallopt
-    # no tensor in a mapping of its own, and no end of the heap given back
+    # no separate mappings for tensors, and never shrink the heap
     return bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, -1))

@@ -1,4 +1,4 @@
-"""Encoder-only files: what is taken from a checkpoint, how it is hashed, how it is written."""
+"""Encoder-only files: extracted from a checkpoint, hashed and written."""
 
 import hashlib
 import importlib.metadata
@@ -21,23 +21,23 @@ from .encoders import find_encoders, list_streams, read_checkpoint_config
 
 MACHINE_FIELDS = ('load_from', 'work_dir')
 DIGITS = 8
-"""Hexadecimal digits of the hash that a file name carries, as many as in MMEngine's."""
+"""Hexadecimal digits of the hash in a file name, as in MMEngine."""
 
 
 def write_checkpoint(checkpoint: Mapping, path: Union[str, Path], force: bool = False) -> None:
-    """Save a whole file or nothing; the same content saved again is no harm.
+    """Save a whole file or nothing; saving the same content again is allowed.
 
     Args:
         checkpoint (Mapping): What to save.
-        path (str or Path): Where; missing folders are made.
+        path (str or Path): Where to save it; missing folders are created.
         force (bool): Replace another file of that name. Defaults to False.
 
     Raises:
-        FileExistsError: If another file is there and ``force`` is not given.
+        FileExistsError: If a different file exists and ``force`` is False.
         OSError: If it cannot be written.
     """
     path, content = Path(path), io.BytesIO()
-    torch.save(checkpoint, content)  # to a buffer: a file's own name would go into its bytes
+    torch.save(checkpoint, content)  # to a buffer, because torch.save writes a file's name into it
     if path.is_dir() or (path.exists() and not force and path.read_bytes() != content.getvalue()):
         raise FileExistsError(
             f'{path} exists and holds something else; choose another name, or replace a file with '
@@ -56,7 +56,7 @@ def hash_weights(state_dict: Mapping[str, Tensor]) -> str:
     """SHA-256 of weights; the order of the keys and the layout in memory do not matter.
 
     Over the keys in sorted order: the line ``["<key>", "<dtype>", [<shape>]]`` in ASCII JSON, then
-    the values in row-major order, as they lie in the memory of a little-endian machine.
+    the values in row-major order, in little-endian byte order.
 
     Args:
         state_dict (Mapping): Name to dense tensor.
@@ -65,7 +65,7 @@ def hash_weights(state_dict: Mapping[str, Tensor]) -> str:
         str: 64 hexadecimal digits.
 
     Raises:
-        ValueError: If a value is no dense tensor.
+        ValueError: If a value is not a dense tensor.
     """
     digest = hashlib.sha256()
     for key in sorted(state_dict, key=str):
@@ -74,7 +74,7 @@ def hash_weights(state_dict: Mapping[str, Tensor]) -> str:
             raise ValueError(f'weight {key!r} is a {type(value).__name__}; expected a dense tensor')
         header = json.dumps([key, str(value.dtype), list(value.shape)])
         digest.update(f'{header}\n'.encode('ascii'))
-        digest.update(value.detach().cpu().reshape(-1).view(torch.uint8).numpy())
+        digest.update(value.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
@@ -99,8 +99,8 @@ def extract_encoder(
         and ``sha256``, the :func:`hash_weights` of ``state_dict``.
 
     Raises:
-        ValueError: If it is no checkpoint, holds no encoder or not that stream, lacks its config or
-            epoch, or if the config is more than plain values.
+        ValueError: If it is not a checkpoint, holds no encoder or not that stream, lacks its config
+            or epoch, or if the config contains more than plain values.
     """
     encoders, streams = find_encoders(checkpoint), list_streams(checkpoint)
     config = read_checkpoint_config(checkpoint)
@@ -132,18 +132,18 @@ def extract_encoder(
         ),
         sha256=digest,
     )
-    # clones: a slice of a larger tensor would bring all of it into the file
+    # clones: torch.save writes the whole storage of a slice
     return dict(state_dict={k: v.detach().clone() for k, v in weights.items()}, meta=meta)
 
 
 def verify(published: Mapping) -> bool:
-    """Whether the weights of a published file are those that its own hash was taken of.
+    """Whether the weights of a published file match its own hash.
 
-    The hash is not signed and covers the weights alone: compare its first digits with those in the
+    The hash is not signed and covers only the weights: compare its first digits with those in the
     file name that the source announces.
 
     Raises:
-        ValueError: If there are no weights or no hash.
+        ValueError: If weights or hash are missing.
     """
     weights, meta = published.get('state_dict'), published.get('meta')
     if not isinstance(weights, Mapping) or not isinstance(meta, Mapping) or 'sha256' not in meta:

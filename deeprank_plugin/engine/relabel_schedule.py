@@ -1,39 +1,39 @@
-"""When a round of training ends and the labels are made anew (Sec. V-B)."""
+"""Decides when a round of training ends and new labels are due (Sec. V-B)."""
 
 import math
 from typing import Any, Dict, Optional
 
 
 class RelabelSchedule:
-    """Counts epochs and validations, and says when to relabel and when the run is over.
+    """Counts epochs and validations, and says when to relabel and when to end the run.
 
     A round ends after ``interval`` epochs, or when a monitored validation metric has stopped
-    improving. The labels are due after the round's end, before the next epoch; after the last round
-    they are not, and the schedule is spent.
+    improving. New labels are then due before the next epoch, except after the last round, when the
+    schedule is spent.
 
-    Another schedule is named in the config, ``RelabelHook(schedule=dict(type=...))``, registered in
-    ``TASK_UTILS``, and has these methods and ``due``, ``spent`` and ``round``.
+    A custom schedule is registered in ``TASK_UTILS``, is set by
+    ``RelabelHook(schedule=dict(type=...))``, and has these methods and ``due``, ``spent`` and
+    ``round``.
 
     Args:
-        interval (int, optional): Epochs of a round. Defaults to None.
+        interval (int, optional): Epochs per round. Defaults to None.
         monitor (str, optional): Instead of ``interval``: the validation metric whose plateau ends
             a round, such as 'rank/loss'. Defaults to None.
-        rule (str): 'less' or 'greater': which is better. Defaults to 'less'.
-        patience (int): Validations without improvement that end a round. Defaults to 5.
-        min_delta (float): Improvement that counts. Defaults to 1e-3.
-        max_rounds (int, optional): Rounds after which the run ends; None trains to the end of
-            ``max_epochs``. Defaults to None.
+        rule (str): 'less' or 'greater', whichever is better. Defaults to 'less'.
+        patience (int): Validations without improvement after which a round ends. Defaults to 5.
+        min_delta (float): Smallest change that counts as improvement. Defaults to 1e-3.
+        max_rounds (int, optional): Rounds after which the run ends. Defaults to None: train for
+            ``max_epochs``.
 
     Attributes:
         round (int): Rounds completed.
-        epochs (int): Epochs of this round.
-        best (float): Best value of the metric in this round; the negative of it if greater is
-            better.
+        epochs (int): Epochs completed in this round.
+        best (float): Best value of the metric in this round, negated if greater is better.
         waited (int): Validations since the best one.
         due (bool): Whether to relabel before the next epoch.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        ValueError: If an argument is out of range.
     """
 
     STATE = ('round', 'epochs', 'best', 'waited', 'due')
@@ -69,20 +69,20 @@ class RelabelSchedule:
         self.start_round()
 
     def start_round(self) -> None:
-        """Begin to count anew, with new labels."""
+        """Reset the counts for a round with new labels."""
         self.epochs = 0
         self.best = math.inf
         self.waited = 0
         self.due = False
 
     def end_epoch(self) -> None:
-        """Count an epoch of training; ``interval`` of them end the round."""
+        """Count a training epoch; the round ends after ``interval`` of them."""
         self.epochs += 1
         if self.interval is not None and self.epochs >= self.interval:
             self.end_round()
 
     def end_validation(self, metrics: Dict[str, float]) -> None:
-        """See whether the monitored metric has stopped improving, which ends the round.
+        """End the round if the monitored metric has stopped improving.
 
         Raises:
             KeyError: If it is not among the metrics.
@@ -104,7 +104,7 @@ class RelabelSchedule:
             self.end_round()
 
     def end_round(self) -> None:
-        """Count a round; labels are due unless it was the last one."""
+        """Count a round; new labels are due unless it was the last one."""
         self.round += 1
         self.due = not self.spent
 
@@ -114,10 +114,10 @@ class RelabelSchedule:
         return self.max_rounds is not None and self.round >= self.max_rounds
 
     def state_dict(self) -> Dict[str, Any]:
-        """What a checkpoint keeps."""
+        """State to save in a checkpoint."""
         return {name: getattr(self, name) for name in self.STATE}
 
     def load_state_dict(self, state: Dict[str, Any]) -> None:
-        """Continue from :meth:`state_dict`."""
+        """Restore the result of :meth:`state_dict`."""
         for name in self.STATE:
             setattr(self, name, state[name])

@@ -1,6 +1,6 @@
-"""What is logged at every relabelling, so that a run can be judged without labels and with them."""
+"""Metrics logged at every relabelling, to judge a run with or without class labels."""
 
-from typing import Dict, List
+from typing import Any, Dict, List
 
 from mmengine.dist import get_world_size
 from sklearn.metrics import normalized_mutual_info_score
@@ -14,10 +14,10 @@ from deeprank_plugin.evaluation.functional.health import (
 )
 
 
-def measure_features(model: nn.Module, extracted: Extracted) -> Dict[str, float]:
-    """Spread, effective rank and, where classes are known, k-NN accuracy of extracted features.
+def measure_features(model: Any, extracted: Extracted) -> Dict[str, float]:
+    """Spread, effective rank and, if classes are known, k-NN accuracy of extracted features.
 
-    With features (N, S, D) of several encoders, of each: ``<modality>/spread`` and so on.
+    With features (N, S, D) of several encoders, for each one: ``<modality>/spread`` and so on.
     """
     features, labels = extracted.features, extracted.labels
     if features.dim() == 2:
@@ -30,7 +30,7 @@ def measure_features(model: nn.Module, extracted: Extracted) -> Dict[str, float]
 
 
 def measure_clusters(model: nn.Module, extracted: Extracted) -> Dict[str, float]:
-    """``nmi_true``: mutual information of a model's pseudo-labels and the classes, if both are."""
+    """``nmi_true``: mutual information of pseudo-labels and classes, if both exist."""
     clusters, known = getattr(model, 'pseudo_labels', None), extracted.labels >= 0
     if clusters is None or not known.any():
         return {}
@@ -45,7 +45,7 @@ def recent_metrics(runner) -> Dict[str, float]:
         mode, *groups, name = key.split('/')  # such as train/loss_rank, val/rank/joint/loss
         if mode == 'train' and name.startswith(('loss_', 'acc_')):
             value = history.mean(len(runner.train_dataloader))
-        elif mode == 'val' and groups and 'num_' not in name:  # metrics, no times
+        elif mode == 'val' and groups and 'num_' not in name:  # metrics, not times
             groups, value = groups[1:], history.current()  # without the metric's own prefix
         else:
             continue
@@ -57,9 +57,9 @@ def report(runner, number: int, metrics: Dict[str, float]) -> None:
     """Log a round to the terminal, the JSON log and the other visual back ends.
 
     Args:
-        runner (Runner): The runner; what it last logged of training and validation is added.
+        runner (Runner): Its most recent training and validation metrics are added.
         number (int): Rounds completed.
-        metrics (dict): Of the features and the labels.
+        metrics (dict): Metrics of the features and the labels.
     """
     metrics = {**metrics, **recent_metrics(runner)}
     metrics = dict(round=number, **{name: float(value) for name, value in metrics.items()})
@@ -69,9 +69,9 @@ def report(runner, number: int, metrics: Dict[str, float]) -> None:
             f'The features of all samples are nearly alike at epoch {runner.epoch}: {key} '
             f'{metrics[key]:.2g}; expected {COLLAPSED_SPREAD} or more. The encoder has '
             'collapsed, and labels made from its features are noise: stop, and train with a '
-            'lower learning rate, gradients that are clipped or shorter rounds, from a '
-            'checkpoint before the fall; in round 0, check the data '
-            '(tools/data/check_annotations.py), the checkpoint that was loaded, and that '
+            'lower learning rate, clipped gradients or shorter rounds, from a checkpoint '
+            'before the collapse; in round 0, check the data '
+            '(tools/data/check_annotations.py), the loaded checkpoint, and that '
             'RelabelHook.calibrate is on'
         )
     runner.visualizer.add_scalars(
@@ -82,7 +82,7 @@ def report(runner, number: int, metrics: Dict[str, float]) -> None:
 
 
 def format_metrics(metrics: Dict[str, float]) -> str:
-    """Text for the terminal: one line, and one more for each group 'group/key'."""
+    """Text for the terminal: one line, plus one for each group of keys 'group/key'."""
     lines: Dict[str, List[str]] = {'': []}
     for key, value in metrics.items():
         group, _, name = key.rpartition('/')
@@ -90,11 +90,11 @@ def format_metrics(metrics: Dict[str, float]) -> str:
     return '\n    '.join('  '.join(([f'{g}:'] if g else []) + parts) for g, parts in lines.items())
 
 
-def report_apart(runner, model: nn.Module) -> None:
-    """Say where several processes rank the samples of their own batches only."""
+def log_separate_ranking(runner, model: nn.Module) -> None:
+    """Log that processes rank only the samples of their own batches, if they do."""
     if get_world_size() > 1 and getattr(model, 'gather', None) is False:
         runner.logger.info(
             f'gather=False: each of {get_world_size()} processes ranks the triplets of its own '
-            'batch, and the gradients are averaged: fewer triplets than one process has with '
-            'the whole batch, and other gradients.'
+            'batch, and the gradients are averaged: there are fewer triplets than in one process '
+            'with the whole batch, and the gradients differ.'
         )

@@ -18,10 +18,10 @@ class ClusterMetric(BaseMetric):
     default_prefix = 'cluster'
 
     def process(self, data_batch, data_samples: Sequence[Dict]) -> None:
-        """Keep each sample's loss and whether it was right."""
+        """Keep each sample's loss and whether it was classified correctly."""
         for sample in data_samples:
-            figures = sample.get('cluster')
-            self.results.append(np.zeros(3) if figures is None else figures.cpu().numpy())
+            sums = sample.get('cluster')
+            self.results.append(np.zeros(3) if sums is None else sums.cpu().numpy())
 
     def compute_metrics(self, results: List) -> Dict[str, float]:
         """``loss`` and ``acc``.

@@ -12,17 +12,17 @@ from .functional.knn import knn_scores, topk_accuracy
 
 @METRICS.register_module()
 class KNNMetric(BaseMetric):
-    """Top-1 and top-5 accuracy of cosine k-NN: one split is the bank, the others are asked.
+    """Top-1 and top-5 accuracy of cosine k-NN: one split is the bank, the others are the queries.
 
-    Both come through the same data loader, so that bank and queries are features of the same
+    Bank and queries come through the same data loader, so their features are those of the same
     encoder: give ``SkeletonDataset`` a list of splits. Reads ``feat``, ``gt_label`` and the meta
-    key ``split`` of each sample. Where ``feat`` is a dict of streams, each is evaluated, and all
-    of them together by the sum of their cosine similarities.
+    key ``split`` of each sample. If ``feat`` is a dict of streams, each stream is evaluated, and
+    all of them together by the sum of their cosine similarities.
 
     Args:
         bank_split (str): Name of the split that is the bank.
         k (int): Number of neighbours. Defaults to 20.
-        topk (Sequence[int]): Defaults to (1, 5).
+        topk (Sequence[int]): Accuracies to report. Defaults to (1, 5).
         **kwargs: As for ``BaseMetric``.
     """
 
@@ -56,22 +56,22 @@ class KNNMetric(BaseMetric):
     def compute_metrics(self, results: List) -> Dict[str, float]:
         """``top1``, ``top5`` (those of ``topk``), ``num_bank`` and ``num_queries``.
 
-        With several streams also ``<stream>/top1`` and so on.
+        With several streams, also ``<stream>/top1`` and so on.
 
         Raises:
-            ValueError: If there is no bank, or nothing to ask.
+            ValueError: If there is no bank, or there are no queries.
         """
-        features, labels, splits = zip(*results)
-        labels = np.array(labels)
+        features, classes, splits = zip(*results)
+        labels = np.array(classes)
         in_bank = np.array([split == self.bank_split for split in splits])
         if in_bank.all() or not in_bank.any():
             raise ValueError(
-                f'samples of the splits {sorted(set(splits))} came; expected those of '
+                f'the samples are of the splits {sorted(set(splits))}; expected those of '
                 f'{self.bank_split!r} (the bank) and of at least one more (the queries): set '
                 "split=['xsub_train', 'xsub_val'] in the dataset and bank_split='xsub_train' here"
             )
         streams = {n: np.stack([feature[n] for feature in features]) for n in features[0]}
-        if len(streams) > 1:  # the cosine of unit vectors put end to end is the mean of the cosines
+        if len(streams) > 1:  # concatenated unit vectors have the mean of the cosines
             unit = [normalize(stream) for stream in streams.values()]
             streams[''] = np.concatenate(unit, axis=1)
         result = {}

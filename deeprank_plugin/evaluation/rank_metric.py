@@ -11,8 +11,8 @@ from mmengine.evaluator import BaseMetric
 class RankMetric(BaseMetric):
     """Mean ranking loss and accuracy over all triplets within each batch of held-out samples.
 
-    The labels come from the same frozen encoder as the training labels: ``RelabelHook`` extracts
-    the whole split, the held-out part included. Reads ``rank``, which the pretrainers set in
+    The labels come from the same frozen encoder as those of training: ``RelabelHook`` extracts the
+    whole split, held-out part included. Reads ``rank``, which the pretrainers set in
     predict mode on samples of the bank: sums of shape (3,), or a dict of 'stream/view' to such
     sums. A last batch of fewer than 3 samples has no triplets.
     """
@@ -28,7 +28,7 @@ class RankMetric(BaseMetric):
             self.results.append({name: sums.cpu().numpy() for name, sums in rank.items()})
 
     def compute_metrics(self, results: List) -> Dict[str, float]:
-        """``loss``, ``acc`` and ``num_triplets``; of several streams, their means.
+        """``loss``, ``acc`` and ``num_triplets``; with several streams, the means over them.
 
         With several streams also ``<stream>/loss_<view>`` and ``<stream>/acc_<view>``.
 
@@ -45,12 +45,12 @@ class RankMetric(BaseMetric):
                 "holdout=dict(share=0.05, seed=0, part='holdout') with the split, label list and "
                 'annotation file of the training data, and add RelabelHook'
             )
-        figures = {}
+        by_view = {}
         for name, (loss, correct, count) in ranked.items():
             stream, _, view = name.partition('/')
             if view:
-                figures[f'{stream}/loss_{view}'] = loss / count
-                figures[f'{stream}/acc_{view}'] = correct / count
+                by_view[f'{stream}/loss_{view}'] = loss / count
+                by_view[f'{stream}/acc_{view}'] = correct / count
         loss, acc = np.mean([sums[:2] / sums[2] for sums in ranked.values()], axis=0)
         triplets = max(int(sums[2]) for sums in ranked.values())
-        return dict(loss=loss, acc=acc, num_triplets=triplets, **figures)
+        return dict(loss=loss, acc=acc, num_triplets=triplets, **by_view)

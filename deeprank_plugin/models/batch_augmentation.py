@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 
-class Draws(NamedTuple):
-    """What is random for B sequences.
+class AugmentationParameters(NamedTuple):
+    """Random crops and rotations of B sequences.
 
     Attributes:
-        starts: First frame of each part, of shape (B,), int64.
-        lengths: Number of its frames, of shape (B,), int64.
+        starts: First frame of each crop, of shape (B,), int64.
+        lengths: Number of frames of each crop, of shape (B,), int64.
         angles: Angles about x, y and z in radians, of shape (B, 3).
     """
 
@@ -23,20 +23,20 @@ class Draws(NamedTuple):
 class BatchCropResizeRotate:
     """``CropResize`` and ``RandomRotate3D`` for all sequences of a batch at once.
 
-    The same arithmetic and the same distributions as of these transforms, without a loop over the
-    samples, on the device of the sequences. The numbers are drawn from PyTorch's generator on the
-    CPU, which ``EpochSeedHook`` seeds by seed, epoch and rank: a run that is resumed draws what the
-    uninterrupted one does.
+    Computes what these transforms compute, with the same distributions, on the sequences' device
+    and without a loop over samples. Random numbers come from PyTorch's CPU generator, which
+    ``EpochSeedHook`` seeds by seed, epoch and rank, so a resumed run draws the same numbers as an
+    uninterrupted one.
 
     Args:
-        p_interval (Sequence[float]): Range of the share of frames. Defaults to (0.5, 1.0).
-        clip_len (int): Frames of the result. Defaults to 120.
-        min_frames (int): Frames that a part has at least, if the sequence has them.
+        p_interval (Sequence[float]): Range of the share of frames kept. Defaults to (0.5, 1.0).
+        clip_len (int): Frames of the output. Defaults to 120.
+        min_frames (int): Minimum number of frames in a crop, if the sequence has as many.
             Defaults to 64.
         angle (float): Largest angle in radians. Defaults to 0.3.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        ValueError: If an argument is out of range.
     """
 
     def __init__(
@@ -58,29 +58,29 @@ class BatchCropResizeRotate:
         self.min_frames = min_frames
         self.angle = angle
 
-    def draw(self, frames: Sequence[int]) -> Draws:
-        """Random numbers for sequences of so many frames."""
+    def sample_parameters(self, frames: Sequence[int]) -> AugmentationParameters:
+        """Draw crops and rotations for sequences with these numbers of frames."""
         total = torch.tensor(frames)
         shares, places = torch.rand(2, len(total), dtype=torch.float64)
         shares = self.low + (self.high - self.low) * shares
         lengths = (total * shares).long().clamp(min=self.min_frames).minimum(total)
         starts = (places * (total - lengths + 1)).long()
         angles = (2 * torch.rand(len(total), 3, dtype=torch.float64) - 1) * self.angle
-        return Draws(starts, lengths, angles)
+        return AugmentationParameters(starts, lengths, angles)
 
     def __call__(self, sequences: List[Tensor]) -> Tensor:
         """Draw and apply: B sequences (1, M, T_i, V, 3) to (B, 1, M, clip_len, V, 3)."""
-        return self.apply(sequences, self.draw([s.shape[2] for s in sequences]))
+        return self.apply(sequences, self.sample_parameters([s.shape[2] for s in sequences]))
 
-    def apply(self, sequences: List[Tensor], draws: Draws) -> Tensor:
-        """Crop, resize and rotate by given draws.
+    def apply(self, sequences: List[Tensor], draws: AugmentationParameters) -> Tensor:
+        """Crop, resize and rotate with given parameters.
 
         Args:
-            sequences (list[Tensor]): B sequences of shape (1, M, T_i, V, 3), of one M and V.
-            draws (Draws): For each of them.
+            sequences (list[Tensor]): B sequences of shape (1, M, T_i, V, 3), with the same M and V.
+            draws (AugmentationParameters): Crop and angles of each sequence.
 
         Returns:
-            Tensor: Of shape (B, 1, M, clip_len, V, 3), in float32 at least.
+            Tensor: Of shape (B, 1, M, clip_len, V, 3), in at least float32.
         """
         device = sequences[0].device
         dtype = torch.promote_types(sequences[0].dtype, torch.float32)

@@ -1,4 +1,4 @@
-"""Bone and motion from joints, on the device, after the resize."""
+"""Derives bone and motion from joints, on the device, after resizing."""
 
 from typing import Dict, List, Optional, Sequence, Tuple, Union
 
@@ -17,22 +17,23 @@ MODALITIES = ('joint', 'bone', 'motion')
 class SkeletonPreprocessor(ActionDataPreprocessor):
     """Stacks joint sequences and derives the modality that the encoder sees (Eq. 10, Eq. 12).
 
-    Bone is the joint minus its parent, motion the next frame's joint minus this one's, the last
-    frame zero: the same numbers as MMAction2's ``JointToBone`` and ``ToMotion`` on the same input,
-    computed for the whole batch on the device. In 2D layouts with a third channel, that channel is
-    the score and is averaged, as there.
+    Bone is a joint minus its parent; motion is the next frame's joint minus the current one, and
+    zero in the last frame. The values equal those of MMAction2's ``JointToBone`` and ``ToMotion``,
+    but are computed for the whole batch on the device. In 2D layouts a third channel is a
+    confidence score, which is averaged as in MMAction2.
 
     Args:
         modality (str or list[str]): 'joint', 'bone' or 'motion'; a list makes the output a dict of
             modality to tensor. Defaults to 'joint'.
         layout (str, dict or Layout): Name, path of a ``.json`` file, or dict; see
             :func:`~deeprank_plugin.layouts.find_layout`. Defaults to 'nturgb+d'.
-        augment (dict, optional): Arguments of :class:`BatchCropResizeRotate`, which in training
-            then crops, resizes and rotates whole sequences on the device: the training pipeline
-            must do none of these. Defaults to None: the pipeline does it.
+        augment (dict, optional): Arguments of :class:`BatchCropResizeRotate`, which crops,
+            resizes and rotates whole sequences on the device in training; the training pipeline
+            must then do none of these. Defaults to None: the pipeline augments.
 
     Raises:
-        ValueError: If an argument is not known, or an input has another number of joints.
+        ValueError: If an argument is unknown, or an input does not have the layout's number of
+            joints.
     """
 
     def __init__(
@@ -53,19 +54,20 @@ class SkeletonPreprocessor(ActionDataPreprocessor):
         self.modality = modality if isinstance(modality, str) else several
         self.layout = find_layout(layout)
         self.num_joints, self.has_score = self.layout.num_joints, self.layout.planar
-        self.parents = list(self.layout.parents)  # no buffer: those are averaged
+        self.parents = list(self.layout.parents)  # not a buffer: MMAction2 averages these
 
     def preprocess(self, inputs: List[Tensor], data_samples, training: bool = False) -> Tuple:
-        """Stack, check and derive.
+        """Check and stack the samples, and derive the modality.
 
         Args:
-            inputs (list[Tensor]): B sequences of shape (clips, M, T, V, C); T may differ between
-                them where ``augment`` makes them alike, with one clip each.
-            data_samples (list): Their samples.
+            inputs (list[Tensor]): B sequences of shape (clips, M, T, V, C); with
+                ``augment``, T may differ between them and clips is 1.
+            data_samples (list): Samples of the batch.
             training (bool): Whether to augment. Defaults to False.
 
         Returns:
-            tuple: The tensor of shape (B, clips, M, T, V, C), or a dict of these, and the samples.
+            tuple: The tensor of shape (B, clips, M, T, V, C), or a dict of these by modality,
+            and the samples.
         """
         for index, sequence in enumerate(inputs):
             if sequence.dim() != 5 or sequence.shape[-2] != self.num_joints:
@@ -77,7 +79,7 @@ class SkeletonPreprocessor(ActionDataPreprocessor):
                     f'{JOINTS_OF_GRAPHS})'
                 )
         if training and self.augment is not None:
-            require_whole(inputs, data_samples)
+            check_augmentable(inputs, data_samples)
             joint = self.augment(inputs)
         else:
             joint = torch.stack(inputs).float()
@@ -86,7 +88,7 @@ class SkeletonPreprocessor(ActionDataPreprocessor):
         return {m: self.derive(joint, m) for m in self.modality}, data_samples
 
     def derive(self, joint: Tensor, modality: str) -> Tensor:
-        """One modality of joint sequences of shape (..., T, V, C), of the same shape."""
+        """Derive one modality from joint sequences (..., T, V, C); the shape stays the same."""
         if modality == 'joint':
             return joint
         score = self.has_score and joint.shape[-1] == 3
@@ -104,11 +106,11 @@ class SkeletonPreprocessor(ActionDataPreprocessor):
         return derived
 
 
-def require_whole(inputs: List[Tensor], data_samples) -> None:
-    """See that sequences can be augmented as a batch: one clip, the same bodies, 3D.
+def check_augmentable(inputs: List[Tensor], data_samples) -> None:
+    """Check that a batch can be augmented at once: one clip, equal numbers of bodies, 3D.
 
     Raises:
-        ValueError: With the sample and what to change.
+        ValueError: Names the sample and what to change.
     """
     for sequence, sample in zip(inputs, data_samples):
         expected = (1, inputs[0].shape[1], 3)

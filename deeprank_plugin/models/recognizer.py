@@ -12,11 +12,11 @@ from .utils.fit import check_fit
 
 @MODELS.register_module()
 class SkeletonRecognizer(RecognizerGCN):
-    """``RecognizerGCN`` whose backbone encodes absent bodies once a batch in eval mode.
+    """``RecognizerGCN`` whose backbone encodes absent bodies once per batch in eval mode.
 
-    Its arguments, its checkpoints and, up to rounding, its predictions are those of
-    ``RecognizerGCN``. A ``backbone.init_cfg`` of type 'Pretrained' takes the encoder of the
-    modality that the data preprocessor makes.
+    Arguments and checkpoints are those of ``RecognizerGCN``, and so are the predictions, up to
+    rounding. A ``backbone.init_cfg`` of type 'Pretrained' loads the encoder of the data
+    preprocessor's modality.
 
     Args:
         backbone (dict): Config of a GCN backbone, (N, M, T, V, C) to (N, M, D, T', V').
@@ -25,7 +25,7 @@ class SkeletonRecognizer(RecognizerGCN):
         *args, **kwargs: As for ``RecognizerGCN``.
 
     Raises:
-        ValueError: If backbone, head and layout do not fit, with what to change.
+        ValueError: If backbone, head and layout do not match; says what to change.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 #!/usr/bin/env python
-"""Write scikit-learn's 1,797 handwritten digits as files of CIFAR-100's python version.
+"""Write scikit-learn's 1,797 handwritten digits in the format of CIFAR-100's Python version.
 
 8 x 8 pixels become 32 x 32 of three equal channels; the first 1,297 digits are train, the other
-500 are test. The folder is a small stand-in to try this project with.
+500 are test. The folder is a small data set to try this project with.
 
 Example:
     python projects/cifar100/make_digits.py data/digits-python
@@ -36,7 +36,7 @@ def write_digits(folder: Path) -> None:
 
 
 def main() -> None:
-    """Write and say so."""
+    """Write the files and report them."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

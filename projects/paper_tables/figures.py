@@ -1,11 +1,11 @@
-"""What each figure is made of: features of pretrained encoders, and one of tools/analysis."""
+"""The steps of each figure: extract features of pretrained encoders, call tools/analysis."""
 
 from typing import List, NamedTuple, Sequence
 
 from paper import MODALITIES
 from steps import SAMPLES, Step, Study
 
-CLASSES = 10  # of Fig. 5: more can not be told apart by their colours
+CLASSES = 10  # of Fig. 5: more colours are hard to tell apart
 
 
 class Figure(NamedTuple):
@@ -15,8 +15,8 @@ class Figure(NamedTuple):
     step: Step
 
 
-def extract(study: Study, pretrained: Step, trained: bool = True) -> Step:
-    """A call of tools/analysis/extract_features.py; not trained: of a random encoder."""
+def extraction_step(study: Study, pretrained: Step, trained: bool = True) -> Step:
+    """A call of tools/analysis/extract_features.py, with a random encoder if not trained."""
     command = pretrained.command
     options = command[command.index('--cfg-options') :] if '--cfg-options' in command else ()
     name = pretrained.key.split('/')[1]
@@ -46,10 +46,10 @@ def file_of(study: Study, step: Step, stream: str = '') -> str:
     return f'{path}:{stream}' if stream else path
 
 
-def analyse(
+def analysis_step(
     study: Study, name: str, data: str, tool: str, options: Sequence[str], needs: List[Step]
 ) -> Step:
-    """A call of one of tools/analysis, which trains nothing."""
+    """A call of a tool in tools/analysis, which trains nothing."""
     key = f'figures/{name}_{data}'
     command = ['python', f'tools/analysis/{tool}.py', *options]
     command += ['--out-dir', str(study.folder(key))]
@@ -62,42 +62,48 @@ def train_split(data: str) -> List[str]:
 
 
 def fig4(study: Study, data: str) -> Figure:
-    features = extract(study, study.pretrain('mv', 'stgcn', data))
+    features = extraction_step(study, study.pretrain('mv', 'stgcn', data))
     streams = [f'{name}={file_of(study, features, name)}' for name in MODALITIES]
     options = [*streams, *train_split(data)]
-    step = analyse(study, 'fig4', data, 'label_agreement', options, [features])
+    step = analysis_step(study, 'fig4', data, 'label_agreement', options, [features])
     return Figure(f'Fig. 4: labels that differ from view self ({data})', step)
 
 
 def fig5(study: Study, data: str) -> Figure:
-    plain = extract(study, study.pretrain('3s', 'stgcn', data, ['model.normalize=None']))
-    l2 = extract(study, study.pretrain('3s', 'stgcn', data))
+    plain = extraction_step(study, study.pretrain('3s', 'stgcn', data, ['model.normalize=None']))
+    l2 = extraction_step(study, study.pretrain('3s', 'stgcn', data))
     options = [
         f'without normalisation={file_of(study, plain, "joint")}',
         f'L2={file_of(study, l2, "joint")}',
         '--classes',
         *map(str, range(CLASSES)),
     ]
-    step = analyse(study, 'fig5', data, 'tsne', options, [plain, l2])
+    step = analysis_step(study, 'fig5', data, 'tsne', options, [plain, l2])
     return Figure(f'Fig. 5: t-SNE of joint features, first {CLASSES} classes ({data})', step)
 
 
 def fig6(study: Study, data: str) -> Figure:
     single, multi = study.pretrain('3s', 'stgcn', data), study.pretrain('mv', 'stgcn', data)
-    untrained, deeprank = extract(study, single, trained=False), extract(study, single)
-    views = extract(study, multi)
+    untrained, deeprank = (
+        extraction_step(study, single, trained=False),
+        extraction_step(study, single),
+    )
+    views = extraction_step(study, multi)
     options = [f'random, bone={file_of(study, untrained, "bone")}']
     for stream in MODALITIES:
         options.append(f'DeepRank, {stream}={file_of(study, deeprank, stream)}')
     options.append(f'MV-DeepRank, bone={file_of(study, views, "bone")}')
     needs = [untrained, deeprank, views]
-    step = analyse(study, 'fig6', data, 'class_similarity', options, needs)
+    step = analysis_step(study, 'fig6', data, 'class_similarity', options, needs)
     return Figure(f'Fig. 6: mean cosine distances between classes ({data})', step)
 
 
 def fig7(study: Study, data: str) -> Figure:
     clusters = study.pretrain('dc', 'stgcn', data, ['model.head.num_clusters=8'])['bone']
-    before, after = extract(study, clusters), extract(study, study.pretrain('3s', 'stgcn', data))
+    before, after = (
+        extraction_step(study, clusters),
+        extraction_step(study, study.pretrain('3s', 'stgcn', data)),
+    )
     options = [
         f'DeepCluster={file_of(study, before)}',
         f'DeepRank={file_of(study, after, "bone")}',
@@ -106,7 +112,7 @@ def fig7(study: Study, data: str) -> Figure:
         '--perplexity',
         '10' if SAMPLES[data] < 10000 else '30',
     ]
-    step = analyse(study, 'fig7', data, 'tsne', options, [before, after])
+    step = analysis_step(study, 'fig7', data, 'tsne', options, [before, after])
     return Figure(f'Fig. 7: two classes in one cluster of DeepCluster ({data})', step)
 
 
@@ -114,7 +120,10 @@ def fig8(study: Study, data: str) -> Figure:
     number = max(study.preset.clusters)
     clusters = study.pretrain('dc', 'stgcn', data, [f'model.head.num_clusters={number}'])['joint']
     single = study.pretrain('3s', 'stgcn', data)
-    untrained, deeprank = extract(study, single, trained=False), extract(study, single)
+    untrained, deeprank = (
+        extraction_step(study, single, trained=False),
+        extraction_step(study, single),
+    )
     options = [
         f'random={file_of(study, untrained, "joint")}',
         f'DeepRank={file_of(study, deeprank, "joint")}',
@@ -123,7 +132,7 @@ def fig8(study: Study, data: str) -> Figure:
         *train_split(data),
     ]
     needs = [untrained, deeprank, clusters]
-    step = analyse(study, 'fig8', data, 'triplet_precision', options, needs)
+    step = analysis_step(study, 'fig8', data, 'triplet_precision', options, needs)
     return Figure(f'Fig. 8: pseudo-labels that agree with the classes ({data})', step)
 
 

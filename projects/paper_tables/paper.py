@@ -1,4 +1,4 @@
-"""The paper's own figures (top-1 in %), to print beside ours."""
+"""The paper's own results (top-1 in %), to print beside ours."""
 
 MODALITIES = ('joint', 'bone', 'motion')
 # Tables I, II, III and VI: joint, bone, motion, ensemble on NTU-60 X-Sub

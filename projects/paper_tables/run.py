@@ -1,9 +1,8 @@
 #!/usr/bin/env python
 """Make one of the paper's tables or figures: pretrain, finetune, fuse or analyse, print.
 
-Every step is a call of tools/train.py, tools/run_protocol.py or one of tools/analysis. What is
-done is not done again, and tables and figures share their steps: a run that was killed goes on with
-the same command.
+Every step is a call of tools/train.py, tools/run_protocol.py or one of tools/analysis. Completed
+steps are skipped, and tables and figures share steps: the same command resumes a killed run.
 
 Example:
     python projects/paper_tables/run.py table4 --data ntu60 --gpus 4
@@ -20,7 +19,19 @@ from typing import Dict, List, Optional, Sequence
 
 import numpy as np
 from figures import FIGURES
-from steps import DIGITS, IMAGES, PAPER, ROOT, SAMPLES, SMALL, Step, Study, is_done, order, run
+from steps import (
+    DIGITS,
+    IMAGES,
+    PAPER,
+    ROOT,
+    SAMPLES,
+    SMALL,
+    Step,
+    Study,
+    is_done,
+    order_steps,
+    run_step,
+)
 from tables import TABLES, Cell, Table
 
 from deeprank_plugin.command_line import load_config, refuse
@@ -97,15 +108,15 @@ def estimate_hours(steps: List[Step], tflops: float) -> Dict[str, float]:
     return hours
 
 
-def read_figure(cells: Sequence[Optional[Cell]], out: Path) -> Optional[Dict]:
-    """Mean and standard deviation in percent of one cell after each seed of pretraining.
+def read_cell(cells: Sequence[Optional[Cell]], out: Path) -> Optional[Dict]:
+    """Mean and standard deviation, in percent, of one cell over the seeds of pretraining.
 
-    The spread is that of pretraining's seeds, each a mean over finetuning's; where there is one
-    pretraining or none, that of finetuning's seeds.
+    The deviation is over pretraining seeds, each a mean over finetuning seeds; with one pretraining
+    run or none, it is over finetuning seeds.
     """
     if cells[0] is None:
         return None
-    trained = []  # of each seed of pretraining: the figures of finetuning's
+    trained = []  # for each pretraining seed, the accuracies of the finetuning seeds
     for cell in {cell.step.key: cell for cell in cells}.values():
         seeds = []
         for step in (cell.step, *cell.others):
@@ -113,47 +124,48 @@ def read_figure(cells: Sequence[Optional[Cell]], out: Path) -> Optional[Dict]:
             runs = results[cell.stream]['seeds'].values()
             seeds.append([100 * run['acc/top1'] for run in runs])
         trained.append(np.mean(seeds, axis=0))
-    figures = np.mean(trained, axis=1) if len(trained) > 1 else trained[0]
-    spread = float(figures.std(ddof=1)) if len(figures) > 1 else None
-    return dict(mean=float(figures.mean()), std=spread, single=np.asarray(trained).tolist())
+    values = np.mean(trained, axis=1) if len(trained) > 1 else trained[0]
+    spread = float(values.std(ddof=1)) if len(values) > 1 else None
+    return dict(mean=float(values.mean()), std=spread, single=np.asarray(trained).tolist())
 
 
-def show(figure: Optional[Dict]) -> str:
-    """Our figure, and the paper's in brackets."""
-    if figure is None:
+def format_value(value: Optional[Dict]) -> str:
+    """Our result, and the paper's in brackets."""
+    if value is None:
         return ''
-    text = f'{figure["mean"]:.1f}'
-    if figure['std'] is not None:
-        text += f' ± {figure["std"]:.1f}'
-    return text if figure['paper'] is None else f'{text} [{figure["paper"]:.1f}]'
+    text = f'{value["mean"]:.1f}'
+    if value['std'] is not None:
+        text += f' ± {value["std"]:.1f}'
+    return text if value['paper'] is None else f'{text} [{value["paper"]:.1f}]'
 
 
-def collect(tables: Sequence[Table], out: Path) -> Dict[str, List[Optional[Dict]]]:
-    """Figures of each row of a table that was made for several seeds of pretraining."""
+def collect_rows(tables: Sequence[Table], out: Path) -> Dict[str, List[Optional[Dict]]]:
+    """Results of each row of a table, over several seeds of pretraining."""
     rows = {}
     for same in zip(*(table.rows for table in tables)):
         columns = zip(*(cells for _, cells in same))
         rows[same[0][0]] = [
-            column[0] and dict(read_figure(column, out), paper=column[0].paper)
-            for column in columns
+            column[0] and dict(read_cell(column, out), paper=column[0].paper) for column in columns
         ]
     return rows
 
 
-def draw(table: Table, rows: Dict[str, List[Optional[Dict]]], args, seeds: Sequence[int]) -> str:
+def format_table(
+    table: Table, rows: Dict[str, List[Optional[Dict]]], args, seeds: Sequence[int]
+) -> str:
     """The table in Markdown."""
     lines = ['| | ' + ' | '.join(table.columns) + ' |', '|---' * (len(table.columns) + 1) + '|']
-    for name, figures in rows.items():
-        lines.append(f'| {name} | ' + ' | '.join(map(show, figures)) + ' |')
-    told = ', '.join(map(str, seeds))
-    note = f'top-1 in %, mean ± std over seeds {told} of finetuning'
+    for name, values in rows.items():
+        lines.append(f'| {name} | ' + ' | '.join(map(format_value, values)) + ' |')
+    finetuning = ', '.join(map(str, seeds))
+    note = f'top-1 in %, mean ± std over seeds {finetuning} of finetuning'
     if len(args.pretrain_seeds) > 1:
         first = ', '.join(map(str, args.pretrain_seeds))
         note = (
             f'top-1 in %, mean ± std over seeds {first} of pretraining, each a mean over seeds '
-            f'{told} of finetuning (std over these where nothing is pretrained)'
+            f'{finetuning} of finetuning (std over these where nothing is pretrained)'
         )
-    return f'{table.title}\n\n' + '\n'.join(lines) + f"\n\n{note}; in brackets the paper's figure."
+    return f'{table.title}\n\n' + '\n'.join(lines) + f"\n\n{note}; in brackets the paper's result."
 
 
 def main() -> None:
@@ -181,12 +193,12 @@ def main() -> None:
         studies = [Study(preset, out, args.gpus, seed) for seed in args.pretrain_seeds]
         if args.name in FIGURES:
             figure = FIGURES[args.name](studies[0], data)
-            steps = order([figure.step])
+            steps = order_steps([figure.step])
         else:
             tables = [TABLES[args.name](study, data) for study in studies]
             rows = [cells for table in tables for _, cells in table.rows]
             cells = [cell for row in rows for cell in row if cell]
-            steps = order([step for cell in cells for step in (cell.step, *cell.others)])
+            steps = order_steps([step for cell in cells for step in (cell.step, *cell.others)])
         done = {step.key: is_done(step, out) for step in steps}
     except ValueError as error:
         refuse(str(error))
@@ -205,7 +217,7 @@ def main() -> None:
             continue
         print(flush=True)
         try:
-            run(step, out)
+            run_step(step, out)
         except RuntimeError as error:
             refuse(str(error))
     if args.name in FIGURES:
@@ -213,8 +225,8 @@ def main() -> None:
         print(f'\n{figure.title}\n')
         print((folder / 'step.log').read_text().strip())
         return
-    rows = collect(tables, out)
-    text = draw(tables[0], rows, args, preset.seeds)
+    rows = collect_rows(tables, out)
+    text = format_table(tables[0], rows, args, preset.seeds)
     path = out / f'{args.name}_{data}.md'
     path.write_text(text + '\n')
     content = dict(title=tables[0].title, columns=list(tables[0].columns), rows=rows)

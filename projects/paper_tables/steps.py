@@ -1,4 +1,4 @@
-"""The steps behind the tables: calls of tools/, each done once."""
+"""The steps behind the tables: calls of tools/, each run once."""
 
 import json
 import os
@@ -51,12 +51,12 @@ class Step(NamedTuple):
     """A call of one tool.
 
     Attributes:
-        key: Its name, also of its folder.
-        command: What is run in the repository's root.
-        needs: Steps that come before it.
+        key: Name of the step and of its folder.
+        command: Command to run in the repository's root.
+        needs: Steps that must run first.
         config: Config that it trains.
-        runs: How many trainings it is.
-        share: Share of the training split that each takes.
+        runs: Number of trainings.
+        share: Share of the training split that each training uses.
         data: Data set and split.
         parameters: Options of its command that are parameters of its config.
     """
@@ -72,11 +72,11 @@ class Step(NamedTuple):
 
 
 class Preset(NamedTuple):
-    """How large a study is.
+    """The size of a study.
 
     Attributes:
         name: 'paper' or 'small'.
-        networks: The paper's name of a network to ours.
+        networks: Our name for each of the paper's networks.
         seeds: Seeds of finetuning.
         clusters: Numbers of clusters of Table VI.
         relabel_options, cosine_options, finetune_options: ``--cfg-options``.
@@ -91,7 +91,7 @@ class Preset(NamedTuple):
     finetune_options: Sequence[str] = ()
 
 
-def clip(loaders: Sequence[str], frames: int, place: str = '1') -> List[str]:
+def clip_options(loaders: Sequence[str], frames: int, place: str = '1') -> List[str]:
     """Options that set the length of the clips."""
     return [f'{part}_dataloader.dataset.pipeline.{place}.clip_len={frames}' for part in loaders]
 
@@ -108,25 +108,25 @@ SMALL = Preset(
     (0, 1, 2),
     (8, 32, 128),
     [
-        *clip(('train', 'val', 'test'), 24),
+        *clip_options(('train', 'val', 'test'), 24),
         'train_cfg.max_epochs=12',
         'default_hooks.relabel.interval=4',
         'default_hooks.relabel.max_rounds=3',
         'param_scheduler.0.periods=[4,4,4]',
         'param_scheduler.0.restart_weights=[1,1,1]',
     ],
-    ['train_cfg.max_epochs=12', 'param_scheduler.0.T_max=12', *clip(('test',), 24)],
-    [*clip(('train', 'val', 'test'), 24), 'optim_wrapper.optimizer.lr=0.02'],
+    ['train_cfg.max_epochs=12', 'param_scheduler.0.T_max=12', *clip_options(('test',), 24)],
+    [*clip_options(('train', 'val', 'test'), 24), 'optim_wrapper.optimizer.lr=0.02'],
 )
 DIGITS = PAPER._replace(name='small', seeds=(0, 1, 2), clusters=(8, 16, 32))
 
 
 class Study:
-    """Makes the steps of a preset; the same step is made once.
+    """Makes the steps of a preset.
 
     Args:
-        preset (Preset): How large.
-        out (Path): Folder of everything that is written.
+        preset (Preset): Size of the study.
+        out (Path): Output folder.
         gpus (int): Processes of a training.
         seed (int): Seed of pretraining.
     """
@@ -141,7 +141,7 @@ class Study:
     def pretrain(
         self, method: str, network: str, data: str, options: Sequence[str] = ()
     ) -> Union[Step, Dict[str, Step]]:
-        """One step for three streams, or one for each."""
+        """One step for all three streams, or one for each."""
         config = PRETRAIN[method].format(self.preset.networks[network])
         streams = method in ('3s', 'mv')
         common = list(self.preset.cosine_options if method in COSINE else ())
@@ -149,7 +149,7 @@ class Study:
             common = list(self.preset.relabel_options)
         elif self.preset.name == 'small':
             place = '1.transforms.0' if method == 'moco' else '1'
-            common += clip(('train',), 24, place)
+            common += clip_options(('train',), 24, place)
         if streams:
             return self.train(config, [*common, *options], data, 3)
         return {
@@ -224,13 +224,13 @@ def name_parameters(data: str, **others: Optional[str]) -> Tuple[str, ...]:
 
 
 def slug(parts: Sequence[str], options: Sequence[str] = ()) -> str:
-    """A folder's name from a config, its parameters and what was changed in it."""
+    """Folder name from a config's name, its parameters and changed options."""
     changed = [option.rpartition('.')[2] for option in options]
     return re.sub(r'[^\w.=,-]+', '', '_'.join([*parts, *changed]))
 
 
-def order(steps: Sequence[Step]) -> List[Step]:
-    """All steps, each once, what is needed before what needs it."""
+def order_steps(steps: Sequence[Step]) -> List[Step]:
+    """All steps, each once, after the steps that it needs."""
     found: Dict[str, Step] = {}
 
     def visit(step: Step) -> None:
@@ -244,10 +244,10 @@ def order(steps: Sequence[Step]) -> List[Step]:
 
 
 def is_done(step: Step, out: Path) -> bool:
-    """Whether a step ended well before.
+    """Whether a step has been completed.
 
     Raises:
-        ValueError: If it did with another command.
+        ValueError: If it was completed with another command.
     """
     path = out / step.key / 'step.json'
     if not path.is_file():
@@ -261,8 +261,8 @@ def is_done(step: Step, out: Path) -> bool:
     return True
 
 
-def run(step: Step, out: Path) -> None:
-    """Run a step, its output in step.log, and note that it is done.
+def run_step(step: Step, out: Path) -> None:
+    """Run a step with its output in step.log, and record that it is done.
 
     Raises:
         RuntimeError: If the tool fails, with the end of its output.

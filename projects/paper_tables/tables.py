@@ -1,4 +1,4 @@
-"""What each table is made of."""
+"""The steps and cells of each table."""
 
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -10,7 +10,7 @@ COLUMNS = (*MODALITIES, 'fused')
 
 
 class Cell(NamedTuple):
-    """A figure: the step that it comes from, its stream, and the paper's figure.
+    """One result: the step that it comes from, its stream, and the paper's result.
 
     With ``others`` it is the mean over that step and these, seed by seed.
     """
@@ -29,19 +29,19 @@ class Table(NamedTuple):
     rows: List[Tuple[str, List[Optional[Cell]]]]
 
 
-def four(name: str, step: Step, figures: Optional[Sequence] = None) -> Tuple[str, List]:
+def stream_row(name: str, step: Step, figures: Optional[Sequence] = None) -> Tuple[str, List]:
     """A row of three streams and their fusion."""
     figures = figures or (None,) * 4
     return name, [Cell(step, stream, figure) for stream, figure in zip(COLUMNS, figures)]
 
 
 def ablation(study: Study, data: str, table: Dict, make, title: str, share=None) -> Table:
-    """Tables I, II, III and VI: a row each of a pretraining with ST-GCN."""
+    """Tables I, II, III and VI: each row is a pretraining with ST-GCN."""
     share = '10p' if study.preset.name == 'small' else share
     rows = []
     for key, figures in table.items():
         name, pretrained = make(key)
-        rows.append(four(name, study.protocol('stgcn', data, pretrained, share), figures))
+        rows.append(stream_row(name, study.protocol('stgcn', data, pretrained, share), figures))
     return Table(f'{title} ({data}, {share or "all labels"})', COLUMNS, rows)
 
 
@@ -87,7 +87,9 @@ def table6(study: Study, data: str) -> Table:
     return ablation(study, data, table, make, 'Table VI: number of clusters')
 
 
-def compare(study: Study, splits: Sequence[str], table: Dict, title: str, share=None) -> Table:
+def compare_methods(
+    study: Study, splits: Sequence[str], table: Dict, title: str, share=None
+) -> Table:
     """Tables IV, V and VII: methods and networks, joint and fused, on two splits."""
     share = '10p' if study.preset.name == 'small' else share
     rows = []
@@ -105,24 +107,24 @@ def compare(study: Study, splits: Sequence[str], table: Dict, title: str, share=
     return Table(f'{title} ({share or "all labels"})', columns, rows)
 
 
-def pair(data: str, first: str, second: str) -> List[str]:
+def splits_of(data: str, first: str, second: str) -> List[str]:
     """The two splits of a data set; small ones have one."""
     return [f'{data}_{first}', f'{data}_{second}'] if data.startswith(('ntu', 'pku')) else [data]
 
 
 def table4(study: Study, data: str) -> Table:
-    splits = pair(data.split('_')[0], 'xsub', 'xview') if data.startswith('ntu') else [data]
-    return compare(study, splits, paper.TABLE4, 'Table IV: finetuning')
+    splits = splits_of(data.split('_')[0], 'xsub', 'xview') if data.startswith('ntu') else [data]
+    return compare_methods(study, splits, paper.TABLE4, 'Table IV: finetuning')
 
 
 def table5(study: Study, data: str) -> Table:
-    splits = pair(data.split('_')[0], 'xsub', 'xset') if data.startswith('ntu') else [data]
-    return compare(study, splits, paper.TABLE5, 'Table V: finetuning')
+    splits = splits_of(data.split('_')[0], 'xsub', 'xset') if data.startswith('ntu') else [data]
+    return compare_methods(study, splits, paper.TABLE5, 'Table V: finetuning')
 
 
 def table7(study: Study, data: str) -> Table:
-    splits = pair(data.split('_')[0], 'xsub', 'xview') if data.startswith('ntu') else [data]
-    return compare(study, splits, paper.TABLE7, 'Table VII: semi-supervised', '10p')
+    splits = splits_of(data.split('_')[0], 'xsub', 'xview') if data.startswith('ntu') else [data]
+    return compare_methods(study, splits, paper.TABLE7, 'Table VII: semi-supervised', '10p')
 
 
 def table8(study: Study, data: str) -> Table:
@@ -132,7 +134,7 @@ def table8(study: Study, data: str) -> Table:
         if small:
             if data != 'uiprmd_xsub':
                 raise ValueError(
-                    f'table8 transfers to a second data set, which {data} has not; expected '
+                    f'table8 transfers to a second data set, which {data} does not have; expected '
                     '--data uiprmd (to HDM05)'
                 )
             source, figure = source and 'uiprmd', None
@@ -189,7 +191,7 @@ def peers(study: Study, data: str) -> Table:
         for method in TITLES:
             pretrained = None if method == 'scratch' else study.pretrain(method, network, data)
             step = study.protocol(network, data, pretrained, '10p')
-            rows.append(four(f'{TITLES[method]}, {network}', step))
+            rows.append(stream_row(f'{TITLES[method]}, {network}', step))
     return Table(f'Peers ({data}, 10p)', COLUMNS, rows)
 
 

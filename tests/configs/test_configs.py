@@ -13,9 +13,6 @@ from mmengine.config import Config
 
 from deeprank_plugin.command_line import load_config
 from deeprank_plugin.command_line.parameters import SHARES
-from deeprank_plugin.converters.pkummd import ACTIONS
-from deeprank_plugin.datasets.class_names import CLASS_NAMES
-from deeprank_plugin.datasets.toy.actions import CLASS_NAMES as TOY
 from deeprank_plugin.models.data_preprocessor import MODALITIES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -213,17 +210,6 @@ def step(model, batch, trainable):
     loss, _ = model.parse_losses(model(**data, mode='loss'))
     loss.backward()
     assert torch.isfinite(loss)
-
-
-def test_names_of_classes():
-    assert len(CLASS_NAMES['ntu60']) == 60 and len(set(CLASS_NAMES['ntu120'])) == 120
-    assert CLASS_NAMES['ntu120'][:60] == CLASS_NAMES['ntu60']
-    assert CLASS_NAMES['ntu120'][60] == 'put on headphone'
-    assert CLASS_NAMES['pkummd1'] == ACTIONS and CLASS_NAMES['toy'] == TOY
-    for data in DATA:
-        cfg = Config.fromfile(CONFIGS / '_base_' / 'data' / f'{data}.py')
-        if cfg.class_names is not None:
-            assert len(CLASS_NAMES[cfg.class_names]) == cfg.num_classes
 
 
 def test_dumped_config_is_whole(tmp_path, monkeypatch):

@@ -10,10 +10,10 @@ from mmengine.logging import HistoryBuffer
 from deeprank_plugin.engine.extraction import Extracted
 from deeprank_plugin.engine.reporting import (
     format_metrics,
+    log_separate_ranking,
     measure_clusters,
     measure_features,
     report,
-    report_apart,
 )
 from deeprank_plugin.evaluation.functional import feature_health
 
@@ -105,5 +105,5 @@ def test_processes_that_rank_apart(monkeypatch):
     monkeypatch.setattr('deeprank_plugin.engine.reporting.get_world_size', lambda: 2)
     for gather, number in ((False, 1), (True, 0), (None, 0)):
         runner = make_runner()
-        report_apart(runner, SimpleNamespace(gather=gather))
+        log_separate_ranking(runner, SimpleNamespace(gather=gather))
         assert len(runner.logged) == number

@@ -7,7 +7,7 @@ from mmaction.structures import ActionDataSample
 
 from deeprank_plugin.datasets.transforms import CropResize, RandomRotate3D
 from deeprank_plugin.models import SkeletonPreprocessor
-from deeprank_plugin.models.batch_augmentation import BatchCropResizeRotate, Draws
+from deeprank_plugin.models.batch_augmentation import AugmentationParameters, BatchCropResizeRotate
 
 FRAMES = (300, 64, 63, 1, 2, 65, 120, 7)
 
@@ -39,7 +39,7 @@ def test_equals_the_transforms(clip_len, min_frames):
     starts, lengths, angles = (torch.tensor(np.array(part)) for part in zip(*draws))
     augment = BatchCropResizeRotate((0.5, 1.0), clip_len, min_frames)
     inputs = [torch.from_numpy(sequence)[None] for sequence in sequences]
-    found = augment.apply(inputs, Draws(starts, lengths, angles))
+    found = augment.apply(inputs, AugmentationParameters(starts, lengths, angles))
     assert found.shape == (len(FRAMES), 1, 2, clip_len, 25, 3) and found.dtype == torch.float32
     np.testing.assert_allclose(found[:, 0].numpy(), np.stack(expected), rtol=1e-5, atol=2e-6)
     assert not found[0, 0, 1].any()  # absent stays exactly zero
@@ -48,7 +48,7 @@ def test_equals_the_transforms(clip_len, min_frames):
 def test_in_double_precision_against_a_loop():
     sequences = make_sequences(np.float64)
     augment = BatchCropResizeRotate(clip_len=10)
-    draws = augment.draw(FRAMES)
+    draws = augment.sample_parameters(FRAMES)
     found = augment.apply([torch.from_numpy(s)[None] for s in sequences], draws)
     for row, sequence in enumerate(sequences):
         start, length = int(draws.starts[row]), int(draws.lengths[row])
@@ -74,7 +74,7 @@ def test_draws_have_the_transforms_distribution():
     np.random.seed(0)
     number = 20000
     for frames in (300, 100):
-        draws = augment.draw([frames] * number)
+        draws = augment.sample_parameters([frames] * number)
         others = [draw_as_the_transforms(frames, 120, 64) for _ in range(number)]
         starts, lengths, angles = (np.array(part) for part in zip(*others))
         for ours, theirs, tolerance in (
@@ -86,7 +86,7 @@ def test_draws_have_the_transforms_distribution():
                 difference = np.quantile(ours.numpy(), share) - np.quantile(theirs, share)
                 assert abs(difference) <= tolerance, (frames, share)
         assert int((draws.starts + draws.lengths).max()) <= frames and int(draws.starts.min()) == 0
-    short = augment.draw([5, 64])
+    short = augment.sample_parameters([5, 64])
     assert short.lengths.tolist() == [5, 64] and short.starts.tolist() == [0, 0]
 
 

@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT / 'projects' / 'paper_tables'))
 import run as tool  # noqa: E402
 import steps as module  # noqa: E402
 from figures import FIGURES, Figure  # noqa: E402
-from steps import DIGITS, PAPER, SMALL, Step, Study, order  # noqa: E402
+from steps import DIGITS, PAPER, SMALL, Step, Study, order_steps  # noqa: E402
 from tables import TABLES, Cell, Table  # noqa: E402
 
 SKELETONS = [table for table in TABLES if table != 'table9']
@@ -41,7 +41,7 @@ def test_configs_exist_and_options_meet_them(tmp_path, table, preset, data):
     parser = ArgumentParser()
     parser.add_argument('--cfg-options', nargs='+', action=DictAction)
     checked = set()
-    steps = order([cell.step for _, cells in made.rows for cell in cells if cell])
+    steps = order_steps([cell.step for _, cells in made.rows for cell in cells if cell])
     assert len({step.command for step in steps}) == len(steps)
     for step in steps:
         assert (
@@ -73,8 +73,8 @@ def test_figures_share_pretraining_with_the_tables(tmp_path, name, preset, data)
     trained = set()
     for table in ('table1', 'table3', 'table4', 'table6'):
         for _, cells in TABLES[table](study, data).rows:
-            trained.update(step.key for step in order([c.step for c in cells if c]))
-    steps = order([FIGURES[name](study, data).step])
+            trained.update(step.key for step in order_steps([c.step for c in cells if c]))
+    steps = order_steps([FIGURES[name](study, data).step])
     assert len({step.key for step in steps}) == len(steps)
     for step in steps:
         kind = step.key.split('/')[0]
@@ -131,21 +131,21 @@ def make_step(key, code, needs=()):
 def test_a_step_is_run_once_and_a_failure_is_told(tmp_path):
     good = make_step('a/b', f"open(r'{tmp_path}/x', 'a').write('1')")
     assert not module.is_done(good, tmp_path)
-    module.run(good, tmp_path)
+    module.run_step(good, tmp_path)
     assert module.is_done(good, tmp_path) and (tmp_path / 'x').read_text() == '1'
     other = make_step('a/b', 'print(2)')
     with pytest.raises(ValueError, match='holds the results of another command'):
         module.is_done(other, tmp_path)
     bad = make_step('c', "raise SystemExit('no data')")
     with pytest.raises(RuntimeError, match='step c failed:\n  no data'):
-        module.run(bad, tmp_path)
+        module.run_step(bad, tmp_path)
     assert not module.is_done(bad, tmp_path)
 
 
 def test_order():
     first = make_step('first', '')
     second = make_step('second', '', (first,))
-    assert [step.key for step in order([second, first, second])] == ['first', 'second']
+    assert [step.key for step in order_steps([second, first, second])] == ['first', 'second']
 
 
 def write_results(folder, **figures):
@@ -206,7 +206,9 @@ def test_spread_over_seeds_of_pretraining(tmp_path, monkeypatch, capsys):
 
 def test_each_seed_of_pretraining_has_its_own_steps(tmp_path):
     first, second = (
-        order([c.step for _, cells in TABLES['peers'](study, 'uiprmd_xsub').rows for c in cells])
+        order_steps(
+            [c.step for _, cells in TABLES['peers'](study, 'uiprmd_xsub').rows for c in cells]
+        )
         for study in (Study(SMALL, tmp_path), Study(SMALL, tmp_path, seed=1))
     )
     shared = {step.key for step in first} & {step.key for step in second}

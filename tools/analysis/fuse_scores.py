@@ -21,8 +21,8 @@ from dumps import Predictions, load_predictions
 
 from deeprank_plugin.command_line import refuse, require_writable
 from deeprank_plugin.evaluation.functional.fusion import (
-    ClassFigures,
-    classification_figures,
+    ClassificationMetrics,
+    classification_metrics,
     fuse_scores,
 )
 from deeprank_plugin.visualization import plot_confusion
@@ -94,7 +94,7 @@ def write_csv(path: Path, rows: List) -> None:
         csv.writer(file, lineterminator='\n').writerows(rows)
 
 
-def per_class_list(figures: ClassFigures) -> List[Optional[float]]:
+def per_class_list(figures: ClassificationMetrics) -> List[Optional[float]]:
     """Accuracy of each class, None where it does not occur (JSON has no NaN)."""
     return [None if np.isnan(value) else float(value) for value in figures.per_class]
 
@@ -124,8 +124,8 @@ def main() -> None:
     held = ['logits' if stream.were_logits else 'probabilities' for stream in streams]
     for path, kind in zip(args.dumps, held):
         print(f'{path} holds {kind}' + ('; their softmax is taken.' if kind == 'logits' else '.'))
-    figures = {str(p): classification_figures(s, first.labels) for p, s in zip(args.dumps, scores)}
-    total = classification_figures(fused, first.labels)
+    figures = {str(p): classification_metrics(s, first.labels) for p, s in zip(args.dumps, scores)}
+    total = classification_metrics(fused, first.labels)
     require_writable(str(args.out_dir), 'folder of the results', '--out-dir')
     content = dict(
         num_samples=len(first.names),

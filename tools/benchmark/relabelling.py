@@ -28,7 +28,7 @@ from mmengine.registry import init_default_scope
 from torch.utils.data import DataLoader, Dataset
 
 import deeprank_plugin  # noqa: F401
-from deeprank_plugin.engine.extraction import extract
+from deeprank_plugin.engine.extraction import extract_split
 from deeprank_plugin.models.utils import FeatureBank, pairwise_distances
 from deeprank_plugin.models.utils.clustering import cluster_features
 
@@ -83,7 +83,7 @@ def extraction(args: argparse.Namespace) -> List[Dict]:
     data = RandomSequences(args.sequences, args.frames)
     loader = DataLoader(data, batch_size=16, collate_fn=pseudo_collate)
     runner = SimpleNamespace(model=model, call_hook=lambda name: None)
-    ways = dict(bare=partial(bare_loop, model, loader), hook=partial(extract, runner, loader))
+    ways = dict(bare=partial(bare_loop, model, loader), hook=partial(extract_split, runner, loader))
     seconds = measure(ways, args.repeats)
     return [
         dict(

@@ -69,7 +69,7 @@ class CropResize(BaseTransform):
             Defaults to 64.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        ValueError: If an argument is out of range.
     """
 
     def __init__(

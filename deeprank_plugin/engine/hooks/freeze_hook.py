@@ -1,4 +1,4 @@
-"""Freeze parts of a model while the rest is trained."""
+"""Freezes parts of a model while the rest is trained."""
 
 from typing import Sequence
 
@@ -10,10 +10,10 @@ from deeprank_plugin.models.utils import unwrap
 
 @HOOKS.register_module()
 class FreezeHook(Hook):
-    """Freezes parts of a model: no gradient, and eval mode, so that BatchNorm keeps its statistics.
+    """Freezes parts of a model: no gradients, and eval mode, so BatchNorm keeps its statistics.
 
     For distributed training set ``find_unused_parameters=True`` in the config: the model is wrapped
-    before hooks are called.
+    before hooks run.
 
     Args:
         modules (Sequence[str]): Names of submodules. Defaults to ('backbone',).
@@ -26,7 +26,7 @@ class FreezeHook(Hook):
         return [unwrap(runner.model).get_submodule(name) for name in self.modules]
 
     def before_train(self, runner) -> None:
-        """Stop the gradients."""
+        """Turn off the gradients."""
         for module in self._frozen(runner):
             module.requires_grad_(False)
 

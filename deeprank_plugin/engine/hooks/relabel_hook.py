@@ -1,7 +1,7 @@
 """Makes the encoder's own features the new labels, round by round (Sec. V-B)."""
 
 import time
-from typing import Dict, List, Optional
+from typing import Any, Dict, List, Optional
 
 from mmaction.registry import HOOKS, TASK_UTILS
 from mmengine.dist import all_gather_object, get_world_size
@@ -12,9 +12,9 @@ from deeprank_plugin.engine import reporting
 from deeprank_plugin.engine.extraction import (
     build_extraction_loader,
     calibrate_batch_norm,
-    extract,
+    extract_split,
 )
-from deeprank_plugin.engine.recovery.checkpoint_hook import WholeCheckpointHook
+from deeprank_plugin.engine.recovery.checkpoint_hook import save_early_end
 from deeprank_plugin.engine.relabel_schedule import RelabelSchedule
 from deeprank_plugin.models.utils import FeatureBank, unwrap
 
@@ -25,36 +25,37 @@ TASK_UTILS.register_module(module=RelabelSchedule)
 class RelabelHook(Hook):
     """Extracts the features of the whole training split and hands them to ``model.relabel``.
 
-    The first time before training, then whenever :class:`RelabelSchedule` says so: at the end of
-    each round. The labels change between a validation and the next epoch, so that an epoch is
-    validated with the labels that it was trained with. A spent schedule ends the run; the features
-    are then extracted once more to report on them (:mod:`deeprank_plugin.engine.reporting`).
+    It does so before training, and then after each round, when :class:`RelabelSchedule` says so.
+    Labels change between a validation and the next epoch, so an epoch is validated with the labels
+    it was trained on. A spent schedule ends the run; the last epoch is saved, and the features are
+    extracted once more and reported (:mod:`deeprank_plugin.engine.reporting`).
 
-    Features that are not finite end the run with the names of their samples in the work dir (see
-    :mod:`deeprank_plugin.engine.recovery.non_finite`); features that are all alike are warned of.
+    Non-finite features end the run and their samples are named in the work dir (see
+    :mod:`deeprank_plugin.engine.recovery.non_finite`); collapsed features cause a warning.
 
-    Several processes extract a part each and hold the same bank, which is compared by its hash.
+    Each of several processes extracts a part, and all hold the same bank, which is verified by its
+    hash.
 
-    The bank and the schedule's state travel in the checkpoint, so that a resumed run has the labels
-    that it had; ``WholeCheckpointHook`` makes up for a validation that it missed.
+    The bank and the schedule's state are saved in the checkpoint, so a resumed run has the same
+    labels; ``WholeCheckpointHook`` runs a validation that was missed.
 
-    The hook knows no algorithm: a model needs mode 'tensor', ``relabel(features, names)`` and
-    ``compare(features)``, both returning what to log, and ``bank``. Where a model has
-    ``pseudo_labels``, a training sampler with ``set_labels`` is given them.
+    The hook is independent of the algorithm: a model needs mode 'tensor', ``bank``, and
+    ``relabel(features, names)`` and ``compare(features)``, which return metrics to log. If a model
+    has ``pseudo_labels``, they are passed to a training sampler that has ``set_labels``.
 
     Args:
-        schedule (dict, optional): Config of another schedule than :class:`RelabelSchedule`.
-            Defaults to None.
+        schedule (dict, optional): Config of a custom schedule. Defaults to None:
+            :class:`RelabelSchedule`.
         calibrate (bool): Set BatchNorm's running statistics by one pass over the data before the
             first labels. Defaults to True.
-        reset_optimizer (bool): Forget the optimiser's state (momentum) at each relabelling.
+        reset_optimizer (bool): Clear the optimiser's state (momentum) at each relabelling.
             Defaults to False.
         pipeline (list, optional): Test pipeline. Defaults to that of ``val_dataloader``.
-        **kwargs: As for the schedule: ``interval``, or ``monitor`` with ``rule``, ``patience`` and
-            ``min_delta``; ``max_rounds``.
+        **kwargs: Arguments of the schedule: ``interval``, or ``monitor`` with ``rule``,
+            ``patience`` and ``min_delta``; ``max_rounds``.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        ValueError: If an argument is out of range.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class RelabelHook(Hook):
         self.reset_optimizer = reset_optimizer
         self.pipeline = pipeline
         self._loaded: Optional[Dict] = None
-        self._loader = None
+        self._loader: Any = None
 
     # ------------------------------------------------------------------ checkpoints
 
@@ -82,40 +83,40 @@ class RelabelHook(Hook):
         )
 
     def after_load_checkpoint(self, runner, checkpoint: Dict) -> None:
-        """Keep what the checkpoint holds until it is clear whether the run is a resumed one."""
+        """Keep the checkpoint's labels until it is known whether the run is resumed."""
         self._loaded = checkpoint.get('relabel')
 
     def _restore(self, runner) -> None:
         if self._loaded is None:
             raise KeyError(
                 'the checkpoint to resume from holds no ranking labels; expected one that was '
-                'saved with RelabelHook: resume from a pretraining checkpoint, or start anew with '
-                'load_from and without resume'
+                'saved with RelabelHook: resume from a pretraining checkpoint, or start a new '
+                'run with load_from and without resume'
             )
         self.schedule.load_state_dict(self._loaded['state'])
         if self._loaded['bank'] is not None:
             unwrap(runner.model).bank = FeatureBank.from_state_dict(self._loaded['bank'])
             require_same_bank(runner)
             set_sampler_labels(runner)
-        self._loaded = None  # validation loops ask again
+        self._loaded = None  # restored once: validation loops call this again
 
     # ------------------------------------------------------------------ when
 
     def before_train(self, runner) -> None:
-        """Make the first labels, or take those of the checkpoint."""
-        reporting.report_apart(runner, unwrap(runner.model))
+        """Make the first labels, or restore those of the checkpoint."""
+        reporting.log_separate_ranking(runner, unwrap(runner.model))
         self._loader = build_extraction_loader(runner, self.pipeline)
         if not runner._resume or self._loaded is None and runner.epoch == 0:
             if self.calibrate:
                 calibrate_batch_norm(runner, self._loader)
-            self._loaded = None  # weights may come from elsewhere, labels do not
+            self._loaded = None  # load_from provides weights, but no labels
             self._relabel(runner)
             return
         self._restore(runner)
         self._stop_if_spent(runner)
 
     def before_test(self, runner) -> None:
-        """Ranking of held-out samples needs the checkpoint's bank."""
+        """Restore the bank, which the ranking of held-out samples needs."""
         if self._loaded is not None:
             self._restore(runner)
 
@@ -133,7 +134,7 @@ class RelabelHook(Hook):
         self._stop_if_spent(runner)
 
     def after_val_epoch(self, runner, metrics: Optional[Dict[str, float]] = None) -> None:
-        """Look at the monitored metric, in a training run."""
+        """Pass the metrics to the schedule, in a training run."""
         if isinstance(runner._train_loop, BaseLoop):
             self.schedule.end_validation(metrics)
             self._stop_if_spent(runner)
@@ -143,11 +144,10 @@ class RelabelHook(Hook):
             runner.train_loop.stop_training = True
 
     def after_train(self, runner) -> None:
-        """Save what an early end left unsaved, and report on the final features."""
-        for hook in runner.hooks:
-            if self.schedule.spent and isinstance(hook, WholeCheckpointHook):
-                hook.save_last_epoch(runner)
-        extracted = extract(runner, self._loader)
+        """Save the last epoch of a run that ended early, and report on the final features."""
+        if self.schedule.spent:
+            save_early_end(runner)
+        extracted = extract_split(runner, self._loader)
         model = unwrap(runner.model)
         metrics = reporting.measure_features(model, extracted)
         metrics.update(model.compare(extracted.features))
@@ -157,7 +157,7 @@ class RelabelHook(Hook):
 
     def _relabel(self, runner) -> None:
         start, model = time.time(), unwrap(runner.model)
-        extracted = extract(runner, self._loader)
+        extracted = extract_split(runner, self._loader)
         metrics = reporting.measure_features(model, extracted)
         metrics.update(model.relabel(extracted.features, extracted.names))
         metrics.update(reporting.measure_clusters(model, extracted))
@@ -170,7 +170,7 @@ class RelabelHook(Hook):
 
 
 def require_same_bank(runner) -> None:
-    """Stop the run where processes would learn from different labels.
+    """Stop the run if processes would learn from different labels.
 
     Raises:
         RuntimeError: In all processes.
@@ -182,16 +182,16 @@ def require_same_bank(runner) -> None:
     if others:
         raise RuntimeError(
             f'process {", ".join(others)} of {len(digests)} holds another feature bank than '
-            'process 0, and would learn from other labels; expected one and the same in all: see '
+            'process 0, and would learn from other labels; expected the same bank in all: check '
             'that all machines have the same annotation file and versions of packages and, for '
             '--resume, the same checkpoint'
         )
 
 
 def set_sampler_labels(runner) -> None:
-    """Give the training sampler the model's pseudo-labels, where it asks for some."""
+    """Pass the model's pseudo-labels to the training sampler, if it takes labels."""
     labels = getattr(unwrap(runner.model), 'pseudo_labels', None)
-    if labels is None or not isinstance(runner._train_loop, BaseLoop):  # a test has none to feed
+    if labels is None or not isinstance(runner._train_loop, BaseLoop):  # a test does not sample
         return
     sampler = runner.train_dataloader.sampler
     if hasattr(sampler, 'set_labels'):
@@ -199,7 +199,7 @@ def set_sampler_labels(runner) -> None:
 
 
 def reset_optimizer(runner, everything: bool) -> None:
-    """Drop the optimiser's state, of all parameters or of the heads that got new weights."""
+    """Clear the optimiser's state of all parameters, or of reinitialised heads."""
     state, model = runner.optim_wrapper.optimizer.state, unwrap(runner.model)
     if everything:
         state.clear()

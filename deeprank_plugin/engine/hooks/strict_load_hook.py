@@ -1,4 +1,4 @@
-"""Reject the checkpoint of another network before it is tested, finetuned or resumed."""
+"""Rejects the checkpoint of another network before testing, finetuning or resuming."""
 
 import re
 from typing import Iterable, List, Mapping, Sequence
@@ -6,20 +6,21 @@ from typing import Iterable, List, Mapping, Sequence
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
 
-from deeprank_plugin.engine.initializers import compare_state_dicts, list_some, strip_module
+from deeprank_plugin.engine.encoders import list_some, strip_module
+from deeprank_plugin.engine.initializers import compare_state_dicts
 from deeprank_plugin.models.utils import unwrap
 
 
 @HOOKS.register_module()
 class StrictLoadHook(Hook):
-    """Raises if a checkpoint that the runner loads does not fit the model.
+    """Raises if a checkpoint that the runner loads does not match the model.
 
     MMEngine only warns, so that a test would report the accuracy of random weights.
 
     Args:
-        allow_missing (Sequence[str]): Regular expressions; keys of the model that match one from
-            their beginning may be missing from the checkpoint. Defaults to ``()``.
-        allow_unexpected (Sequence[str]): The same for keys of the checkpoint that the model lacks.
+        allow_missing (Sequence[str]): Regular expressions; model keys whose beginning matches one
+            may be missing from the checkpoint. Defaults to ``()``.
+        allow_unexpected (Sequence[str]): The same for checkpoint keys that the model lacks.
             Defaults to ``()``.
     """
 
@@ -42,7 +43,7 @@ class StrictLoadHook(Hook):
         """Compare the checkpoint's weights with the model's before they are copied.
 
         Args:
-            runner (Runner): The runner that loads.
+            runner (Runner): The runner that loads it.
             checkpoint (dict): What the file holds: a ``state_dict`` and more, or weights only.
 
         Raises:

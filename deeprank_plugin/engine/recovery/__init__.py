@@ -1,6 +1,6 @@
 """Training that survives a kill, a full disk, SIGTERM and a NaN loss.
 
-`configs/_base_/recovery.py` switches all of it on; no other part of the package depends on it.
+`configs/_base_/recovery.py` switches the hooks and the loop on.
 """
 
 from .checkpoint_hook import WholeCheckpointHook

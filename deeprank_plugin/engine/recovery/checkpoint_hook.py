@@ -1,7 +1,7 @@
-"""Checkpoints that survive a kill or a full disk at any moment."""
+"""Checkpoints that survive a kill or a full disk at any time."""
 
 import os.path as osp
-from typing import Dict, Optional
+from typing import Dict, List, Optional
 
 from mmaction.registry import HOOKS
 from mmengine.dist import broadcast_object_list, is_main_process
@@ -19,16 +19,16 @@ from deeprank_plugin.engine.recovery.checkpoints import (
 
 @HOOKS.register_module()
 class WholeCheckpointHook(CheckpointHook):
-    """MMEngine's ``CheckpointHook``, for runs that may be killed at any moment.
+    """MMEngine's ``CheckpointHook``, for runs that may be killed at any time.
 
     - Checkpoints and ``last_checkpoint`` are written whole or not at all (``WholeFileBackend``).
-    - The oldest checkpoint is removed after the new one is on the disk, not before.
+    - The oldest checkpoint is removed after the new one is on disk, not before.
     - A run resumes from the newest *whole* checkpoint, and logs which ones it skipped.
-    - The checkpoint of an epoch is written before the epoch is validated; a run that ended in
-      between runs this validation when it is resumed, so that its logs and decisions are the same.
+    - The checkpoint of an epoch is written before the epoch is validated; a run that
+      ended in between is validated when it resumes, so its logs and decisions stay the same.
 
     Args:
-        backend_args (dict, optional): Of MMEngine's file backend. Defaults to
+        backend_args (dict, optional): Arguments of MMEngine's file backend. Defaults to
             ``dict(backend='whole')``, unless ``file_client_args`` is set.
         **kwargs: As for ``CheckpointHook``.
     """
@@ -43,14 +43,15 @@ class WholeCheckpointHook(CheckpointHook):
         trains = isinstance(runner._train_loop, BaseLoop)
         if not trains or not runner._resume or runner._load_from is not None:
             return
-        found = [find_resumable(runner.work_dir) if is_main_process() else None]
-        broadcast_object_list(found)
-        runner._load_from, sentences = found[0]
+        found = find_resumable(runner.work_dir) if is_main_process() else (None, [])
+        shared = [found]
+        broadcast_object_list(shared)
+        runner._load_from, sentences = shared[0]
         for sentence in sentences:
             runner.logger.warning(sentence)
 
     def before_train(self, runner) -> None:
-        """Run the validation that is missing after a failure."""
+        """Run the validation that a failure prevented."""
         super().before_train(runner)
         if runner._resume and misses_validation(runner):
             runner.logger.info(
@@ -64,47 +65,66 @@ class WholeCheckpointHook(CheckpointHook):
             runner.message_hub.update_info('validated', runner.epoch)
         super().after_val_epoch(runner, metrics)
 
-    def save_last_epoch(self, runner) -> None:
-        """Save the completed epoch, unless it has been saved, where a run ends early."""
-        name = self.filename_tmpl.format(runner.epoch)
-        if osp.basename(runner.message_hub.get_info('last_ckpt', '')) != name:
-            meta = dict(epoch=runner.epoch, iter=runner.iter)
-            self._save_checkpoint_with_step(runner, runner.epoch, meta=meta)
-
     def _save_checkpoint_with_step(self, runner, step, meta) -> None:
-        require_folder(runner.work_dir)
-        outdated = []
-        if self.max_keep_ckpts > 0 and (not self.keep_ckpt_ids or self.keep_ckpt_ids[-1] != step):
-            kept = [*self.keep_ckpt_ids, step]
-            outdated = kept[: -self.max_keep_ckpts]
-            self.keep_ckpt_ids.append(step)  # a deque that drops the oldest
-            # includes the outdated one: if this run cannot remove it, the resumed one does
-            runner.message_hub.update_info('keep_ckpt_ids', kept)
-        filename = self.filename_tmpl.format(step)
-        self.last_ckpt = self.file_backend.join_path(self.out_dir, filename)
-        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
-        runner.save_checkpoint(
-            self.out_dir,
-            filename,
-            self.file_client_args,
-            save_optimizer=self.save_optimizer,
-            save_param_scheduler=self.save_param_scheduler,
-            meta=meta,
-            by_epoch=self.by_epoch,
-            backend_args=self.backend_args,
-            **self.args,
-        )
-        if not is_main_process():
-            return
-        write_whole(osp.join(runner.work_dir, RECORD), self.last_ckpt.encode())
-        for old in outdated:
-            path = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(old))
-            if self.file_backend.isfile(path):
-                self.file_backend.remove(path)
+        save_whole(self, runner, step, meta)
+
+
+def save_whole(hook: CheckpointHook, runner, step: int, meta: Dict) -> None:
+    """Save a checkpoint by a hook's settings, and then remove the hook's outdated ones.
+
+    Args:
+        hook (CheckpointHook): MMEngine's or a subclass; says where, what and how many to keep.
+        runner (Runner): Its state is saved.
+        step (int): Epoch or iteration in the file's name.
+        meta (dict): The completed ``epoch`` and ``iter``.
+    """
+    require_folder(runner.work_dir)
+    outdated: List[int] = []
+    if hook.max_keep_ckpts > 0 and (not hook.keep_ckpt_ids or hook.keep_ckpt_ids[-1] != step):
+        kept = [*hook.keep_ckpt_ids, step]
+        outdated = kept[: -hook.max_keep_ckpts]
+        hook.keep_ckpt_ids.append(step)  # a deque that drops the oldest
+        # includes the outdated one: if this run cannot remove it, the resumed one does
+        runner.message_hub.update_info('keep_ckpt_ids', kept)
+    filename = hook.filename_tmpl.format(step)
+    hook.last_ckpt = hook.file_backend.join_path(hook.out_dir, filename)
+    runner.message_hub.update_info('last_ckpt', hook.last_ckpt)
+    runner.save_checkpoint(
+        hook.out_dir,
+        filename,
+        hook.file_client_args,
+        save_optimizer=hook.save_optimizer,
+        save_param_scheduler=hook.save_param_scheduler,
+        meta=meta,
+        by_epoch=hook.by_epoch,
+        backend_args=hook.backend_args,
+        **hook.args,
+    )
+    if not is_main_process():
+        return
+    write_whole(osp.join(runner.work_dir, RECORD), hook.last_ckpt.encode())
+    for old in outdated:
+        path = hook.file_backend.join_path(hook.out_dir, hook.filename_tmpl.format(old))
+        if hook.file_backend.isfile(path):
+            hook.file_backend.remove(path)
+
+
+def save_early_end(runner) -> None:
+    """Save the last epoch of a run that ends before ``max_epochs``, unless it has been saved.
+
+    MMEngine's ``CheckpointHook`` saves the last epoch only where that is ``max_epochs``. Here each
+    such hook, or a subclass, that saves by epoch and has ``save_last`` set saves it after all.
+    """
+    for hook in runner.hooks:
+        if not isinstance(hook, CheckpointHook) or not (hook.by_epoch and hook.save_last):
+            continue
+        saved = osp.basename(runner.message_hub.get_info('last_ckpt', ''))
+        if saved != hook.filename_tmpl.format(runner.epoch):
+            save_whole(hook, runner, runner.epoch, dict(epoch=runner.epoch, iter=runner.iter))
 
 
 def misses_validation(runner) -> bool:
-    """Whether the last epoch of a resumed run was due to be validated and was not."""
+    """Whether the last epoch of a resumed run should have been validated and was not."""
     loop = runner.train_loop
     if runner.val_loop is None or not isinstance(loop, EpochBasedTrainLoop) or loop.epoch < 1:
         return False

@@ -1,4 +1,4 @@
-"""Checkpoints that are written whole or not at all, and the newest whole one of a work dir."""
+"""Writes checkpoints whole or not at all, and finds the newest whole one of a work dir."""
 
 import contextlib
 import errno
@@ -23,11 +23,11 @@ WHOLE_FILES = dict(backend='whole')
 def write_whole(path: Union[str, Path], content: bytes) -> None:
     """Write a file under a temporary name, flush it to the disk, then rename it.
 
-    If the process is killed or the disk is full, the file keeps its former content.
+    If the process is killed or the disk is full, the file keeps its old content.
 
     Args:
         path (str or Path): File to write.
-        content (bytes): What to write.
+        content (bytes): Content to write.
 
     Raises:
         OSError: If the file cannot be written; the temporary file is removed.
@@ -46,7 +46,7 @@ def write_whole(path: Union[str, Path], content: bytes) -> None:
         raise OSError(
             error.errno,
             f'{str(path)!r} ({len(content) / 2**20:.2f} MiB) could not be written '
-            f'({os.strerror(error.errno)}); files written before are whole',
+            f'({os.strerror(error.errno or errno.EIO)}); files written before are whole',
         ) from None
 
 
@@ -75,21 +75,22 @@ class WholeFileBackend(LocalBackend):
 
 
 def require_folder(work_dir: str) -> None:
-    """Raise if the work dir has been removed, rather than create an empty one in its place.
+    """Raise if the work dir has been removed, rather than create an empty one.
 
     Raises:
         FileNotFoundError: If it does not exist.
     """
     if not osp.isdir(work_dir):
         raise FileNotFoundError(
-            errno.ENOENT, f'the work dir {work_dir!r} was removed during the run, with what it held'
+            errno.ENOENT,
+            f'the work dir {work_dir!r} was removed during the run, with all its content',
         )
 
 
 def is_whole(path: str) -> bool:
-    """Whether a file is a complete checkpoint as ``torch.save`` writes it.
+    """Whether a file is a complete checkpoint, as written by ``torch.save``.
 
-    Every entry is read and its checksum compared; nothing is unpickled.
+    Reads every entry and verifies its checksum; nothing is unpickled.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -99,7 +100,7 @@ def is_whole(path: str) -> bool:
 
 
 def describe_torn(path: str) -> str:
-    """What is wrong with a checkpoint that :func:`is_whole` rejects."""
+    """Say what is wrong with a checkpoint that :func:`is_whole` rejects."""
     if not osp.isfile(path):
         return f'{path!r} does not exist'
     return f'{path!r} ({osp.getsize(path):,} bytes) is truncated or damaged'
@@ -143,7 +144,7 @@ def find_resumable(work_dir: str) -> Tuple[Optional[str], List[str]]:
 
 
 def newest_first(work_dir: str) -> List[str]:
-    """Checkpoints in a folder that a run can be resumed from, the last written first."""
+    """Checkpoints in a folder from which a run can resume, newest first."""
     found = []
     for entry in os.scandir(work_dir):
         match = RESUMABLE.fullmatch(entry.name)

@@ -1,4 +1,4 @@
-"""Stop a run whose loss or gradient is no longer finite."""
+"""Stops a run whose loss or gradient is no longer finite."""
 
 import math
 from collections import deque
@@ -11,8 +11,8 @@ from mmengine.dist import all_gather_object, get_rank
 from mmengine.hooks import CheckpointHook, Hook
 from torch import Tensor
 
-from deeprank_plugin.engine.initializers import list_some
-from deeprank_plugin.engine.recovery.non_finite import stop
+from deeprank_plugin.engine.encoders import list_some
+from deeprank_plugin.engine.recovery.non_finite import stop_run
 from deeprank_plugin.models.utils import unwrap
 
 State = Dict[str, Tensor]
@@ -22,29 +22,30 @@ State = Dict[str, Tensor]
 class FiniteGuardHook(Hook):
     """Stops a run whose loss or gradient is NaN or infinite.
 
-    ``non_finite_<iteration>.json`` in the work dir then names the samples of the batch, with losses
-    and learning rate; ``non_finite_<iteration>.pth`` holds the weights from before that step,
-    including the running statistics and queues that its forward pass changed. Both belong to the
-    step that failed, whenever the run stops.
+    ``non_finite_<iteration>.json`` in the work dir then lists the samples of the batch, losses and
+    learning rate; ``non_finite_<iteration>.pth`` holds the weights from before that step,
+    including the running statistics and queues that its forward pass changed. Both describe the
+    failed step, whenever the run stops.
 
-    **When it stops.** On the CPU: before the optimiser's step. On an accelerator (``late``): one
+    **When it stops.** On the CPU, before the optimiser's step. On an accelerator (``late``), one
     step later, because reading a result at once would make every step wait for the device. The
     largest gradients of a step are then copied to the host asynchronously and read after the next
     step, and the hook holds two copies of weights and buffers, which are restored when it stops.
-    The last step of an epoch, and any step after which a checkpoint is saved, is read at once: no
-    epoch ends and no checkpoint is written with weights that are not finite.
+    The last step of an epoch, and any step before a checkpoint, is read at once: no epoch
+    ends and no checkpoint is written with non-finite weights.
 
-    A loss that is not finite makes its gradients NaN on purpose. ``DistributedDataParallel`` sends
-    these to all processes, so that all stop at the same step without further communication. Finite
-    losses and gradients are not changed, bit for bit.
+    The gradients of a non-finite loss are made NaN on purpose: ``DistributedDataParallel`` sends
+    them to all processes, so all stop at the same step without further communication. Finite losses
+    and gradients stay the same, bit for bit.
 
     **Mixed precision.** ``GradScaler`` skips a step whose gradient is not finite and lowers its
-    scale; this is no failure, unless more than ``max_skipped`` steps in a row are skipped. A step
-    that it does take is not checked again.
+    scale. This is not a failure, unless more than ``max_skipped`` steps in a row are skipped. Steps
+    that it takes are not checked again.
 
     Args:
-        max_skipped (int): Defaults to 20: PyTorch's first scale is 2 ** 16, halved at each.
-        late (bool, optional): Whether to read each result one step late. Defaults to None: where
+        max_skipped (int): Steps in a row that may be skipped. Defaults to 20: PyTorch's first scale
+            is 2 ** 16, and each skipped step halves it.
+        late (bool, optional): Whether to read each result one step late. Defaults to None: if
             the model is on an accelerator.
 
     Raises:
@@ -59,7 +60,7 @@ class FiniteGuardHook(Hook):
             raise ValueError(f'max_skipped={max_skipped}; expected 0 or more')
         self.max_skipped = max_skipped
         self.late = late
-        self.skipped = 0  # steps in a row that GradScaler left out
+        self.skipped = 0  # steps in a row that GradScaler skipped
         self.step: Optional[Step] = None  # in progress
         self.pending: Deque[Step] = deque()  # taken, but not read yet
         self.before_skipped: Optional[State] = None  # state before the first of the skipped steps
@@ -68,12 +69,13 @@ class FiniteGuardHook(Hook):
         self.handles: List = []
 
     def after_load_checkpoint(self, runner, checkpoint: Dict) -> None:
-        """Reject a checkpoint of this hook for resuming: it is from within an epoch."""
+        """Reject a checkpoint of this hook for resuming, as it is from within an epoch."""
         if runner._resume and checkpoint.get('meta', {}).get('non_finite'):
             raise ValueError(
                 'the checkpoint to resume from holds the weights before a step that was not '
                 'finite, from within an epoch and without the optimiser; expected an ordinary '
-                'one: resume from an epoch_<n>.pth, or start anew from these weights by load_from'
+                'one: resume from an epoch_<n>.pth, or start a new run from these weights by '
+                'load_from'
             )
 
     def before_train(self, runner) -> None:
@@ -92,12 +94,13 @@ class FiniteGuardHook(Hook):
                 return losses
             self.step.losses.append({name: as_total(value) for name, value in losses.items()})
             return {
-                name: taint(value) if 'loss' in name else value for name, value in losses.items()
+                name: with_nan_gradient(value) if 'loss' in name else value
+                for name, value in losses.items()
             }
 
         def watch_gradients(optimizer, args, kwargs) -> None:
             if self.step is not None:
-                self._watch_step(runner, optimizer)
+                self._watch_step(runner, optimizer, self.step)
 
         self.handles = [
             model.register_forward_hook(watch_losses, with_kwargs=True),
@@ -105,24 +108,24 @@ class FiniteGuardHook(Hook):
         ]
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
-        """Keep the state that the step is about to change."""
+        """Copy the state that the step is about to change."""
         if self.step is None:
             self.step = Step(self._copy_state(unwrap(runner.model)))
         self.step.begin_batch(runner, data_batch)
 
-    def _watch_step(self, runner, optimizer: torch.optim.Optimizer) -> None:
+    def _watch_step(self, runner, optimizer: torch.optim.Optimizer, step: 'Step') -> None:
         scaled = uses_scaler(runner.optim_wrapper)
         if scaled and not getattr(optimizer, '_step_supports_amp_scaling', False):
-            self.step.taken = True  # GradScaler has looked at the gradient itself
+            step.taken = True  # GradScaler has checked the gradient itself
             return
-        self.step.parameters = with_gradient(optimizer)
-        self.step.largest = Transfer(largest_gradients(self.step.parameters))
-        if not (self.late or scaled or self.step.is_finite()):
-            self._stop(runner, self.step)
+        step.parameters = parameters_with_gradient(optimizer)
+        step.largest = Transfer(largest_gradients(step.parameters))
+        if not (self.late or scaled or step.is_finite()):
+            self._stop(runner, step)
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         """Read the results of former steps; at the end of an epoch, of this one as well."""
-        if not runner.optim_wrapper.should_update():
+        if self.step is None or not runner.optim_wrapper.should_update():
             return
         self.pending.append(self.step)
         self.step = None
@@ -147,7 +150,7 @@ class FiniteGuardHook(Hook):
     # ------------------------------------------------------------------ judging steps
 
     def _read(self, runner, unread: int = 0) -> None:
-        """Read the results of all steps but the last ``unread`` ones; stop where one is bad."""
+        """Read the results of all steps but the last ``unread`` ones; stop at a non-finite one."""
         scaled = uses_scaler(runner.optim_wrapper)
         while len(self.pending) > unread:
             step = self.pending.popleft()
@@ -171,7 +174,7 @@ class FiniteGuardHook(Hook):
     @torch.no_grad()
     def _copy_state(self, model: torch.nn.Module) -> State:
         """A copy of what the step may change before its result is read."""
-        tensors = changing_state(model, with_weights=self.late)
+        tensors = changing_state(model, with_weights=bool(self.late))
         state = self.spare.pop() if self.spare else {}
         if state.keys() == tensors.keys():
             copy_all(list(state.values()), list(tensors.values()))
@@ -210,7 +213,7 @@ class FiniteGuardHook(Hook):
         )
         often = f', and was not in {self.skipped} steps in a row' if self.skipped else ''
         count = sum(len(process['samples']) for process in processes)
-        stop(
+        stop_run(
             runner,
             str(step.iteration),
             report,
@@ -220,7 +223,7 @@ class FiniteGuardHook(Hook):
 
 
 class Step:
-    """What is kept of one step of the optimiser until its result has been read.
+    """One step of the optimiser, kept until its result has been read.
 
     Args:
         state (dict[str, Tensor]): Copy of the model's state before the step.
@@ -237,7 +240,7 @@ class Step:
         self.taken = False  # by GradScaler, which checks the gradient itself
 
     def begin_batch(self, runner, data_batch: Dict) -> None:
-        """Note what the report of a failure needs."""
+        """Record what the report of a failure needs."""
         self.iteration, self.epoch = runner.iter, runner.epoch
         self.lr = runner.optim_wrapper.get_lr()
         self.batches.append(data_batch)
@@ -260,21 +263,21 @@ class Step:
 
 
 class Transfer:
-    """Numbers on their way to the host, which does not wait for the device until it reads them.
+    """An asynchronous copy of numbers to the host, which waits only when it reads them.
 
     Args:
         values (Tensor): On any device, of shape (P,).
     """
 
     def __init__(self, values: Tensor) -> None:
-        # from CUDA, PyTorch allocates pinned memory, which the device writes by itself
+        # from CUDA, PyTorch copies into pinned memory, which the device writes by itself
         self.values = values.to('cpu', non_blocking=values.is_cuda)
         self.event = None
         if values.is_cuda:
             self.event = torch.cuda.current_stream(values.device).record_event()
 
     def wait(self) -> np.ndarray:
-        """The numbers, of shape (P,)."""
+        """Wait for the copy, and return the numbers, of shape (P,)."""
         if self.event is not None:
             self.event.synchronize()
         return self.values.numpy()
@@ -286,8 +289,8 @@ def uses_scaler(wrapper) -> bool:
     return scaler is not None and scaler.is_enabled()
 
 
-def with_gradient(optimizer: torch.optim.Optimizer) -> List[Tensor]:
-    """The parameters that a step would change."""
+def parameters_with_gradient(optimizer: torch.optim.Optimizer) -> List[Tensor]:
+    """Parameters that a step would change."""
     groups = optimizer.param_groups
     return [p for group in groups for p in group['params'] if p.grad is not None]
 
@@ -300,9 +303,9 @@ def largest_gradients(parameters: List[Tensor]) -> Tensor:
         parameters (list[Tensor]): P parameters with a gradient.
 
     Returns:
-        Tensor: Of shape (P,), in float32, on the gradients' device; NaN and inf stay what they are.
+        Tensor: Of shape (P,), in float32, on the gradients' device; NaN and inf are kept.
     """
-    gradients = [parameter.grad for parameter in parameters]
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     if not gradients:
         return torch.zeros(0)
     norms: List[Tensor] = [gradients[0]] * len(gradients)
@@ -318,11 +321,11 @@ def largest_gradients(parameters: List[Tensor]) -> Tensor:
 
 
 def changing_state(model: torch.nn.Module, with_weights: bool) -> State:
-    """What a step changes.
+    """Tensors that a step changes.
 
     Args:
         model (nn.Module): Any model.
-        with_weights (bool): False for what its forward pass alone may change: buffers, and
+        with_weights (bool): If False, only what the forward pass may change: buffers, and
             parameters that no optimiser trains, such as those of a momentum encoder.
     """
     weights = {n: p for n, p in model.named_parameters() if with_weights or not p.requires_grad}
@@ -330,7 +333,7 @@ def changing_state(model: torch.nn.Module, with_weights: bool) -> State:
 
 
 def copy_all(targets: List[Tensor], sources: List[Tensor]) -> None:
-    """Copy tensors into others, those of one device and type at once."""
+    """Copy tensors into others, one call per device and type."""
     groups: Dict[Any, List] = {}
     for target, source in zip(targets, sources):
         groups.setdefault((target.device, target.dtype), []).append((target, source))
@@ -339,20 +342,20 @@ def copy_all(targets: List[Tensor], sources: List[Tensor]) -> None:
 
 
 def as_total(value) -> Tensor:
-    """A loss, or the sum of a list of losses, without its graph."""
+    """A loss, or the sum of a list of losses, detached."""
     parts = value if isinstance(value, (list, tuple)) else [value]
     return torch.stack([part.detach().float().mean() for part in parts]).sum()
 
 
-def taint(value):
-    """A loss (or a list of losses) as it is, but with a NaN gradient where it is not finite."""
+def with_nan_gradient(value):
+    """A loss (or a list of losses) unchanged, but with a NaN gradient if it is not finite."""
     if isinstance(value, (list, tuple)):
-        return [taint(part) for part in value]
+        return [with_nan_gradient(part) for part in value]
     factor = torch.ones_like(value).masked_fill(~torch.isfinite(value), math.nan)
     return value * factor
 
 
-def describe_batch(batch: Optional[Dict]) -> List[Dict[str, Any]]:
+def describe_batch(batch: Dict) -> List[Dict[str, Any]]:
     """Name of each sample, whether its input is finite, and its largest absolute value."""
     described = []
     for index, (inputs, sample) in enumerate(zip(batch['inputs'], batch['data_samples'])):

@@ -1,4 +1,4 @@
-"""What is written when a run stops because its numbers are no longer finite."""
+"""Stops a run whose numbers are no longer finite, and writes a report."""
 
 import json
 import math
@@ -17,22 +17,22 @@ ADVICE = (
 
 
 class NonFiniteError(FloatingPointError):
-    """Training was stopped because of a number that is NaN or infinite."""
+    """Training stopped because a number is NaN or infinite."""
 
 
-def stop(runner, name: str, report: Dict[str, Any], sentence: str) -> None:
-    """Write a report and the weights as they are into the work dir, and raise.
+def stop_run(runner, name: str, report: Dict[str, Any], sentence: str) -> None:
+    """Write a report and the current weights into the work dir, and raise.
 
     The main process writes ``non_finite_<name>.json`` and ``.pth``; the others wait, because a
-    launcher ends them all as soon as one has ended. The checkpoint has no optimiser, and
-    ``last_checkpoint`` does not name it: ``--resume`` takes the last ordinary one.
+    launcher ends all processes as soon as one has ended. The checkpoint has no optimiser state, and
+    ``last_checkpoint`` does not name it: ``--resume`` uses the last ordinary one.
 
     Args:
-        runner (Runner): It has the model to be saved.
-        name (str): Of the files.
-        report (dict): Content of the JSON file; 'iteration' and 'epoch' (from 1) default to those
-            of the runner.
-        sentence (str): What was found.
+        runner (Runner): Its model is saved.
+        name (str): Part of the files' names.
+        report (dict): Content of the JSON file; 'iteration' and 'epoch' (from 1) default to
+            the runner's.
+        sentence (str): Cause, the first sentence of the error.
 
     Raises:
         NonFiniteError: Always, with the sentence, where the files are and what to change.
@@ -43,7 +43,7 @@ def stop(runner, name: str, report: Dict[str, Any], sentence: str) -> None:
         where = dict(iteration=runner.iter, epoch=runner.epoch + 1, weights=f'{stem}.pth')
         report = {**where, **report}
         with open(path, 'w', encoding='utf-8') as file:
-            json.dump(plain(report), file, indent=1)
+            json.dump(to_json(report), file, indent=1)
             file.write('\n')
         runner.save_checkpoint(
             runner.work_dir,
@@ -60,10 +60,10 @@ def stop(runner, name: str, report: Dict[str, Any], sentence: str) -> None:
     )
 
 
-def plain(value: Any) -> Any:
-    """The same with the strings 'nan', 'inf' and '-inf', which JSON has no numbers for."""
+def to_json(value: Any) -> Any:
+    """Replace NaN and infinities, which JSON lacks, by the strings 'nan', 'inf' and '-inf'."""
     if isinstance(value, dict):
-        return {key: plain(part) for key, part in value.items()}
+        return {key: to_json(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(part) for part in value]
+        return [to_json(part) for part in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,4 +1,4 @@
-"""SIGTERM, which batch systems send before they kill a job: save, and exit."""
+"""Saves and exits on SIGTERM, which batch systems send before they kill a job."""
 
 import functools
 import multiprocessing
@@ -43,21 +43,21 @@ class TerminationHook(Hook):
     the data loaders, which receive the signal too, leave it to the main process.
 
     Args:
-        interval (int): Training iterations between two such agreements. Defaults to 10. Choose it
-            so that they take less time than the batch system leaves before it kills.
+        interval (int): Training iterations between two such agreements. Defaults to 10. They must
+            take less time than the batch system leaves between SIGTERM and the kill.
 
     Raises:
         ValueError: If ``interval`` is less than 1.
     """
 
-    priority = 'LOWEST'  # after all that belongs to a batch, the step of the learning rate included
+    priority = 'LOWEST'  # after everything that belongs to a batch, including the scheduler's step
 
     def __init__(self, interval: int = 10) -> None:
         if interval < 1:
             raise ValueError(f'interval={interval}; expected 1 or more batches')
         self.interval = interval
         self.received = False
-        self.agreed = False  # all processes know that one of them has received it
+        self.agreed = False  # all processes know that one has received it
         self._previous: Any = None
         self._unfinished: Optional[Dict] = None
 
@@ -83,12 +83,12 @@ class TerminationHook(Hook):
     # ------------------------------------------------------------------ checkpoints
 
     def before_save_checkpoint(self, runner, checkpoint: Dict) -> None:
-        """Put the state of the epoch into the checkpoint."""
+        """Save the state of the epoch in the checkpoint."""
         if self._unfinished is not None:
             checkpoint['unfinished'] = self._unfinished
 
     def after_load_checkpoint(self, runner, checkpoint: Dict) -> None:
-        """Hand the state of the epoch to the loop.
+        """Pass the state of the epoch to the loop.
 
         Raises:
             TypeError: If the loop cannot resume in the middle of an epoch.
@@ -98,7 +98,7 @@ class TerminationHook(Hook):
             return
         if not isinstance(runner._train_loop, ResumableTrainLoop):
             raise TypeError(
-                'The checkpoint is of the middle of an epoch, where '
+                'The checkpoint is from the middle of an epoch, where '
                 f'{type(runner._train_loop).__name__} cannot resume; expected '
                 "train_cfg=dict(type='ResumableTrainLoop', ...): set it, or name the checkpoint "
                 'of a whole epoch by --resume CHECKPOINT'
@@ -108,7 +108,7 @@ class TerminationHook(Hook):
     # ------------------------------------------------------------------ stopping
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Stop after this batch, if any process was asked to and no gradients are accumulated."""
+        """Stop after this batch, if a process got the signal and no gradients are pending."""
         if get_world_size() == 1:
             self.agreed = self.received
         elif not self.agreed and (
@@ -131,12 +131,12 @@ class TerminationHook(Hook):
         """Stop between two epochs, in their validation or relabelling."""
         if not self.received or get_world_size() > 1:
             return
-        if runner.iter:  # else nothing is lost
+        if runner.iter:  # otherwise there is nothing to save
             self._save(runner, dict(epoch=runner.epoch, iter=runner.iter))
         self._leave(runner)
 
     def after_extraction_iter(self, runner) -> None:
-        """The same while features are extracted."""
+        """Stop while features are extracted, in the same way."""
         self.after_val_iter(runner, 0)
 
     def _save(self, runner, meta: Dict, batches: int = 0) -> None:
@@ -162,7 +162,7 @@ class TerminationHook(Hook):
 
     def _leave(self, runner) -> None:
         path = osp.join(runner.work_dir, RECORD)
-        latest = 'none yet, the run has to start again'
+        latest = 'none yet, the run has to start over'
         if osp.isfile(path):
             with open(path) as file:
                 latest = repr(file.read().strip())
@@ -175,20 +175,20 @@ class TerminationHook(Hook):
 
 
 def shield_workers(loader: DataLoader) -> None:
-    """Let the worker processes of a loader ignore SIGTERM until the main process ends.
+    """Make the workers of a loader ignore SIGTERM until the main process ends.
 
-    Otherwise they die of it, and the main process fails because of that.
+    Otherwise they die, and the main process fails with them.
     """
     loader.worker_init_fn = functools.partial(
-        _leave_termination_to_parent, loader.worker_init_fn, leaving()
+        _leave_termination_to_parent, loader.worker_init_fn, exit_flag()
     )
 
 
 @functools.cache
-def leaving():
-    """A flag in shared memory: this process is exiting, and its workers must obey SIGTERM."""
+def exit_flag():
+    """A flag in shared memory, set when this process exits and its workers must obey SIGTERM."""
     flag = multiprocessing.RawValue('b', 0)
-    # multiprocessing runs it before it ends the workers, in a child process of its own, too
+    # multiprocessing runs this before it ends the workers, also in child processes
     Finalize(None, setattr, args=(flag, 'value', 1), exitpriority=0)
     return flag
 

@@ -1,4 +1,4 @@
-"""Training by epochs that can be resumed in the middle of one."""
+"""A training loop that can resume in the middle of an epoch."""
 
 import random
 from typing import Any, Dict, Iterator, Optional
@@ -16,9 +16,8 @@ from deeprank_plugin.models.utils import unwrap
 class ResumableTrainLoop(EpochBasedTrainLoop):
     """MMEngine's loop over epochs; resumes an epoch that ``TerminationHook`` has interrupted.
 
-    The batches that the epoch has seen are loaded again and skipped, which takes the time of
-    loading them and puts data loaders and their workers where they were; then the state of every
-    random generator is restored.
+    Batches that were trained on are loaded again and skipped. This takes the time to load them, and
+    brings data loaders and workers to where they were; then every random generator is restored.
 
     Args:
         **kwargs: As for ``EpochBasedTrainLoop``.
@@ -32,26 +31,29 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
         batches = iter(self.dataloader)
-        first = 0 if self.unfinished is None else self._skip(batches)
+        first = 0
+        if self.unfinished is not None:
+            first = self._skip(batches, self.unfinished)
+            self.unfinished = None
         for index, data_batch in enumerate(batches, first):
             self.run_iter(index, data_batch)
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
 
-    def _skip(self, batches: Iterator) -> int:
+    def _skip(self, batches: Iterator, state: Dict[str, Any]) -> int:
         """Skip the batches that were trained on; return their number."""
-        state, self.unfinished = self.unfinished, None
         found = dict(batches=len(self.dataloader), processes=get_world_size())
         expected = dict(batches=state['num_batches'], processes=len(state['processes']))
         if found != expected:
             raise ValueError(
-                f'The checkpoint is of the middle of an epoch of {expected["batches"]} batches on '
-                f'{expected["processes"]} process(es); this run has {found["batches"]} batches on '
-                f'{found["processes"]}: resume with the same data, batch size and number of '
+                f'The checkpoint is from the middle of an epoch of {expected["batches"]} batches '
+                f'on {expected["processes"]} process(es); this run has {found["batches"]} batches '
+                f'on {found["processes"]}: resume with the same data, batch size and number of '
                 'processes, or name the checkpoint of a whole epoch by --resume CHECKPOINT.'
             )
         self.runner.logger.info(
-            f'Epoch {self._epoch + 1} resumes after batch {state["batches"]} of {len(batches)}.'
+            f'Epoch {self._epoch + 1} resumes after batch {state["batches"]} of '
+            f'{len(self.dataloader)}.'
         )
         for _ in range(state['batches']):
             next(batches)
@@ -60,9 +62,9 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
 
 
 def get_process_state(model: torch.nn.Module) -> Dict[str, Any]:
-    """What differs between processes in the middle of an epoch: random states and buffers.
+    """State that differs between processes within an epoch: random generators and buffers.
 
-    BatchNorm's statistics are averaged over the processes only at the end of an epoch.
+    BatchNorm's statistics are averaged over processes only at the end of an epoch.
     """
     state = dict(torch=torch.get_rng_state(), numpy=np.random.get_state(), python=random.getstate())
     if torch.cuda.is_available():

@@ -1,12 +1,12 @@
-"""Metrics of arrays: pure functions."""
+"""Metrics as pure functions of arrays."""
 
-from .fusion import ClassFigures, classification_figures, fuse_scores
+from .fusion import ClassificationMetrics, classification_metrics, fuse_scores
 from .health import effective_rank, feature_health, feature_spread
 from .knn import knn_accuracy, knn_scores
 
 __all__ = [
-    'ClassFigures',
-    'classification_figures',
+    'ClassificationMetrics',
+    'classification_metrics',
     'effective_rank',
     'feature_health',
     'feature_spread',

@@ -1,4 +1,4 @@
-"""Fusion of several streams' scores, and the figures of a classification."""
+"""Fusion of several streams' scores, and classification metrics."""
 
 from typing import Dict, NamedTuple, Optional, Sequence
 
@@ -8,8 +8,8 @@ from sklearn.metrics import confusion_matrix
 from .knn import topk_accuracy
 
 
-class ClassFigures(NamedTuple):
-    """Figures of a classification of N samples into C classes.
+class ClassificationMetrics(NamedTuple):
+    """Metrics of a classification of N samples into C classes.
 
     Attributes:
         top1: Share of samples whose class has the highest score.
@@ -17,7 +17,7 @@ class ClassFigures(NamedTuple):
         mean_class: Mean of the accuracies of the classes that occur.
         per_class: Accuracy of each class, NaN where it does not occur, of shape (C,).
         counts: Number of samples of each class, of shape (C,).
-        confusion: Number of samples of class (row) that were given class (column), (C, C).
+        confusion: Number of samples of true class (row) predicted as class (column), (C, C).
     """
 
     top1: float
@@ -28,7 +28,7 @@ class ClassFigures(NamedTuple):
     confusion: np.ndarray
 
     def summary(self) -> Dict[str, float]:
-        """The three single figures."""
+        """The three scalar metrics."""
         return dict(top1=self.top1, top5=self.top5, mean_class=self.mean_class)
 
 
@@ -39,33 +39,34 @@ def fuse_scores(
 
     Args:
         streams (Sequence[np.ndarray]): Probabilities of shape (N, C), rows of the same samples.
-        weights (Sequence[float], optional): One a stream; None weights all alike, as the paper.
+        weights (Sequence[float], optional): One per stream. Defaults to None: all equal,
+            as in the paper.
 
     Returns:
         np.ndarray: Probabilities of shape (N, C).
 
     Raises:
-        ValueError: If the streams do not fit each other, or the weights are none.
+        ValueError: If the streams' shapes differ, or the weights are invalid.
     """
     shapes = {stream.shape for stream in streams}
     if len(shapes) != 1:
-        raise ValueError(f'streams of shapes {sorted(shapes)} do not fit; expected one shape')
-    weights = np.ones(len(streams)) if weights is None else np.asarray(weights, dtype=float)
-    if len(weights) != len(streams):
+        raise ValueError(f'streams have shapes {sorted(shapes)}; expected one shape')
+    factors = np.asarray([1.0] * len(streams) if weights is None else weights, dtype=float)
+    if len(factors) != len(streams):
         raise ValueError(
-            f'{len(weights)} weights for {len(streams)} streams; expected one for each'
+            f'{len(factors)} weights for {len(streams)} streams; expected one for each'
         )
-    if not np.isfinite(weights).all() or (weights < 0).any() or not weights.sum() > 0:
-        raise ValueError(f'weights {weights.tolist()}; expected finite ones >= 0, not all 0')
-    return np.average(streams, axis=0, weights=weights)
+    if not np.isfinite(factors).all() or (factors < 0).any() or not factors.sum() > 0:
+        raise ValueError(f'weights {factors.tolist()}; expected finite ones >= 0, not all 0')
+    return np.average(streams, axis=0, weights=factors)
 
 
-def classification_figures(scores: np.ndarray, labels: np.ndarray) -> ClassFigures:
+def classification_metrics(scores: np.ndarray, labels: np.ndarray) -> ClassificationMetrics:
     """Accuracies and confusion matrix.
 
-    MMAction2's ``mean_class_accuracy`` counts a class that is predicted and does not occur as one
-    of accuracy 0, and its ``confusion_matrix`` drops classes that neither occur nor are predicted;
-    here a class that does not occur is left out of the mean, and the matrix has all classes.
+    MMAction2's ``mean_class_accuracy`` gives accuracy 0 to a class that is predicted but does not
+    occur, and its ``confusion_matrix`` drops classes that neither occur nor are predicted. Here
+    classes that do not occur are left out of the mean, and the matrix has all classes.
 
     Args:
         scores (np.ndarray): Scores of shape (N, C).
@@ -78,4 +79,6 @@ def classification_figures(scores: np.ndarray, labels: np.ndarray) -> ClassFigur
     per_class = np.divide(
         confusion.diagonal(), counts, out=np.full(number, np.nan), where=counts > 0
     )
-    return ClassFigures(top1, top5, float(np.nanmean(per_class)), per_class, counts, confusion)
+    return ClassificationMetrics(
+        top1, top5, float(np.nanmean(per_class)), per_class, counts, confusion
+    )

@@ -9,12 +9,12 @@ from torch.nn.functional import normalize
 from .knn import knn_accuracy
 
 COLLAPSED_SPREAD = 0.01
-"""Spread below which features count as all alike.
+"""Spread below which features count as collapsed.
 
-Rounding to bfloat16 (8 bits, 2 ** -9 of a value at most) alone spreads features that are the same
-by 0.001 to 0.002, so that below 0.01 the distances between samples, and with them the ranking
-labels, come in good part from rounding. Fresh and trained encoders of the shipped configs have
-0.17 to 0.57 on UI-PRMD (docs/results.md).
+Rounding to bfloat16 (8 bits, 2 ** -9 of a value at most) alone spreads identical features by 0.001
+to 0.002, so below 0.01 distances between samples, and ranking labels with them, are largely due to
+rounding. Fresh and trained encoders of the shipped configs have 0.17 to 0.57 on UI-PRMD
+(docs/results.md).
 """
 
 
@@ -47,7 +47,7 @@ def effective_rank(features: Tensor) -> float:
     """Effective number of dimensions that the features use (Roy and Vetterli, 2007).
 
     The exponential of the entropy of the singular values, scaled to sum to one, of the centred
-    L2-normalised features: between 1 (all on a line) and D; 0 where there is no spread at all.
+    L2-normalised features: between 1 (all on a line) and D; 0 if there is no spread at all.
 
     Args:
         features (Tensor): Features of shape (N, D).
@@ -64,7 +64,7 @@ def effective_rank(features: Tensor) -> float:
 
 
 def feature_health(features: Tensor, labels: Optional[Tensor] = None) -> Dict[str, float]:
-    """Spread, effective rank and, where classes are known, leave-one-out 1-NN accuracy.
+    """Spread, effective rank and, if classes are known, leave-one-out 1-NN accuracy.
 
     Args:
         features (Tensor): Features of shape (N, D).

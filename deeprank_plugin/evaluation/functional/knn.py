@@ -16,19 +16,19 @@ def knn_scores(
 ) -> np.ndarray:
     """Class scores of queries from their k nearest neighbours in a bank.
 
-    A neighbour votes with its cosine similarity plus one, so that nearer ones count for more and
-    ties between classes are rare. The neighbours are scikit-learn's; the votes are not its
-    ``KNeighborsClassifier``'s, which knows only the classes that the bank holds and leaves a query
-    out only where all of the bank is asked.
+    A neighbour votes with its cosine similarity plus one, so nearer ones count for more and ties
+    between classes are rare. The neighbours are scikit-learn's, but not the votes: its
+    ``KNeighborsClassifier`` knows only classes that occur in the bank, and excludes the query
+    itself only if the whole bank is queried.
 
     Args:
         queries (np.ndarray): Features of shape (Q, D).
         bank (np.ndarray): Features of shape (N, D).
         bank_labels (np.ndarray): Classes of shape (N,), from 0.
-        k (int): Number of neighbours; N if N is smaller. Defaults to 20.
+        k (int): Number of neighbours, at most N. Defaults to 20.
         num_classes (int, optional): Number of classes. Defaults to the largest label plus one.
-        own_rows (np.ndarray, optional): Row of the bank of shape (Q,) that is the query itself and
-            does not vote (leave-one-out). Defaults to None.
+        own_rows (np.ndarray, optional): Rows of the bank of shape (Q,) that are the queries
+            themselves and do not vote (leave-one-out). Defaults to None.
 
     Returns:
         np.ndarray: Scores of shape (Q, classes).
@@ -41,7 +41,7 @@ def knn_scores(
     votes = 2.0 - distances
     if own_rows is not None:
         votes[neighbors == np.asarray(own_rows)[:, None]] = 0.0
-        # where twins pushed the query itself off the list there is one vote too many: the last
+        # if duplicates pushed the query itself off the list, the last vote is one too many
         votes[(votes > 0).sum(axis=1) > k, -1] = 0.0
     scores = np.zeros((len(queries), num_classes))
     rows = np.repeat(np.arange(len(queries)), wanted)
@@ -52,8 +52,8 @@ def knn_scores(
 def topk_accuracy(scores: np.ndarray, labels: np.ndarray, topk: Sequence[int]) -> list:
     """Share of rows whose label is among the k highest scores, for each k.
 
-    Of equal scores that of the smaller class counts as higher, as in ``argmax``. MMAction2's
-    ``top_k_accuracy`` breaks ties in no fixed order, and k-NN has many: classes without a vote.
+    Among equal scores the smaller class ranks higher, as in ``argmax``. MMAction2's
+    ``top_k_accuracy`` breaks ties in no fixed order, and k-NN has many: classes without votes.
     """
     order = np.argsort(-scores, axis=1, kind='stable')
     return [float((order[:, :k] == labels[:, None]).any(axis=1).mean()) for k in topk]
@@ -70,10 +70,10 @@ def knn_accuracy(
 
     Args:
         features (np.ndarray): Features of shape (N, D).
-        labels (np.ndarray): Classes of shape (N,); rows with -1 are left out.
+        labels (np.ndarray): Classes of shape (N,); rows with -1 are ignored.
         k (int): Number of neighbours. Defaults to 1.
-        max_queries (int): So many rows, drawn by a seed, are asked; all others are the bank.
-            Defaults to 2000.
+        max_queries (int): Number of rows, drawn at random, that are queries; every row is in the
+            bank. Defaults to 2000.
         seed (int): Seed of the draw. Defaults to 0.
 
     Returns:

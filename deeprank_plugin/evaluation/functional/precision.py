@@ -12,11 +12,11 @@ class Precision(NamedTuple):
     """Numbers of triplets (a, c1, c2) with d(a, c1) < d(a, c2), c1 the closer candidate.
 
     Attributes:
-        right: Those in which c1 has the anchor's class.
-        total: All of them.
-        chance: How many of them a random ranking is expected to have right.
-        decided: Those in which one candidate alone has the anchor's class, and it is c1.
-        decisive: Those in which one candidate alone has it.
+        right: Triplets in which c1 has the anchor's class.
+        total: All triplets.
+        chance: Expected number of right triplets under a random ranking.
+        decided: Triplets in which c1 has the anchor's class and the other candidate does not.
+        decisive: Triplets in which exactly one candidate has the anchor's class.
     """
 
     right: int

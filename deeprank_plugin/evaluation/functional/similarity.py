@@ -8,16 +8,16 @@ import numpy as np
 def class_distances(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Mean cosine distance between the features of every two classes.
 
-    A feature is not compared with itself. Costs O(N D), since the mean of inner products is the
-    inner product of means.
+    A feature is not compared with itself. Takes O(N D) time, since the mean of inner products is
+    the inner product of means.
 
     Args:
         features (np.ndarray): Features of shape (N, D).
         labels (np.ndarray): Classes of shape (N,), from 0.
 
     Returns:
-        np.ndarray: Of shape (C, C), in [0, 2]; NaN for a class of no sample, and on the diagonal
-        for a class of one.
+        np.ndarray: Of shape (C, C), in [0, 2]; NaN for a class without samples, and on the diagonal
+        for a class with one.
     """
     features = features.astype(np.float64)
     unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)

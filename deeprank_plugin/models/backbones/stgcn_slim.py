@@ -1,4 +1,4 @@
-"""The quarter-width ST-GCN with which much of the field compares."""
+"""The quarter-width ST-GCN, a common baseline in the field."""
 
 from typing import Dict
 
@@ -9,16 +9,16 @@ from mmaction.registry import MODELS
 
 @MODELS.register_module()
 class STGCNSlim(STGCN):
-    """MMAction2's ``STGCN`` with few channels inside and a last block that widens.
+    """MMAction2's ``STGCN`` with narrow blocks and a wider last block.
 
-    With the defaults it has 16, 32 and 64 channels inside, a last block from 64 to 256 features and
-    821,380 parameters ('nturgb+d', 'stgcn_spatial'). ``STGCN(base_channels=16)`` is another
-    network: 212,868 parameters and 64 features.
+    By default the blocks have 16, 32 and 64 channels, the last one maps 64 to 256 features, and the
+    network has 821,380 parameters ('nturgb+d', 'stgcn_spatial'). ``STGCN(base_channels=16)`` is a
+    different network: 212,868 parameters and 64 features.
 
     Args:
         graph_cfg (dict): Config of the graph.
         base_channels (int): Channels of the first blocks. Defaults to 16.
-        out_channels (int): Channels of the last block, the feature's size. Defaults to 256.
+        out_channels (int): Channels of the last block, the size of a feature. Defaults to 256.
         in_channels (int): Channels of the input. Defaults to 3.
         init_cfg (dict or list[dict], optional): Initialisation. Defaults to None.
     """

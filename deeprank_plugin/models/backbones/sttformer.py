@@ -38,7 +38,7 @@ def sine_positions(channels: int, positions: int) -> Tensor:
 
 
 def conv_bn(in_channels: int, out_channels: int, kernel: Tuple[int, int] = (1, 1)) -> nn.Sequential:
-    """A convolution that keeps (T, V), and BatchNorm."""
+    """A convolution that keeps (T, V), followed by BatchNorm."""
     padding = (kernel[0] // 2, kernel[1] // 2)
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, kernel, padding=padding), nn.BatchNorm2d(out_channels)
@@ -51,12 +51,14 @@ class STTBlock(nn.Module):
     Args:
         in_channels (int): Channels of the input.
         out_channels (int): Channels of the output.
-        qk_channels (int): Channels of queries and keys, a head.
+        qk_channels (int): Channels of queries and keys per head.
         positions (int): Joints in a tuple, P = V * tuple length.
         num_heads (int): Number of heads.
         kernel_sizes (tuple[int, int]): Kernels over tuples and over the joints in a tuple.
         dropout (float): Share of attention weights that are dropped in training.
     """
+
+    position: Tensor
 
     def __init__(
         self,
@@ -71,7 +73,7 @@ class STTBlock(nn.Module):
         super().__init__()
         self.num_heads = num_heads
         self.qk_channels = qk_channels
-        # not in the state dict: it follows from the shapes
+        # not in the state dict: it is a function of the shapes
         self.register_buffer('position', sine_positions(in_channels, positions), persistent=False)
         self.to_qk = nn.Conv2d(in_channels, 2 * num_heads * qk_channels, 1)
         self.attention_scale = nn.Parameter(torch.ones(1, num_heads, 1, 1))
@@ -107,8 +109,8 @@ class STTBlock(nn.Module):
         return self.act(self.temporal(x) + self.temporal_residual(x))
 
     def attend(self, x: Tensor, attention: Tensor) -> Tensor:
-        """What the heads, (N, heads, P, P), see of (N, C, T', P), convolved and normalised."""
-        # all heads look at the input itself: one product for them all
+        """Apply the heads' attention (N, heads, P, P) to (N, C, T', P), and merge the heads."""
+        # the values of all heads are the input itself: one product serves them all
         batch, channels, tuples, positions = x.shape
         attention = attention.transpose(1, 2).reshape(batch, positions, self.num_heads * positions)
         mixed = x.reshape(batch, channels * tuples, positions) @ attention
@@ -119,17 +121,17 @@ class STTBlock(nn.Module):
 
 @MODELS.register_module()
 class STTFormer(BaseModule):
-    """Spatio-temporal tuples transformer, as the other GCN backbones of MMAction2 in and out.
+    """Spatio-temporal tuples transformer, with the interface of MMAction2's GCN backbones.
 
-    A sequence is cut into tuples of some frames; a block first lets all joints of a tuple attend to
-    each other (no softmax: tanh, scaled, plus a learned map), then convolves between tuples.
-    With the defaults and a linear layer to 60 classes it has 6,233,588 parameters.
+    A sequence is cut into tuples of a few frames. A block first lets all joints of a tuple
+    attend to each other (no softmax: scaled tanh plus a learned map), then convolves between
+    tuples. With the defaults and a linear layer to 60 classes it has 6,233,588 parameters.
 
     Args:
         num_joints (int): Joints V of the data. Defaults to 25.
         tuple_length (int): Frames in a tuple; T must be a multiple. Defaults to 6.
         blocks (Sequence[tuple[int, int, int]]): Channels of each block: in, out, and of queries and
-            keys in a head. Defaults to the paper's eight blocks.
+            keys per head. Defaults to the paper's eight blocks.
         num_heads (int): Number of heads. Defaults to 3.
         kernel_sizes (tuple[int, int]): Kernels over tuples and over the joints in a tuple, odd.
             Defaults to (3, 5).
@@ -141,10 +143,12 @@ class STTFormer(BaseModule):
             convolutions and 1 and 0 for BatchNorm.
 
     Raises:
-        ValueError: If an argument is out of its range, or blocks do not follow on each other.
+        ValueError: If an argument is out of range, or the channels of successive blocks differ.
     """
 
-    __jit_unused_properties__ = ['is_init']  # of MMEngine's BaseModule; TorchScript cannot take it
+    __jit_unused_properties__ = [
+        'is_init'
+    ]  # of MMEngine's BaseModule; TorchScript cannot compile it
 
     def __init__(
         self,
@@ -173,13 +177,15 @@ class STTFormer(BaseModule):
         )
         self.blocks = nn.ModuleList(
             STTBlock(
-                *channels,
+                in_channels=before,
+                out_channels=after,
+                qk_channels=query_key,
                 positions=num_joints * tuple_length,
                 num_heads=num_heads,
-                kernel_sizes=tuple(kernel_sizes),
+                kernel_sizes=(kernel_sizes[0], kernel_sizes[1]),
                 dropout=dropout,
             )
-            for channels in blocks
+            for before, after, query_key in blocks
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -192,8 +198,8 @@ class STTFormer(BaseModule):
             Tensor: Feature map of shape (N, M, D, T / tuple_length, V * tuple_length).
 
         Raises:
-            ValueError: If T is no multiple of the tuple length, or V or C are not those that the
-                network was built for.
+            ValueError: If T is not a multiple of the tuple length, or V or C differ from those that
+                the network was built for.
         """
         batch, bodies, frames, joints, channels = x.shape
         if frames % self.tuple_length != 0:
@@ -204,7 +210,7 @@ class STTFormer(BaseModule):
             )
         if joints != self.num_joints or channels != self.in_channels:
             raise ValueError(
-                f'sequences of {joints} joints and {channels} channels came; expected '
+                f'sequences have {joints} joints and {channels} channels; expected '
                 f'{self.num_joints} and {self.in_channels}: set num_joints and in_channels of '
                 'STTFormer to those of the data'
             )
@@ -224,7 +230,7 @@ class STTFormer(BaseModule):
 
 
 def check_arguments(num_joints, tuple_length, blocks, num_heads, kernel_sizes) -> None:
-    """Raise a ``ValueError`` that names the argument that cannot be."""
+    """Raise a ``ValueError`` that names the invalid argument."""
     numbers = dict(num_joints=num_joints, tuple_length=tuple_length, num_heads=num_heads)
     for name, value in numbers.items():
         if value < 1:

@@ -8,14 +8,14 @@ from torch import Tensor, nn
 
 
 class MLPClassifier(nn.Module):
-    """Two 2-layer MLPs with ReLU: one on [anchor; candidate], one on the two results ('MLP').
+    """Two 2-layer MLPs with ReLU: one for [anchor; candidate], one for the two results ('MLP').
 
-    The first layer of each takes a concatenation, so it is applied to its halves apart: once a
-    sample and once a pair instead of once a triplet, with the same numbers.
+    The first layer of each takes a concatenation, so its halves are applied separately: once per
+    sample and once per pair instead of once per triplet, with the same result.
 
     Args:
         in_channels (int): Number of feature channels D.
-        hidden_channels (int): Outputs of all layers but the last.
+        hidden_channels (int): Outputs of every layer but the last.
     """
 
     def __init__(self, in_channels: int, hidden_channels: int) -> None:
@@ -32,15 +32,17 @@ class MLPClassifier(nn.Module):
         )
 
     def prepare(self, feats: Tensor) -> Tuple[Tensor, ...]:
-        """What serves all triplets of features (B, D): two tensors (B, B, hidden)."""
-        of_anchor, of_candidate = self.pair[0].weight.chunk(2, dim=1)
-        anchors = feats @ of_anchor.T + self.pair[0].bias
+        """What all triplets of features (B, D) share: two tensors (B, B, hidden)."""
+        weight, bias = self.pair.get_parameter('0.weight'), self.pair.get_parameter('0.bias')
+        of_anchor, of_candidate = weight.chunk(2, dim=1)
+        anchors = feats @ of_anchor.T + bias
         pairs = self.pair[2](self.pair[1](anchors.unsqueeze(1) + feats @ of_candidate.T))
-        of_first, of_second = self.triplet[0].weight.chunk(2, dim=1)
-        return pairs @ of_first.T + self.triplet[0].bias, pairs @ of_second.T
+        weight, bias = self.triplet.get_parameter('0.weight'), self.triplet.get_parameter('0.bias')
+        of_first, of_second = weight.chunk(2, dim=1)
+        return pairs @ of_first.T + bias, pairs @ of_second.T
 
     def forward(self, first: Tensor, second: Tensor, triplets: Tensor) -> Tensor:
-        """Logits (K, 2) of triplets (3, K), from what :meth:`prepare` gave."""
+        """Logits (K, 2) of triplets (3, K), from the output of :meth:`prepare`."""
         anchor, one, two = triplets
         return self.triplet[2](self.triplet[1](first[anchor, one] + second[anchor, two]))
 
@@ -49,9 +51,9 @@ class ViTClassifier(nn.Module):
     """A small transformer on the tokens anchor, first and second candidate ('ViT').
 
     Linear embedding, sine-cosine positions, two pre-norm blocks of width 256 with two heads and 128
-    hidden units, the mean of the tokens, and a linear layer (Table II). The order of norm and
-    block, the norm after the last block, GELU and no dropout are as in ViT and MAE, to which the
-    paper refers; without that norm the loss diverges at the learning rate of 0.1.
+    hidden units, the mean of the tokens, and a linear layer (Table II). Pre-norm
+    order, the norm after the last block, GELU and no dropout follow ViT and MAE, which the paper
+    cites; without that last norm the loss diverges at a learning rate of 0.1.
 
     Args:
         in_channels (int): Number of feature channels D.
@@ -81,7 +83,7 @@ class ViTClassifier(nn.Module):
         return (self.embed(feats),)
 
     def forward(self, tokens: Tensor, triplets: Tensor) -> Tensor:
-        """Logits (K, 2) of triplets (3, K), from what :meth:`prepare` gave."""
+        """Logits (K, 2) of triplets (3, K), from the output of :meth:`prepare`."""
         hidden = tokens[triplets.T] + sincos_positions(3, tokens.shape[1]).to(
             tokens
         )  # (K, 3, hidden)
@@ -99,7 +101,7 @@ def sincos_positions(number: int, channels: int) -> Tensor:
 
 
 def unrank_triplets(ranks: Tensor, number: int) -> Tensor:
-    """Triplets (3, K) of distinct samples, from their places (K,) in the order of all P(B, 3)."""
+    """Triplets (3, K) of distinct samples, from their indices (K,) among all P(B, 3)."""
     pairs = (number - 1) * (number - 2)
     anchor, rest = ranks // pairs, ranks % pairs
     first, second = rest // (number - 2), rest % (number - 2)
@@ -110,10 +112,10 @@ def unrank_triplets(ranks: Tensor, number: int) -> Tensor:
     return torch.stack([anchor, first, second])
 
 
-def place_draws(draws: Tensor, total: int) -> Tensor:
-    """Places of K triplets among all: one from each K-th part, at the share ``draws`` (K,) of it.
+def stratified_places(draws: Tensor, total: int) -> Tensor:
+    """Indices of K of ``total`` triplets: one in each of K equal parts, at fraction ``draws`` (K,).
 
-    With uniform draws every triplet is expected equally often.
+    With uniform ``draws`` all triplets are equally likely.
     """
     parts = torch.arange(len(draws), device=draws.device)
     return ((parts + draws.double()) * (total / len(draws))).long().clamp(max=total - 1)

@@ -19,7 +19,7 @@ class ClusterHead(BaseModule):
             layers. Defaults to None.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        ValueError: If an argument is out of range.
     """
 
     def __init__(self, in_channels: int, num_clusters: int = 256, init_cfg=None) -> None:

@@ -1,5 +1,6 @@
-"""Scores of all pairs of a batch, without all their hidden vectors at once."""
+"""Scores of all pairs of a batch, without holding all their hidden vectors at once."""
 
+from functools import partial
 from typing import Optional
 
 import torch
@@ -7,8 +8,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
-# Numbers of hidden vectors taken at once: on a CPU what fits its caches, on a GPU what keeps it
-# busy.
+# Hidden numbers per block: what fits a CPU's caches, and what keeps a GPU busy.
 HIDDEN_AT_ONCE = dict(cpu=2**18, cuda=2**24)
 
 
@@ -21,16 +21,16 @@ def pair_scores(
 ) -> Tensor:
     """``act(anchors[a] + candidates[i]) @ weight`` for every a and i.
 
-    Blocks of anchors are taken one after the other and computed again in the backward pass. With
-    ReLU a block works in one buffer, forward and backward, which is several times faster.
+    Anchors are processed block by block, and blocks are recomputed in the backward pass. With ReLU
+    all blocks share one buffer, forward and backward, which is several times faster.
 
     Args:
         anchors (Tensor): FC0's share of the anchors, of shape (A, H).
         candidates (Tensor): FC0's share of the candidates, of shape (B, H).
         weight (Tensor): Of shape (H,).
-        act (nn.Module): Activation, which takes each number on its own.
-        chunk_size (int, optional): Number of anchors taken at once; every size gives the same
-            numbers. Defaults to None: about :data:`HIDDEN_AT_ONCE` hidden numbers.
+        act (nn.Module): Elementwise activation.
+        chunk_size (int, optional): Anchors per block, which does not change the result. Defaults
+            to None: about :data:`HIDDEN_AT_ONCE` hidden numbers.
 
     Returns:
         Tensor: Scores of shape (A, B).
@@ -42,18 +42,18 @@ def pair_scores(
     if isinstance(act, nn.ReLU):
         return _ReLUScores.apply(anchors, candidates, weight, chunk_size)
 
-    def run(block: Tensor, candidates: Tensor, weight: Tensor) -> Tensor:
+    def score_block(block: Tensor, candidates: Tensor, weight: Tensor) -> Tensor:
         return act(block.unsqueeze(1) + candidates) @ weight
 
     if chunk_size == len(anchors):
-        return run(anchors, candidates, weight)
-    arguments = dict(use_reentrant=False, preserve_rng_state=False)
+        return score_block(anchors, candidates, weight)
+    recomputed = partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
     blocks = anchors.split(chunk_size)
-    return torch.cat([checkpoint(run, block, candidates, weight, **arguments) for block in blocks])
+    return torch.cat([recomputed(score_block, block, candidates, weight) for block in blocks])
 
 
 class _ReLUScores(torch.autograd.Function):
-    """:func:`pair_scores` with ReLU; it has a first derivative and no second one."""
+    """:func:`pair_scores` with ReLU; differentiable once."""
 
     @staticmethod
     def forward(ctx, anchors, candidates, weight, chunk_size):

@@ -1,4 +1,4 @@
-"""A head without parameters that hands out pooled features, for k-NN and analysis."""
+"""A head without parameters that returns pooled features, for k-NN and analysis."""
 
 from typing import Dict, List
 
@@ -14,7 +14,7 @@ from ..utils import pool_features
 class PoolHead(BaseModule):
     """Sets ``feat``, the pooled feature of shape (D,), on each sample of a ``RecognizerGCN``.
 
-    The pooling is that of ``GCNHead``. There is nothing to train: its ``loss`` is an error.
+    The pooling is that of ``GCNHead``. There is nothing to train, so ``loss`` raises.
     """
 
     def forward(self, feature_map: Tensor) -> Tensor:
@@ -30,7 +30,7 @@ class PoolHead(BaseModule):
         return data_samples
 
     def loss(self, feature_map: Tensor, data_samples: List, **kwargs) -> Dict:
-        """Raise: there is nothing to train."""
+        """Raise ``TypeError``: there is nothing to train."""
         raise TypeError(
             'PoolHead has nothing to train; use it with tools/test.py, or set '
             "cls_head=dict(type='GCNHead', ...) to train a classifier"

@@ -1,6 +1,6 @@
 """The ranking classifier and its loss (Sec. III-B)."""
 
-from typing import Dict, Optional
+from typing import Any, Dict, Optional
 
 import torch
 from mmaction.registry import MODELS
@@ -11,53 +11,57 @@ from torch.utils.checkpoint import checkpoint
 
 from ..losses import RankingSums, ranking_sums
 from ..losses.ranking_loss import TIES, triplet_sums
-from .classifiers import CLASSIFIERS, place_draws, unrank_triplets
+from .classifiers import CLASSIFIERS, stratified_places, unrank_triplets
 from .pair_scores import pair_scores
 
-TRIPLETS_AT_ONCE = 8192  # by the classifiers that do not factor
+TRIPLETS_AT_ONCE = 8192  # of the classifiers that do not factor
 
 
 @MODELS.register_module()
 class RankHead(BaseModule):
     r"""Ranks all triplets of a batch: which of two candidates is nearer to the anchor?
 
-    FC0 takes an anchor joined to a candidate (Eq. 7), FC1 the difference of the two results, which
-    the softmax turns into the predicted label (Eq. 8): FC1(act(FC0[a; c1]) - act(FC0[a; c2])), two
-    logits. Because FC1 follows a subtraction, it factors: with W_a and W_c the two halves of FC0's
-    weight and w = W1[0] - W1[1], every pair has a score
+    FC0 takes the concatenation of an anchor and a candidate (Eq. 7). FC1 takes the difference of
+    the two results, and a softmax turns its two logits into the predicted label (Eq. 8):
+    FC1(act(FC0[a; c1]) - act(FC0[a; c2])). Because FC1 follows a subtraction, the logits factor:
+    with W_a and W_c the two halves of FC0's weight and w = W1[0] - W1[1], every pair has a score
 
     .. math:: s(a, i) = w \cdot act(W_a f_a + W_c f_i + b_0)
 
     and the logit difference of (a, i, j) is s(a, i) - s(a, j) + b1[0] - b1[1]: B² pair scores serve
-    B³ triplets, with the loss and the gradients of the triplets taken one by one.
+    B³ triplets, and loss and gradients equal those of the triplets one by one.
 
-    With ``act_cfg=None`` (the paper to the letter) the anchor cancels: the score difference is
-    w · W_c (f_i - f_j), no gradient reaches W_a, and the head can only learn which candidate lies
-    nearer to the middle of the batch. With an activation the score depends on the anchor.
+    A training step is ``loss``: :meth:`forward` computes the pair scores, and :meth:`sums` compares
+    them with the order of the label distances.
+
+    With ``act_cfg=None`` (the paper's equations as written) the anchor cancels: the score
+    difference is w · W_c (f_i - f_j), no gradient reaches W_a, and the head can only learn which
+    candidate lies nearer to the centre of the batch. With an activation, the score depends on the
+    anchor.
 
     Args:
         in_channels (int): Number of feature channels D.
         hidden_channels (int): Outputs of FC0. Defaults to 256.
-        act_cfg (dict, optional): Activation after FC0, built from ``MODELS``. None is the paper's
-            letter. Defaults to ``dict(type='ReLU')``.
-        classifier (str): The classifier of Table II: 'FC' is the paper's choice and the only one
-            that factors; 'MLP' and 'ViT' see every triplet one by one, see ``classifiers.py``, and
-            take no ``act_cfg``. Defaults to 'FC'.
-        num_triplets (int, optional): With 'MLP' and 'ViT', the number of triplets of a step, drawn
-            evenly from all P(B, 3), the same on all processes; in eval mode always the same ones.
-            Defaults to None: all of them, in chunks.
-        ties (str): What becomes of triplets whose two distances are equal: 'skip' leaves them out
-            of loss and accuracy, 'second' labels them [0, 1], as the paper's letter does.
-            Defaults to 'skip'.
-        chunk_size (int, optional): Anchors taken at once, see :func:`pair_scores` and
-            :func:`ranking_sums`; with 'MLP' and 'ViT' triplets taken at once, by default 8,192.
-            Every size gives the same numbers. Defaults to None: what bounds the memory.
-        loss_weight (float): Factor of the loss. Defaults to 1.0.
+        act_cfg (dict, optional): Activation after FC0, built from ``MODELS``; None for none, as the
+            paper writes it. Defaults to ``dict(type='ReLU')``.
+        classifier (str): Classifier of Table II. 'FC' is the paper's choice and the only one that
+            factors; 'MLP' and 'ViT' (``classifiers.py``) process every triplet on its own and
+            ignore ``act_cfg``. Defaults to 'FC'.
+        num_triplets (int, optional): With 'MLP' and 'ViT', the number of triplets per step, drawn
+            evenly from all P(B, 3) and alike on all processes; fixed in eval mode. Defaults to
+            None: all of them, in chunks.
+        ties (str): How to treat triplets whose two distances are equal: 'skip' leaves them out of
+            loss and accuracy, 'second' labels them [0, 1], as the paper writes it. Defaults to
+            'skip'.
+        chunk_size (int, optional): Anchors processed at once, see :func:`pair_scores` and
+            :func:`ranking_sums`; with 'MLP' and 'ViT', triplets at once, by default 8,192. Does
+            not change the result. Defaults to None: a size that bounds the memory.
+        loss_weight (float): Weight of the loss. Defaults to 1.0.
         init_cfg (dict or list[dict], optional): Initialisation; None is PyTorch's for linear
             layers. Defaults to None.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        ValueError: If an argument is out of range.
     """
 
     def __init__(
@@ -114,19 +118,19 @@ class RankHead(BaseModule):
             Tensor: Pair scores s(a, c) of shape (B, B).
 
         Raises:
-            ValueError: If the features have another number of channels, or the classifier has no
-                pair scores.
+            ValueError: If the features do not have ``in_channels`` channels, or the classifier
+                computes no pair scores.
         """
         if self.classifier is not None:
             raise ValueError("only classifier='FC' has pair scores; expected that one")
-        self.check(feats)
+        self.check_features(feats)
         of_anchor, of_candidate = self.fc0.weight.split(self.in_channels, dim=1)
         anchors = feats @ of_anchor.T + self.fc0.bias  # (B, hidden)
         candidates = feats @ of_candidate.T  # (B, hidden)
         weight = self.fc1.weight[0] - self.fc1.weight[1]
         return pair_scores(anchors, candidates, weight, self.act, self.chunk_size)
 
-    def check(self, feats: Tensor) -> None:
+    def check_features(self, feats: Tensor) -> None:
         """Raise ``ValueError`` unless the features are (B, D)."""
         if feats.dim() != 2 or feats.shape[1] != self.in_channels:
             raise ValueError(
@@ -136,9 +140,9 @@ class RankHead(BaseModule):
             )
 
     def sums(self, feats: Tensor, distances: Tensor) -> RankingSums:
-        """Loss, number of right answers and number of triplets of each anchor.
+        """Sums of loss, correct answers and triplets over the triplets of each anchor.
 
-        Computed in float32 at least, also under automatic mixed precision.
+        Computed in at least float32, also under automatic mixed precision.
 
         Args:
             feats (Tensor): Features of shape (B, D).
@@ -165,13 +169,13 @@ class RankHead(BaseModule):
             if feats.dtype in (torch.float16, torch.bfloat16):
                 feats = feats.float()
             if self.classifier is not None:
-                return self.classified_sums(feats, distances)
+                return self.classified_sums(self.classifier, feats, distances)
             bias = self.fc1.bias[0] - self.fc1.bias[1]
             return ranking_sums(self(feats), distances, bias, self.ties, self.chunk_size)
 
-    def classified_sums(self, feats: Tensor, distances: Tensor) -> RankingSums:
-        """As :meth:`sums`, with a classifier that looks at each triplet."""
-        self.check(feats)
+    def classified_sums(self, classifier: Any, feats: Tensor, distances: Tensor) -> RankingSums:
+        """:meth:`sums` with a classifier that takes whole triplets."""
+        self.check_features(feats)
         number = len(feats)
         total = number * (number - 1) * (number - 2)
         if self.num_triplets is None or self.num_triplets >= total:
@@ -181,33 +185,39 @@ class RankHead(BaseModule):
             if self.training:
                 draws = torch.rand(self.num_triplets).to(feats.device)
                 broadcast(draws)  # processes that gather their features must agree
-            places = place_draws(draws, total)
-        prepared = self.classifier.prepare(feats)
+            places = stratified_places(draws, total)
+        prepared = classifier.prepare(feats)
 
-        def run(places: Tensor, *prepared: Tensor) -> RankingSums:
+        def chunk_sums(places: Tensor, *prepared: Tensor) -> RankingSums:
             triplets = unrank_triplets(places, number)
-            logits = self.classifier(*prepared, triplets)
+            logits = classifier(*prepared, triplets)
             return triplet_sums(logits[:, 0] - logits[:, 1], distances, triplets, self.ties)
 
         chunks = places.split(self.chunk_size or TRIPLETS_AT_ONCE)
         if len(chunks) == 1:
-            return run(places, *prepared)
+            return chunk_sums(places, *prepared)
         parts = [
-            checkpoint(run, chunk, *prepared, use_reentrant=False, preserve_rng_state=False)
+            checkpoint(chunk_sums, chunk, *prepared, use_reentrant=False, preserve_rng_state=False)
             for chunk in chunks
         ]
         return RankingSums(*(torch.stack(part).sum(dim=0) for part in zip(*parts)))
 
     def loss(self, feats: Tensor, distances: Tensor) -> Dict[str, Tensor]:
-        """Mean cross-entropy and accuracy over all P(B, 3) triplets that count.
+        """Mean cross-entropy and accuracy over the ordered triplets of a batch.
+
+        With the scores s of :meth:`forward`, the logit difference of a triplet (a, i, j) is
+        z = s(a, i) - s(a, j) + b1[0] - b1[1]. Its label is the nearer candidate: the cost is
+        -log sigmoid(z) where d(a, i) < d(a, j), and -log sigmoid(-z) where j is nearer. All P(B, 3)
+        triplets of distinct samples count, except tied ones with ``ties='skip'``. The distances get
+        no gradient.
 
         Args:
             feats (Tensor): Features of shape (B, D).
             distances (Tensor): Label distances of shape (B, B).
 
         Returns:
-            dict: ``loss_rank`` (scalar, weighted) and ``acc_rank`` (share of right answers; NaN in
-            a batch in which every triplet is tied, whose loss is 0).
+            dict: ``loss_rank``, a weighted scalar, and ``acc_rank``, the share of triplets ranked
+            correctly. If every triplet is tied, the loss is 0 and the accuracy NaN.
         """
         loss, correct, count = (part.sum() for part in self.sums(feats, distances))
         return dict(

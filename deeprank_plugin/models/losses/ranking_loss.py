@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import logsigmoid, softplus
 
-# Triplets taken at once: on a CPU what fits its caches, on a GPU what keeps it busy.
+# Triplets per block: what fits a CPU's caches, and what keeps a GPU busy.
 TRIPLETS_AT_ONCE = dict(cpu=2**17, cuda=2**24)
 TIES = ('skip', 'second')
 
@@ -18,20 +18,20 @@ class RankingSums(NamedTuple):
     Attributes:
         loss: Sum of the cross-entropies.
         correct: Number of triplets whose nearer candidate scores higher.
-        count: Number of triplets that were counted.
+        count: Number of triplets that have a label.
     """
 
     loss: Tensor
     correct: Tensor
-    count: Tensor
+    count: Tensor  # type: ignore[assignment]  # hides tuple.count
 
 
 class _AllTriplets(torch.autograd.Function):
     """:func:`ranking_sums`, forward and backward in one pass over blocks of anchors.
 
-    The loss of an anchor depends on its own row of scores alone, so its derivatives are found along
-    with it, (B, B) numbers in all, and the backward pass multiplies them by what comes in: nothing
-    of size B³ outlives its block.
+    An anchor's loss depends on its own row of scores only. Its derivatives, (B, B) numbers in all,
+    are computed along with it, and the backward pass multiplies them by the incoming gradient:
+    nothing of size B³ outlives its block.
     """
 
     @staticmethod
@@ -46,7 +46,7 @@ class _AllTriplets(torch.autograd.Function):
             part = slice(int(rows[0]), int(rows[-1]) + 1)
             sign = _signs(distances[part], rows, ties).to(scores.dtype)  # (A, B, B)
             logits = scores[part].unsqueeze(2) - scores[part].unsqueeze(1)
-            # -log softmax of the labelled class: softplus(-logit) for the first, (logit) else
+            # -log softmax of the label: softplus(-logit) for the first class, softplus(logit) else
             wrong = logits.add_(bias).mul_(sign)
             counted = sign != 0
             loss[part] = -logsigmoid(-wrong).mul_(counted).sum((1, 2))
@@ -67,7 +67,7 @@ class _AllTriplets(torch.autograd.Function):
 
 
 def _signs(distances: Tensor, anchors: Tensor, ties: str) -> Tensor:
-    """Labels of triplets (Eq. 2): -1 where d(a, c1) < d(a, c2), 1 otherwise, 0 where none counts.
+    """Labels of triplets (Eq. 2): -1 if d(a, c1) < d(a, c2), 1 otherwise, 0 if it has no label.
 
     Args:
         distances (Tensor): Label distances of A anchors, of shape (A, B).
@@ -79,13 +79,13 @@ def _signs(distances: Tensor, anchors: Tensor, ties: str) -> Tensor:
     """
     first, second = distances.unsqueeze(2), distances.unsqueeze(1)
     nearer_first = (first < second).to(torch.int8)
-    if ties == 'second':  # Eq. 2 to the letter: "otherwise" holds for equal distances too
+    if ties == 'second':  # Eq. 2 as written: "otherwise" includes equal distances
         sign = 1 - 2 * nearer_first
     else:
         sign = (second < first).to(torch.int8) - nearer_first
     sign.diagonal(dim1=1, dim2=2).zero_()  # c1 is not c2
     each = torch.arange(len(anchors), device=anchors.device)
-    sign[each, anchors] = 0  # nor is either the anchor
+    sign[each, anchors] = 0  # and neither is the anchor
     sign[each, :, anchors] = 0
     return sign
 
@@ -99,21 +99,20 @@ def ranking_sums(
 ) -> RankingSums:
     """Cross-entropy (Eq. 9) of all P(B, 3) ordered triplets (a, c1, c2) of a batch (Eq. 1).
 
-    The samples of a triplet are distinct, and none is drawn: every step takes all triplets.
+    The samples of a triplet are distinct. Nothing is sampled: every step takes all triplets.
 
     The logit difference of a triplet is ``scores[a, c1] - scores[a, c2] + bias``; its label is the
-    first class where ``distances[a, c1] < distances[a, c2]`` (Eq. 2). It has a first derivative
-    and no second one.
+    first class where ``distances[a, c1] < distances[a, c2]`` (Eq. 2). Differentiable
+    once.
 
     Args:
-        scores (Tensor): Pair scores s(a, c) of shape (B, B); the diagonal is not counted.
-        distances (Tensor): Label distances of shape (B, B); no gradient flows to them.
+        scores (Tensor): Pair scores s(a, c) of shape (B, B); the diagonal is ignored.
+        distances (Tensor): Label distances of shape (B, B); they get no gradient.
         bias (Tensor): Difference of the two logits' biases, a scalar.
-        ties (str): 'skip' leaves triplets with equal distances out; 'second' gives them the second
-            label, as Eq. 2 says to the letter. Defaults to 'skip'.
-        chunk_size (int, optional): Number of anchors taken at once: extra memory is that of
-            chunk_size * B² triplets, and every size gives the same numbers. Defaults to None:
-            about :data:`TRIPLETS_AT_ONCE` triplets.
+        ties (str): 'skip' leaves out triplets with equal distances; 'second' gives them the second
+            label, as Eq. 2 is written. Defaults to 'skip'.
+        chunk_size (int, optional): Anchors per block, which does not change the result; memory
+            grows with chunk_size * B². Defaults to None: about :data:`TRIPLETS_AT_ONCE` triplets.
 
     Returns:
         RankingSums: Sums per anchor.
@@ -127,13 +126,13 @@ def ranking_sums(
 def triplet_sums(
     logits: Tensor, distances: Tensor, triplets: Tensor, ties: str = 'skip'
 ) -> RankingSums:
-    """:func:`ranking_sums` for some triplets, each with its own logit difference.
+    """:func:`ranking_sums` for given triplets, each with its own logit difference.
 
     Args:
         logits (Tensor): First against second class, of shape (K,).
         distances (Tensor): Label distances of shape (B, B).
         triplets (Tensor): Anchor, first and second candidate, of shape (3, K).
-        ties (str): As there. Defaults to 'skip'.
+        ties (str): See :func:`ranking_sums`. Defaults to 'skip'.
 
     Returns:
         RankingSums: Sums per anchor, each of shape (B,).

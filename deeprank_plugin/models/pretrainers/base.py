@@ -1,11 +1,11 @@
-"""The two base classes of the pretrainers: one with an encoder, one that also has a bank of labels.
+"""The two base classes of the pretrainers: one with an encoder, one that adds a feature bank.
 
 A pretext method subclasses :class:`EncoderPretrainer` and implements ``loss``. One whose labels
 come from the encoder's own features, extracted in rounds by ``RelabelHook``, subclasses
 :class:`BankPretrainer`.
 """
 
-from typing import Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 import torch
 from mmaction.registry import MODELS
@@ -19,7 +19,7 @@ from ..utils.fit import check_fit
 
 
 class EncoderPretrainer(BaseModel):
-    """Trains an encoder, or one for each modality, on a task that it sets itself.
+    """Trains an encoder, or one per modality, on a pretext task.
 
     A subclass builds its encoder as ``backbone`` (or names several in ``encoders``), calls
     :meth:`check_encoder` and implements ``loss(inputs, data_samples)``.
@@ -29,15 +29,15 @@ class EncoderPretrainer(BaseModel):
         init_cfg (dict or list[dict], optional): Initialisation. Defaults to None.
 
     Raises:
-        ValueError: If the preprocessor gives one modality and the model needs several, or the
-            reverse.
+        ValueError: If the preprocessor gives one modality and the model needs several, or
+            vice versa.
     """
 
     several_modalities = False
     """Whether there is an encoder for each of a list of modalities."""
 
     def __init__(self, data_preprocessor: Dict, init_cfg=None) -> None:
-        # built here: the base class asks MMEngine's registry, which needs a default scope
+        # built here: the base class uses MMEngine's registry, which needs a default scope
         super().__init__(MODELS.build(data_preprocessor), init_cfg)
         modality = getattr(self.data_preprocessor, 'modality', None)
         if isinstance(modality, list if self.several_modalities else str):
@@ -60,29 +60,29 @@ class EncoderPretrainer(BaseModel):
         return {self.data_preprocessor.modality: self.backbone}
 
     def check_encoder(self, in_channels: int, name: str = 'in_channels') -> None:
-        """Check that layout, encoder and what reads its features fit, before any data is read.
+        """Check that layout, encoder and head match, before any data is read.
 
         Args:
             in_channels (int): Number of feature channels that the head takes.
-            name (str): What sets it in the config. Defaults to 'in_channels'.
+            name (str): Its key in the config. Defaults to 'in_channels'.
 
         Raises:
-            ValueError: With what to change.
+            ValueError: Says what to change.
         """
         backbone = next(iter(self.encoders.values()))
         check_fit(backbone, self.data_preprocessor, in_channels, name)
 
-    def forward(self, inputs, data_samples: Optional[List] = None, mode: str = 'tensor'):
-        """Features, losses or samples with results.
+    def forward(self, inputs, data_samples: Any = None, mode: str = 'tensor'):
+        """Compute features, losses or predictions.
 
         Args:
-            inputs (Tensor or dict): What the data preprocessor gives: sequences of shape
-                (B, clips, M, T, V, C), by modality if there are several.
+            inputs (Tensor or dict): Output of the data preprocessor: sequences of shape
+                (B, clips, M, T, V, C), in a dict by modality if there are several.
             data_samples (list, optional): Samples with ``sample_idx`` and ``frame_dir``; not
                 needed by 'tensor'.
-            mode (str): 'tensor' gives features (:meth:`extract_feat`); 'loss' a dict of losses and
-                accuracies; 'predict' sets ``feat`` on each sample and, with a bank, what the
-                method's metric reads.
+            mode (str): 'tensor' returns features (:meth:`extract_feat`), 'loss' a dict of losses
+                and accuracies; 'predict' sets ``feat`` on each sample and, with a bank, the fields
+                that the method's metric reads.
         """
         if mode == 'tensor':
             return self.extract_feat(inputs)
@@ -98,17 +98,17 @@ class EncoderPretrainer(BaseModel):
         Returns:
             Tensor: Of shape (B, D); (B, S, D) with an encoder for each of S modalities.
         """
-        if not self.several_modalities:
+        if isinstance(inputs, Tensor):
             return encode(self.backbone, inputs)
         return torch.stack([encode(e, inputs[name]) for name, e in self.encoders.items()], dim=1)
 
     def predict(self, inputs, data_samples: List[ActionDataSample]) -> List[ActionDataSample]:
-        """Set ``feat`` on each sample: (D,), or a dict of these by modality."""
+        """Set ``feat`` on each sample: a feature (D,), or a dict of features by modality."""
         self.set_feat(self.extract_feat(inputs), data_samples)
         return data_samples
 
     def set_feat(self, features: Tensor, data_samples: List[ActionDataSample]) -> None:
-        """Set features (B, D) or (B, S, D) as ``feat`` of the samples."""
+        """Store features (B, D) or (B, S, D) as ``feat`` of the samples."""
         for sample, feature in zip(data_samples, features.float()):
             if self.several_modalities:
                 feature = dict(zip(self.encoders, feature))
@@ -116,7 +116,7 @@ class EncoderPretrainer(BaseModel):
 
 
 class BankPretrainer(EncoderPretrainer):
-    """Learns labels that come from a bank of frozen features, which ``RelabelHook`` fills.
+    """Learns labels derived from a bank of frozen features, which ``RelabelHook`` fills.
 
     A subclass also implements ``score`` and may override ``compare``, ``label_heads`` and
     ``relabel``.
@@ -124,13 +124,13 @@ class BankPretrainer(EncoderPretrainer):
     Args:
         data_preprocessor (dict): Config of the preprocessor.
         gather (bool, optional): Compute the loss over the samples of all processes together.
-            Defaults to None: the loss compares no samples, so there is nothing to gather.
+            Defaults to None, for a loss that compares no samples and has nothing to gather.
         reset_head (bool): Give the heads new weights at every relabelling. Defaults to False.
         init_cfg (dict or list[dict], optional): Initialisation. Defaults to None.
     """
 
     min_scored = 1
-    """Samples that a batch needs for :meth:`score`."""
+    """Smallest batch that :meth:`score` accepts."""
 
     def __init__(
         self,
@@ -160,11 +160,11 @@ class BankPretrainer(EncoderPretrainer):
         return self.bank.read(rows, names).to(device)
 
     def gather_all(self, features: Tensor) -> Tensor:
-        """Features of all processes with ``gather=True``, else as they are."""
+        """Features of all processes if ``gather`` is set, else of this one."""
         return gather_features(features) if self.gather else features
 
     def predict(self, inputs, data_samples: List[ActionDataSample]) -> List[ActionDataSample]:
-        """Set ``feat`` and, where all of the samples are in the bank, what ``score`` sets."""
+        """Set ``feat`` and, if all samples are in the bank, call :meth:`score`."""
         features = self.extract_feat(inputs)
         self.set_feat(features, data_samples)
         if self.bank is not None and len(data_samples) >= self.min_scored:
@@ -173,31 +173,31 @@ class BankPretrainer(EncoderPretrainer):
         return data_samples
 
     def score(self, features: Tensor, data_samples: List[ActionDataSample]) -> None:
-        """Set what the method's metric reads on samples of the bank, from their features."""
+        """Set the field that the method's metric reads, for samples that are in the bank."""
         raise NotImplementedError
 
     def compare(self, features: Tensor) -> Dict[str, float]:
-        """What relabelling with these features would change; changes nothing.
+        """Measure what relabelling with these features would change, without relabelling.
 
         Args:
             features (Tensor): Features of shape (N, ...) of all samples of the training split.
 
         Returns:
-            dict: What to log. Defaults to nothing.
+            dict: Metrics to log; none by default.
         """
         return {}
 
     @torch.no_grad()
     def relabel(self, features: Tensor, names: Sequence[str]) -> Dict[str, float]:
-        """Make new features the source of the labels.
+        """Fill the bank with new features, from which the labels then derive.
 
         Args:
             features (Tensor): Features of shape (N, ...) of all samples of the training split, by
                 index, from the encoder in eval mode.
-            names (Sequence[str]): Their names.
+            names (Sequence[str]): Names of the samples.
 
         Returns:
-            dict: What to log of the new labels, see :meth:`compare`.
+            dict: Metrics to log, those of :meth:`compare`.
         """
         bank = FeatureBank(names)
         bank.write(features)
@@ -212,13 +212,13 @@ class BankPretrainer(EncoderPretrainer):
         for head in self.label_heads():
             for layer in head.modules():
                 if hasattr(layer, 'reset_parameters'):
-                    layer.reset_parameters()
+                    layer.reset_parameters()  # type: ignore[operator]
             for tensor in head.state_dict().values():
                 broadcast(tensor)
 
 
 def encode(backbone: nn.Module, inputs: Tensor) -> Tensor:
-    """Features f = E(X) of anchors (Eq. 4), candidates (Eq. 5), triplets (Eq. 6): of all samples.
+    """Features f = E(X) of all samples: anchors (Eq. 4), candidates (Eq. 5), triplets (Eq. 6).
 
     Args:
         backbone (nn.Module): The encoder E.

@@ -1,4 +1,4 @@
-"""DeepCluster on skeletons: an encoder learns to tell the clusters of its own frozen features."""
+"""DeepCluster on skeletons: an encoder learns the clusters of its own frozen features."""
 
 from typing import Dict, List, Optional, Sequence
 
@@ -19,21 +19,21 @@ class DeepCluster(BankPretrainer):
     """DeepCluster (Caron et al., ECCV 2018), with the encoder, data and rounds of DeepRank.
 
     At each relabelling the features of all samples are PCA-whitened, L2-normalised and clustered by
-    k-means; the clusters are the classes that a linear layer, given new weights, then learns to
-    tell. The bank holds the cluster of each sample in place of its features. Train with
-    ``sampler=dict(type='ClusterSampler')``, which draws from all clusters alike.
+    k-means; a newly initialised linear layer then learns the clusters as classes. The bank holds
+    each sample's cluster instead of its features. Train with
+    ``sampler=dict(type='ClusterSampler')``, which samples all clusters equally often.
 
     Args:
         backbone (dict): Config of a GCN backbone, (N, M, T, V, C) to (N, M, D, T', V').
-        head (dict): Config of a :class:`ClusterHead`, which holds the number of clusters.
+        head (dict): Config of a :class:`ClusterHead`, which sets the number of clusters.
         data_preprocessor (dict): Config of a :class:`SkeletonPreprocessor` with one modality.
             Defaults to ``dict(type='SkeletonPreprocessor')``.
-        pca_dim (int, optional): Directions that PCA keeps. Defaults to None: all with variance.
-        seed (int): Of k-means. Defaults to 0.
+        pca_dim (int, optional): Principal components to keep. Defaults to None: all with variance.
+        seed (int): Seed of k-means. Defaults to 0.
         init_cfg (dict or list[dict], optional): Initialisation. Defaults to None.
 
     Raises:
-        ValueError: If backbone, head and layout do not fit, with what to change.
+        ValueError: If backbone, head and layout do not match; says what to change.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class DeepCluster(BankPretrainer):
         self.check_encoder(self.head.in_channels, 'head.in_channels')
 
     def clusters(self, data_samples: Sequence[ActionDataSample]) -> Tensor:
-        """Clusters of shape (B,) of these samples."""
+        """Clusters of these samples, of shape (B,)."""
         return self.label_features(data_samples)[:, 0].long()
 
     @property
@@ -68,7 +68,7 @@ class DeepCluster(BankPretrainer):
         return self.head.loss(self.extract_feat(inputs), self.clusters(data_samples))
 
     def score(self, features: Tensor, data_samples: List[ActionDataSample]) -> None:
-        """Set ``cluster`` (3,), (loss, right, 1), for ``ClusterMetric``."""
+        """Set ``cluster``, the tensor (loss, correct, 1), for ``ClusterMetric``."""
         labels, logits = self.clusters(data_samples), self.head(features).float()
         losses = cross_entropy(logits, labels, reduction='none')
         right = logits.argmax(dim=1) == labels
@@ -77,11 +77,11 @@ class DeepCluster(BankPretrainer):
 
     @torch.no_grad()
     def relabel(self, features: Tensor, names: Sequence[str]) -> Dict[str, float]:
-        """Cluster new features, and give the head new weights.
+        """Cluster new features and reinitialise the head.
 
         Args:
             features (Tensor): Features of shape (N, D) of all samples of the training split.
-            names (Sequence[str]): Their names.
+            names (Sequence[str]): Names of the samples.
 
         Returns:
             dict: Sizes of the ``smallest``, ``median`` and ``largest`` cluster, number of
@@ -89,14 +89,14 @@ class DeepCluster(BankPretrainer):
             information with the last round's clusters.
 
         Raises:
-            ValueError: If there are fewer samples than clusters, or the features are the same.
+            ValueError: If there are fewer samples than clusters, or all features are equal.
         """
         before = self.pseudo_labels
         clusters = cluster_features(
             features.cpu().numpy(), self.head.num_clusters, self.pca_dim, self.seed
         )
         found = torch.as_tensor(clusters.labels, device=features.device)
-        broadcast(found)  # the same on all processes, whatever their k-means' rounding
+        broadcast(found)  # rounding may make k-means differ between processes
         sizes = torch.bincount(found, minlength=self.head.num_clusters)
         metrics = dict(
             smallest=int(sizes.min()),

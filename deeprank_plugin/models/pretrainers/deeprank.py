@@ -16,29 +16,28 @@ from .base import BankPretrainer
 class DeepRank(BankPretrainer):
     """DeepRank (Sec. III): backbone, pooling to (B, D), ranking head and feature bank.
 
-    A step takes the batch's features from the encoder and its frozen features from the bank. The
-    distances of the frozen ones say which of two candidates is nearer to an anchor (Eqs. 2, 3); the
-    head predicts that for all triplets and returns the cross-entropy (Eqs. 7 to 9).
-    ``RelabelHook`` fills the bank before training and again at the end of each round.
+    A training step takes the batch's features from the encoder and its frozen features from the
+    bank. Distances between frozen features say which of two candidates is nearer to an anchor
+    (Eqs. 2, 3); the head predicts this for all triplets, and its cross-entropy is the loss
+    (Eqs. 7 to 9). ``RelabelHook`` fills the bank before training and again after each round.
 
     Args:
         backbone (dict): Config of a GCN backbone, (N, M, T, V, C) to (N, M, D, T', V').
         head (dict): Config of a :class:`RankHead`.
         data_preprocessor (dict): Config of a :class:`SkeletonPreprocessor` with one modality.
             Defaults to ``dict(type='SkeletonPreprocessor')``.
-        normalize (str, optional): Normalisation of the features before their distance is taken:
+        normalize (str, optional): Normalisation of the features before distances are computed:
             'l2', 'l1', 'minmax' or None (Table I). Defaults to 'l2'.
         gather (bool): Rank the samples of all processes together, so that G processes with B/G
-            samples compute what one computes with B. Defaults to True.
-        reset_head (bool): Give the head new weights at every relabelling.
-            Defaults to False.
+            samples each compute what one process computes with B. Defaults to True.
+        reset_head (bool): Reinitialise the head at every relabelling. Defaults to False.
         init_cfg (dict or list[dict], optional): Initialisation. Defaults to None.
 
     Raises:
-        ValueError: If backbone, head and layout do not fit, with what to change.
+        ValueError: If backbone, head and layout do not match; says what to change.
     """
 
-    min_scored = 3  # they make a triplet
+    min_scored = 3  # a triplet
 
     def __init__(
         self,
@@ -68,16 +67,16 @@ class DeepRank(BankPretrainer):
         return pairwise_distances(frozen, self.normalize)
 
     def score(self, features: Tensor, data_samples: List[ActionDataSample]) -> None:
-        """Set ``rank`` (3,): sums over the triplets that a sample anchors, for ``RankMetric``."""
+        """Set ``rank`` (3,), the sums over the triplets with this anchor, for ``RankMetric``."""
         distances = self.distances(self.label_features(data_samples))
         for sample, *sums in zip(data_samples, *self.head.sums(features, distances)):
             sample.set_field(torch.stack([s.detach().double() for s in sums]), 'rank')
 
     @torch.no_grad()
     def compare(self, features: Tensor) -> Dict[str, float]:
-        """``flipped``: the share of the ranking labels that new features (N, D) would change.
+        """``flipped``: the share of ranking labels that new features (N, D) would change.
 
-        Counted on all triplets of a few samples, see :func:`compared_rows`. Nothing in the first
+        Counted over all triplets of a few samples, see :func:`compared_rows`; absent in the first
         round.
         """
         if self.bank is None or self.bank.features is None:

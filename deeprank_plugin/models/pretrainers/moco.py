@@ -15,28 +15,28 @@ from .base import EncoderPretrainer, encode
 
 @MODELS.register_module()
 class SkeletonMoCo(EncoderPretrainer):
-    """MoCo v2 on skeletons, as SkeletonCLR uses it: a peer to compare with.
+    """MoCo v2 on skeletons, as SkeletonCLR uses it, for comparison.
 
-    Two augmentations of each sequence (``TwoViews``) go through the encoder and through a copy of
-    it whose weights follow by momentum. The first is to find the second among the queue of
-    earlier keys (InfoNCE). Sources: Chen et al., arXiv:2003.04297; Li et al., CVPR 2021
-    (SkeletonCLR), whose defaults are taken: 128 dimensions, temperature 0.07, momentum 0.999, a
-    queue of 32,768. As there, BatchNorm is not shuffled over processes. The augmentations are
-    those of the configs: a crop that is resized, and a shear.
+    One augmentation of each sequence (``TwoViews``) goes through the encoder, the other through a
+    momentum copy of it. The first must identify the second among a queue of earlier keys (InfoNCE).
+    Sources: Chen et al., arXiv:2003.04297; Li et al., CVPR 2021 (SkeletonCLR), whose defaults are
+    used: 128 dimensions, temperature 0.07, momentum 0.999 and a queue of 32,768. As in SkeletonCLR,
+    BatchNorm is not shuffled across processes. The configs set the augmentations: crop and resize,
+    and a shear.
 
     Args:
         backbone (dict): Config of a GCN backbone, (N, M, T, V, C) to (N, M, D, T', V').
         in_channels (int): Its number of feature channels D.
         data_preprocessor (dict): Config of a :class:`SkeletonPreprocessor` with one modality.
             Defaults to ``dict(type='SkeletonPreprocessor')``.
-        dim (int): Outputs of the projection, a 2-layer MLP. Defaults to 128.
+        dim (int): Output size of the projection, a 2-layer MLP. Defaults to 128.
         queue_size (int): Keys that are kept as negatives. Defaults to 32768.
-        momentum (float): Of the key encoder. Defaults to 0.999.
-        temperature (float): Defaults to 0.07.
+        momentum (float): Momentum of the key encoder. Defaults to 0.999.
+        temperature (float): Temperature of the softmax. Defaults to 0.07.
         init_cfg (dict or list[dict], optional): Initialisation. Defaults to None.
 
     Raises:
-        ValueError: If an argument is out of its range, or backbone and layout do not fit.
+        ValueError: If an argument is out of range, or backbone and layout do not match.
     """
 
     def __init__(
@@ -66,31 +66,31 @@ class SkeletonMoCo(EncoderPretrainer):
         self.temperature = temperature
         self.key_backbone = copy.deepcopy(self.backbone).requires_grad_(False)
         self.key_projection = copy.deepcopy(self.projection).requires_grad_(False)
-        # parameters and no buffers: MMAction2's runtime averages buffers over the processes
+        # parameters, not buffers: MMAction2's runtime averages buffers over processes
         queue = normalize(torch.randn(queue_size, dim), dim=1)
         self.queue = nn.Parameter(queue, requires_grad=False)
         self.place = nn.Parameter(torch.zeros(1, dtype=torch.double), requires_grad=False)
         self.started = nn.Parameter(torch.zeros(1), requires_grad=False)
 
-    def pairs(self) -> List[Tuple[Tensor, Tensor]]:
-        """Parameters of encoder and projection, each with that of the momentum copy."""
+    def parameter_pairs(self) -> List[Tuple[Tensor, Tensor]]:
+        """Parameters of encoder and projection, each with its momentum counterpart."""
         own = [*self.backbone.parameters(), *self.projection.parameters()]
         return list(zip(own, [*self.key_backbone.parameters(), *self.key_projection.parameters()]))
 
     @torch.no_grad()
     def update_keys(self) -> None:
-        """Let the momentum copy follow; at the first step it becomes a true copy."""
+        """Update the momentum copy; the first step makes it an exact copy."""
         momentum = self.momentum if self.started else 0.0
-        if not self.started:  # the encoder may have been loaded or initialised since it was made
+        if not self.started:  # the encoder's weights may have been loaded since the copy was built
             self.key_backbone.load_state_dict(self.backbone.state_dict())
             broadcast(self.queue)
             self.started.fill_(1)
-        for own, other in self.pairs():
+        for own, other in self.parameter_pairs():
             other.mul_(momentum).add_(own, alpha=1 - momentum)
 
     @torch.no_grad()
     def enqueue(self, keys: Tensor) -> None:
-        """Replace the oldest keys by new ones (B, dim), those of all processes in order."""
+        """Replace the oldest keys by new ones (B, dim), gathered from all processes in order."""
         keys = torch.cat(all_gather(keys))[-len(self.queue) :]
         rows = (int(self.place) + torch.arange(len(keys), device=keys.device)) % len(self.queue)
         self.queue[rows] = keys.to(self.queue)
@@ -100,10 +100,10 @@ class SkeletonMoCo(EncoderPretrainer):
         """InfoNCE of sequences (B, 2, M, T, V, C).
 
         Returns:
-            dict: ``loss_contrast`` and ``acc_contrast``, the share of keys found.
+            dict: ``loss_contrast`` and ``acc_contrast``, the share of keys identified.
 
         Raises:
-            ValueError: If there are not two views of each.
+            ValueError: If a sequence does not have two views.
         """
         if inputs.shape[1] != 2:
             raise ValueError(
@@ -116,7 +116,7 @@ class SkeletonMoCo(EncoderPretrainer):
             keys = self.key_projection(encode(self.key_backbone, inputs[:, 1:]))
             keys = normalize(keys.float(), dim=1)
         positive = (queries * keys).sum(dim=1, keepdim=True)
-        negative = queries @ self.queue.clone().to(queries).T  # the queue changes before backward
+        negative = queries @ self.queue.clone().to(queries).T  # it changes before backward
         logits = torch.cat([positive, negative], dim=1) / self.temperature
         target = torch.zeros(len(logits), dtype=torch.long, device=logits.device)
         self.enqueue(keys)

@@ -1,4 +1,4 @@
-"""MV-DeepRank: encoders of several modalities teach each other through three views."""
+"""MV-DeepRank: the encoders of several modalities teach each other through three views."""
 
 from typing import Dict, List, Mapping, Optional, Sequence, Union
 
@@ -22,15 +22,15 @@ from .base import BankPretrainer, encode
 
 @MODELS.register_module()
 class MVDeepRank(BankPretrainer):
-    r"""Multi-View DeepRank (Sec. IV): one encoder a modality, one ranking head a view of each.
+    r"""Multi-View DeepRank (Sec. IV): one encoder per modality, one ranking head per view of each.
 
-    The labels of a stream in the view 'self' come from its own bank, in 'other' from the summed
-    distances of the other modalities, in 'all' from those of all (Eqs. 13 to 18, see
-    :func:`view_distances`). Each view has a :class:`RankHead` of its own, with FC0 (Eq. 19) and
-    FC1 (Eq. 20) as in DeepRank, and the loss is the sum over the views, weighted by λ (Eq. 21).
-    With ``views=('self',)`` the streams do not touch: 3s-DeepRank in one run.
+    A stream's labels come from its own distances in the view 'self', from the summed distances of
+    the other modalities in 'other', and from those of all modalities in 'all' (Eqs. 13 to 18, see
+    :func:`view_distances`). Each view has its own :class:`RankHead`, with FC0 (Eq. 19) and FC1
+    (Eq. 20) as in DeepRank, and the loss is the sum over the views, weighted by λ (Eq. 21). With
+    ``views=('self',)`` the streams are independent: 3s-DeepRank in one run.
 
-    An encoder is loaded downstream by ``prefix='streams.joint.backbone.'``.
+    Downstream, ``Pretrained`` finds the encoder of a modality by itself.
 
     Args:
         backbone (dict): Config of a GCN backbone; one is built for each modality.
@@ -39,22 +39,23 @@ class MVDeepRank(BankPretrainer):
             modalities. Defaults to joint, bone and motion.
         views (Sequence[str] or dict): Views of each stream, 'self', 'other' or 'all', or a dict of
             view to λ. Defaults to all three with λ = 1.
-        normalize (str, optional): Normalisation of the features before their distance is taken:
+        normalize (str, optional): Normalisation of the features before distances are computed:
             'l2', 'l1', 'minmax' or None (Table I). Defaults to 'l2'.
         gather (bool): Rank the samples of all processes together, so that G processes with B/G
-            samples compute what one computes with B. Defaults to True.
-        reset_head (bool): Give the heads new weights at every relabelling.
-            Defaults to False.
-        one_by_one (bool): Take each stream's gradients before the next one runs, so that a step
-            needs the activations of one stream; the numbers are the same. Defaults to True.
+            samples each compute what one process computes with B. Defaults to True.
+        reset_head (bool): Reinitialise the heads at every relabelling. Defaults to False.
+        one_by_one (bool): Compute each stream's gradients before the next stream runs, so that a
+            step holds the activations of one stream only; the result is the same. Defaults to
+            True.
         init_cfg (dict or list[dict], optional): Initialisation. Defaults to None.
 
     Raises:
-        ValueError: If views, modalities, backbone, head and layout do not fit, with what to change.
+        ValueError: If views, modalities, backbone, head and layout do not match; says what to
+            change.
     """
 
     several_modalities = True
-    min_scored = 3  # they make a triplet
+    min_scored = 3  # a triplet
 
     def __init__(
         self,
@@ -118,10 +119,10 @@ class MVDeepRank(BankPretrainer):
         results = {}
         for index, modality in enumerate(self.modalities):
 
-            def run(index=index, modality=modality) -> Tensor:
+            def stream_loss(index=index, modality=modality) -> Tensor:
                 stream = self.streams[modality]
                 features = self.gather_all(encode(stream['backbone'], inputs[modality]))
-                total = 0.0
+                total = features.new_zeros(())
                 for view, weight in self.views.items():
                     labels = view_distances(distances, index, view)
                     found = stream['heads'][view].loss(features, labels)
@@ -131,9 +132,9 @@ class MVDeepRank(BankPretrainer):
 
             if self.one_by_one:
                 parameters = list(self.streams[modality].parameters())
-                loss = early_gradient(run, parameters, self._grad_state)
+                loss = early_gradient(stream_loss, parameters, self._grad_state)
             else:
-                loss = run()
+                loss = stream_loss()
             results[f'{modality}/loss_rank'] = loss
         return results
 
@@ -151,15 +152,16 @@ class MVDeepRank(BankPretrainer):
 
     @torch.no_grad()
     def compare(self, features: Tensor) -> Dict[str, float]:
-        """How the labels from new features (N, S, D) differ between views and from the last ones.
+        """Compare the labels from new features (N, S, D) between views and with the last round's.
 
         Returns:
             dict: For each stream ``<modality>/differ_other`` and ``differ_all``, the share of
-            labels in which these views disagree with 'self' (Fig. 4); and, from the second round
-            on, ``flipped_<view>``.
+            labels on which these views disagree with 'self' (Fig. 4); from the second round on
+            also ``flipped_<view>``.
         """
         rows = compared_rows(len(features)).to(features.device)
-        now, before = self.distances(features[rows]), None
+        now = self.distances(features[rows])
+        before: Optional[Tensor] = None
         if self.bank is not None and self.bank.features is not None:
             before = self.distances(self.bank.features.to(features)[rows])
         metrics = {}
@@ -168,9 +170,11 @@ class MVDeepRank(BankPretrainer):
                 metrics[f'{modality}/differ_{view}'] = label_disagreement(
                     now[index], view_distances(now, index, view)
                 )
-            for view in self.views if before is not None else ():
+            if before is None:
+                continue
+            for view in self.views:
                 metrics[f'{modality}/flipped_{view}'] = label_disagreement(
-                    *(view_distances(distances, index, view) for distances in (before, now))
+                    view_distances(before, index, view), view_distances(now, index, view)
                 )
         return metrics
 
@@ -178,7 +182,7 @@ class MVDeepRank(BankPretrainer):
 def check_views(
     views: Union[Sequence[str], Mapping[str, float]], modalities: Sequence[str]
 ) -> Dict[str, float]:
-    """Views with their weights λ, or a ``ValueError`` that says what they can be."""
+    """Views with their weights λ; raises a ``ValueError`` that names the valid ones."""
     weights = dict(views) if isinstance(views, Mapping) else {view: 1.0 for view in views}
     if isinstance(views, str) or not weights or set(weights) - set(VIEWS):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Generative pretraining of skeletons: masked joints and frames are reconstructed (SkeletonMAE)."""
+"""Generative pretraining of skeletons: reconstruct masked joints and frames (SkeletonMAE)."""
 
 from typing import Dict, List
 
@@ -13,14 +13,14 @@ from .base import EncoderPretrainer
 
 @MODELS.register_module()
 class SkeletonMAE(EncoderPretrainer):
-    """Masked reconstruction after SkeletonMAE (Wu et al., ICMEW 2023): a peer to compare with.
+    """Masked reconstruction after SkeletonMAE (Wu et al., ICMEW 2023), for comparison.
 
-    Some joints of a sequence are masked in all frames, and all joints in some frames (that paper's
-    spatial-temporal masking); the encoder sees a learned token in their place, a light decoder
-    gives back the coordinates, and the loss is the squared error where something was masked. Own
-    choices: the encoder sees all positions, because STTFormer's attention maps are of fixed size;
-    frames are masked in spans of ``span``, STTFormer's tuples; the decoder is two convolutions;
-    the two ratios. Bodies and joints that are absent (exactly zero) are not in the loss.
+    Some joints are masked in all frames, and all joints in some frames (that paper's
+    spatial-temporal masking). The encoder sees a learned token in their place, a light decoder
+    reconstructs the coordinates, and the loss is the squared error at masked positions. Choices of
+    our own: the encoder sees all positions, because STTFormer's attention maps have a fixed size;
+    frames are masked in spans of ``span``, STTFormer's tuples; the decoder is two convolutions; the
+    two ratios. Absent bodies and joints (exactly zero) do not count in the loss.
 
     Args:
         backbone (dict): Config of a backbone that keeps the joints, (N, M, T, V, C) to (N, M, D,
@@ -31,11 +31,11 @@ class SkeletonMAE(EncoderPretrainer):
         joint_ratio (float): Share of the joints that are masked. Defaults to 0.5.
         frame_ratio (float): Share of the spans that are masked. Defaults to 0.4.
         span (int): Frames of a span; T must be a multiple. Defaults to 6.
-        hidden_channels (int): Of the decoder. Defaults to 64.
+        hidden_channels (int): Hidden channels of the decoder. Defaults to 64.
         init_cfg (dict or list[dict], optional): Initialisation. Defaults to None.
 
     Raises:
-        ValueError: If an argument is out of its range, or backbone and layout do not fit.
+        ValueError: If an argument is out of range, or backbone and layout do not match.
     """
 
     def __init__(
@@ -69,11 +69,11 @@ class SkeletonMAE(EncoderPretrainer):
             nn.Conv2d(hidden_channels, coordinates, (3, 1), padding=(1, 0)),
         )
 
-    def draw_mask(self, number: int, frames: int, joints: int, device) -> Tensor:
-        """What is masked, of shape (number, frames, joints), drawn anew for each sequence.
+    def random_mask(self, number: int, frames: int, joints: int, device) -> Tensor:
+        """Random mask of shape (number, frames, joints), True where masked, for each sequence.
 
         Raises:
-            ValueError: If the frames are no multiple of the span.
+            ValueError: If the number of frames is not a multiple of the span.
         """
         if frames % self.span:
             raise ValueError(
@@ -81,8 +81,8 @@ class SkeletonMAE(EncoderPretrainer):
                 'change clip_len of CropResize, or span of SkeletonMAE'
             )
         spans = frames // self.span
-        of_joints = draw_some(number, joints, self.joint_ratio, device)
-        of_spans = draw_some(number, spans, self.frame_ratio, device)
+        of_joints = random_subsets(number, joints, self.joint_ratio, device)
+        of_spans = random_subsets(number, spans, self.frame_ratio, device)
         of_frames = of_spans.repeat_interleave(self.span, dim=1)
         return of_frames.unsqueeze(2) | of_joints.unsqueeze(1)
 
@@ -105,18 +105,18 @@ class SkeletonMAE(EncoderPretrainer):
         return self.decoder(maps).permute(0, 2, 3, 1)
 
     def loss(self, inputs: Tensor, data_samples: List[ActionDataSample]) -> Dict[str, Tensor]:
-        """Mean squared error of the masked coordinates that were there.
+        """Mean squared error of masked coordinates, absent ones excluded.
 
         Args:
             inputs (Tensor): Sequences of shape (B, clips, M, T, V, C).
-            data_samples (list): Not read.
+            data_samples (list): Unused.
 
         Returns:
             dict: ``loss_reconstruct``, a scalar.
         """
         sequences = inputs.flatten(0, 1)
         number, bodies, frames, joints, _ = sequences.shape
-        mask = self.draw_mask(number * bodies, frames, joints, sequences.device)
+        mask = self.random_mask(number * bodies, frames, joints, sequences.device)
         mask = mask.view(number, bodies, frames, joints, 1)
         there = (sequences != 0).any(dim=-1, keepdim=True)
         seen = torch.where(mask & there, self.token.to(sequences), sequences)
@@ -127,7 +127,7 @@ class SkeletonMAE(EncoderPretrainer):
         return dict(loss_reconstruct=errors.sum() / counted.sum().clamp(min=1))
 
 
-def draw_some(number: int, size: int, ratio: float, device) -> Tensor:
-    """In each of ``number`` rows, ``round(ratio * size)`` of ``size`` entries at random."""
+def random_subsets(number: int, size: int, ratio: float, device) -> Tensor:
+    """Mask (number, size) with ``round(ratio * size)`` random entries set in each row."""
     ranks = torch.rand(number, size, device=device).argsort(dim=1).argsort(dim=1)
     return ranks < round(ratio * size)

@@ -1,4 +1,4 @@
-"""The triplet loss with labels, the supervised reference of Fig. 1."""
+"""The triplet loss with class labels, the supervised reference of Fig. 1."""
 
 from typing import Dict, List, Optional
 
@@ -16,21 +16,21 @@ from .base import EncoderPretrainer
 class SupervisedTriplet(EncoderPretrainer):
     """An encoder trained on triplets whose positive has the anchor's true class (Fig. 1).
 
-    All valid triplets of the batch count, and the loss is the mean over those that still violate
-    the margin ('batch all', Hermans et al., arXiv:1703.07737, after Schroff et al., CVPR 2015). It
-    reads the labels, so it is a reference and no competitor of the methods without them.
+    The loss is the mean over all valid triplets of the batch that violate the margin ('batch all',
+    Hermans et al., arXiv:1703.07737, after Schroff et al., CVPR 2015). It uses class labels, so it
+    is a reference for the self-supervised methods, not a competitor.
 
     Args:
         backbone (dict): Config of a GCN backbone, (N, M, T, V, C) to (N, M, D, T', V').
         in_channels (int): Its number of feature channels D.
         data_preprocessor (dict): Config of a :class:`SkeletonPreprocessor` with one modality.
             Defaults to ``dict(type='SkeletonPreprocessor')``.
-        margin (float): Defaults to 0.2.
+        margin (float): Margin of the loss. Defaults to 0.2.
         normalize (str, optional): As in :class:`DeepRank`. Defaults to 'l2'.
         init_cfg (dict or list[dict], optional): Initialisation. Defaults to None.
 
     Raises:
-        ValueError: If the margin is not positive, or backbone and layout do not fit.
+        ValueError: If the margin is not positive, or backbone and layout do not match.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Encoding only the bodies that are there."""
+"""Encodes only the bodies that are present."""
 
 import torch
 from mmaction.models.backbones import STGCN
@@ -9,13 +9,13 @@ from .fit import check_channels
 
 
 def encode_bodies(backbone: nn.Module, inputs: Tensor) -> Tensor:
-    """A backbone's feature map of sequences, with absent bodies encoded once in eval mode.
+    """Feature map of sequences, with absent bodies encoded only once in eval mode.
 
-    Most sequences have one person, and a second body of zeros. In eval mode ST-GCN and STTFormer
-    see each body by itself, so that all these have one and the same feature map: it is computed
-    once. In training, where BatchNorm mixes the bodies of a batch, with a BatchNorm that tells the
-    first body from the second (``data_bn_type='MVC'``), with other backbones and while a graph is
-    traced or compiled, everything is computed as it comes.
+    Most sequences show one person; the second body is all zeros. In eval mode ST-GCN and STTFormer
+    encode each body separately, so all absent bodies share one feature map, which is computed
+    once. Every body is encoded in training, where BatchNorm mixes the bodies of a batch; with a
+    BatchNorm that treats first and second bodies differently (``data_bn_type='MVC'``); with other
+    backbones; and while a graph is traced or compiled.
 
     Args:
         backbone (nn.Module): A GCN backbone.
@@ -26,12 +26,12 @@ def encode_bodies(backbone: nn.Module, inputs: Tensor) -> Tensor:
         Tensor: Feature map of shape (N, M, D, T', V').
 
     Raises:
-        ValueError: If the backbone takes another number of coordinates C.
+        ValueError: If the backbone does not take C coordinates.
     """
     if is_traced():
         return backbone(inputs)
     check_channels(backbone, inputs)
-    if not sees_bodies_apart(backbone) or inputs.shape[1] == 1:
+    if not encodes_bodies_separately(backbone) or inputs.shape[1] == 1:
         return backbone(inputs)
     present = (inputs != 0).flatten(2).any(dim=2).flatten()  # NaN counts as present
     number = int(present.sum())
@@ -44,13 +44,13 @@ def encode_bodies(backbone: nn.Module, inputs: Tensor) -> Tensor:
     return maps[rows].unflatten(0, inputs.shape[:2])
 
 
-def sees_bodies_apart(backbone: nn.Module) -> bool:
-    """Whether no body has a part in another one's feature map, nor its number in its own."""
+def encodes_bodies_separately(backbone: nn.Module) -> bool:
+    """Whether a body's feature map depends on neither the other bodies nor its index."""
     if not isinstance(backbone, (STGCN, STTFormer)) or backbone.training:
         return False
     return getattr(backbone, 'data_bn_type', None) != 'MVC'
 
 
 def is_traced() -> bool:
-    """Whether a graph is being made, which must not depend on what the bodies are."""
+    """Whether a graph is being traced or compiled, which must not depend on the data."""
     return torch.compiler.is_compiling() or torch.jit.is_tracing()

@@ -9,15 +9,15 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import normalize
 
-RELATIVE_VARIANCE = 1e-6  # of the largest; whitening would raise the noise below it
+RELATIVE_VARIANCE = 1e-6  # of the largest; below it, whitening would amplify noise
 
 
 class Clusters(NamedTuple):
-    """What :func:`cluster_features` finds.
+    """Result of :func:`cluster_features`.
 
     Attributes:
         labels: Cluster of each sample, from 0, of shape (N,).
-        reseeded: Number of clusters that k-means left empty and that were filled by splitting.
+        reseeded: Number of clusters that k-means left empty, filled by splitting others.
     """
 
     labels: np.ndarray
@@ -29,15 +29,15 @@ def whiten(features: np.ndarray, dim: Optional[int] = None) -> np.ndarray:
 
     Args:
         features (np.ndarray): Features of shape (N, D).
-        dim (int, optional): Directions to keep, those of the largest variance. Defaults to None:
-            all that have any.
+        dim (int, optional): Number of principal components to keep. Defaults to None: all with
+            variance.
 
     Returns:
-        np.ndarray: Of shape (N, at most ``dim``), float64. Directions without variance are left
-        out, for whitening would blow up their noise.
+        np.ndarray: Of shape (N, at most ``dim``), float64. Components without variance are
+        dropped, because whitening would amplify their noise.
 
     Raises:
-        ValueError: If a feature is not finite, or all are the same.
+        ValueError: If a feature is not finite, or all are equal.
     """
     if not np.isfinite(features).all():
         raise ValueError(
@@ -70,10 +70,11 @@ def cluster_features(
         features (np.ndarray): Features of shape (N, D).
         num_clusters (int): Number of clusters n.
         dim (int, optional): See :func:`whiten`.
-        seed (int): Of k-means++. Defaults to 0.
+        seed (int): Seed of k-means++. Defaults to 0.
 
     Raises:
-        ValueError: If there are fewer samples than clusters, or the features cannot be clustered.
+        ValueError: If there are fewer samples than clusters, or the features cannot be
+            clustered.
     """
     if not 2 <= num_clusters <= len(features):
         raise ValueError(
@@ -86,7 +87,7 @@ def cluster_features(
 
 
 def run_kmeans(points: np.ndarray, number: int, seed: int) -> np.ndarray:
-    """Labels of k-means; fewer distinct points than clusters leave some empty."""
+    """Labels of k-means; clusters stay empty if there are fewer distinct points."""
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', ConvergenceWarning)
         return KMeans(number, n_init=1, random_state=seed).fit_predict(points).astype(np.int64)
@@ -99,7 +100,7 @@ def fill_empty(points: np.ndarray, labels: np.ndarray, number: int, seed: int) -
         points (np.ndarray): Whitened features (N, D'), N at least ``number``.
         labels (np.ndarray): Labels of shape (N,).
         number (int): Number of clusters.
-        seed (int): Of 2-means.
+        seed (int): Seed of 2-means.
     """
     labels = labels.copy()
     empty = np.flatnonzero(np.bincount(labels, minlength=number) == 0)

@@ -1,4 +1,4 @@
-"""The distance between feature vectors that ranks the candidates (Eq. 3, Table I)."""
+"""The distance between features that ranks candidates (Eq. 3, Table I)."""
 
 from typing import Optional
 
@@ -32,7 +32,7 @@ def normalize_features(features: Tensor, normalize: Optional[str] = 'l2') -> Ten
         Tensor: Normalised features of the same shape.
 
     Raises:
-        ValueError: If ``normalize`` is none of these.
+        ValueError: If ``normalize`` is not one of these.
     """
     check_normalization(normalize)
     if normalize is None:
@@ -48,8 +48,8 @@ def normalize_features(features: Tensor, normalize: Optional[str] = 'l2') -> Ten
 def pairwise_distances(features: Tensor, normalize: Optional[str] = 'l2') -> Tensor:
     """Euclidean distance of every pair of (normalised) feature vectors (Eq. 3).
 
-    The differences are squared directly: the faster expansion through inner products loses the
-    small distances, on whose order the labels depend.
+    Differences are squared directly: the faster expansion into inner products is inaccurate for
+    small distances, whose order decides labels.
 
     Args:
         features (Tensor): Features of shape (B, D).

@@ -1,4 +1,4 @@
-"""The frozen features from which ranking labels are read."""
+"""The frozen features from which labels derive."""
 
 import hashlib
 from typing import Dict, List, Optional, Sequence
@@ -10,12 +10,12 @@ from torch import Tensor
 class FeatureBank:
     """Frozen features of the training split; the row is the index of the sample (``sample_idx``).
 
-    It is neither a parameter nor a buffer: MMAction2's runtime averages every buffer over the
-    processes at each epoch. ``RelabelHook`` carries it through checkpoints.
+    It is neither a parameter nor a buffer, because MMAction2's runtime averages every buffer over
+    the processes at each epoch. ``RelabelHook`` saves it in checkpoints.
 
     Args:
-        names (Sequence[str]): Name of the sample of each row, N in all. Reading checks them, so
-            that features of another data set are never taken for this one's.
+        names (Sequence[str]): Sample name of each row, N in all. Reading checks names, so the
+            features of another data set are never used by mistake.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -40,7 +40,7 @@ class FeatureBank:
                 names.
 
         Raises:
-            ValueError: If the number of rows is another one, or if a value is NaN or infinite.
+            ValueError: If there are not N rows, or if a value is NaN or infinite.
         """
         if features.dim() not in (2, 3) or features.shape[0] != len(self):
             raise ValueError(
@@ -57,13 +57,13 @@ class FeatureBank:
         self.features = features.detach().float().clone()
 
     def knows(self, rows: Sequence[int], names: Sequence[str]) -> bool:
-        """Whether all samples are rows of this bank, judged by row and name."""
+        """Whether each sample is in this bank, with the same row and name."""
         return all(
             0 <= row < len(self) and self.names[row] == name for row, name in zip(rows, names)
         )
 
     def read(self, rows: Sequence[int], names: Sequence[str]) -> Tensor:
-        """Features of some samples.
+        """Look up the features of samples.
 
         Args:
             rows (Sequence[int]): ``sample_idx`` of B samples.
@@ -73,8 +73,8 @@ class FeatureBank:
             Tensor: Features of shape (B, D) or (B, S, D).
 
         Raises:
-            RuntimeError: If nothing was written yet.
-            KeyError: If a sample is none of the bank's.
+            RuntimeError: If the bank is empty.
+            KeyError: If a sample is not in the bank.
         """
         if self.features is None:
             raise RuntimeError(
@@ -82,16 +82,16 @@ class FeatureBank:
                 "dict(type='RelabelHook', ...) to the hooks, or call model.relabel first"
             )
         if not self.knows(rows, names):
-            row, name = next(p for p in zip(rows, names) if not self.knows(*([v] for v in p)))
+            row, name = next((r, n) for r, n in zip(rows, names) if not self.knows([r], [n]))
             raise KeyError(
                 f'sample {name!r} (sample_idx {row}) is not in the feature bank of {len(self)} '
-                'samples; expected the samples of the split that the bank was made from: train '
+                'samples; expected samples of the split that filled the bank: train '
                 'and resume with the same annotation file, split and label list'
             )
         return self.features[torch.as_tensor(rows, dtype=torch.long, device=self.features.device)]
 
     def digest(self) -> str:
-        """SHA-256 of names and features: two banks with the same one give the same labels."""
+        """SHA-256 of names and features: banks with equal digests give equal labels."""
         found = hashlib.sha256('\0'.join(self.names).encode())
         if self.features is not None:
             found.update(str(tuple(self.features.shape)).encode())
@@ -99,7 +99,7 @@ class FeatureBank:
         return found.hexdigest()
 
     def state_dict(self) -> Dict:
-        """Names and features, as they go into a checkpoint."""
+        """Names and features, as saved in a checkpoint."""
         features = None if self.features is None else self.features.cpu()
         return dict(names=self.names, features=features)
 

@@ -1,4 +1,4 @@
-"""Whether data, layout, backbone and head fit each other, with what to set where they do not."""
+"""Checks that data, layout, backbone and head match, and says what to set if they do not."""
 
 from typing import Optional
 
@@ -14,19 +14,19 @@ def check_fit(
     in_channels: Optional[int],
     name: str = 'in_channels',
 ) -> None:
-    """Check preprocessor, backbone and head as a model is built, before any data is read.
+    """Check preprocessor, backbone and head when a model is built, before any data is read.
 
-    A sequence of zeros goes through the backbone in eval mode, which leaves no trace.
+    A sequence of zeros goes through the backbone in eval mode, which changes no state.
 
     Args:
         backbone (nn.Module): A GCN backbone, (N, M, T, V, C) to (N, M, D, T', V').
-        preprocessor (nn.Module): Its ``num_joints`` are compared, if it has any.
-        in_channels (int, optional): Number of feature channels that the head takes; None if it
-            takes any.
-        name (str): What sets ``in_channels`` in the config. Defaults to 'in_channels'.
+        preprocessor (nn.Module): Its ``num_joints``, if any, is compared.
+        in_channels (int, optional): Number of feature channels that the head takes; None for
+            any.
+        name (str): Key of ``in_channels`` in the config. Defaults to 'in_channels'.
 
     Raises:
-        ValueError: If they do not fit.
+        ValueError: If they do not match.
     """
     graph = getattr(backbone, 'graph', None)
     own = getattr(backbone, 'num_joints', None) if graph is None else graph.num_node
@@ -50,10 +50,11 @@ def check_fit(
 
 @torch.no_grad()
 def count_features(backbone: nn.Module, joints: int) -> int:
-    """Number of feature channels D that a backbone gives for sequences of so many joints."""
-    channels, bodies = getattr(backbone, 'in_channels', 3), 1
+    """Number of feature channels D of a backbone, for sequences with this many joints."""
+    channels: int = getattr(backbone, 'in_channels', 3)
+    bodies = 1
     if getattr(backbone, 'data_bn_type', None) == 'MVC':
-        bodies = backbone.data_bn.num_features // (joints * channels)
+        bodies = backbone.get_parameter('data_bn.weight').numel() // (joints * channels)
     frames = 24 * getattr(backbone, 'tuple_length', 1)
     training = backbone.training
     width = pool_features(backbone.eval()(torch.zeros(1, bodies, frames, joints, channels)))
@@ -62,15 +63,15 @@ def count_features(backbone: nn.Module, joints: int) -> int:
 
 
 def check_channels(backbone: nn.Module, inputs: Tensor) -> None:
-    """Check the coordinates of sequences (..., C) against the backbone's, where it tells them.
+    """Check that a backbone takes sequences (..., C), if it has ``in_channels``.
 
     Raises:
-        ValueError: If they differ, with what to set.
+        ValueError: If it does not; says what to set.
     """
     expected = getattr(backbone, 'in_channels', None)
     if expected is not None and inputs.shape[-1] != expected:
         raise ValueError(
-            f'the data have {inputs.shape[-1]} coordinates a joint and the backbone takes '
+            f'the data have {inputs.shape[-1]} coordinates per joint and the backbone takes '
             f'{expected}; expected the same: set backbone.in_channels={inputs.shape[-1]}, or let '
             f'the pipeline give {expected}'
         )

@@ -8,14 +8,14 @@ from torch import Tensor
 
 
 class _GatherFeatures(torch.autograd.Function):
-    """All-gather whose backward sums the gradients that the processes hold for each feature."""
+    """All-gather whose backward pass sums each feature's gradients over the processes."""
 
     @staticmethod
     def forward(ctx, features: Tensor) -> Tensor:
         number = torch.tensor([len(features)], device=features.device)
         numbers: List[int] = torch.cat(all_gather(number)).tolist()
         ctx.rows = slice(sum(numbers[: get_rank()]), sum(numbers[: get_rank() + 1]))
-        # a collective wants the same shape of all: the shorter ones are filled up, and cut again
+        # collectives need equal shapes: shorter ones are padded, and cut afterwards
         filled = features.new_zeros(max(numbers), *features.shape[1:])
         filled[: len(features)] = features
         parts = all_gather(filled)
@@ -29,11 +29,11 @@ class _GatherFeatures(torch.autograd.Function):
 
 
 def gather_features(features: Tensor) -> Tensor:
-    """Concatenate the features of all processes; with one process, return them as they are.
+    """Concatenate the features of all processes; with one process, return them unchanged.
 
     Every process then computes the loss of the whole batch. In the backward pass each feature gets
-    the sum of the gradients of all processes, so that the average that ``DistributedDataParallel``
-    takes over the processes is the gradient of one process with the whole batch.
+    the sum of its gradients in all processes, so the average that ``DistributedDataParallel`` takes
+    over processes is the gradient of one process with the whole batch.
 
     Args:
         features (Tensor): Features of shape (B, D); B may differ between processes, as in the last

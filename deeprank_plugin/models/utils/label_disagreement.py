@@ -1,4 +1,4 @@
-"""How far two ways of measuring distance disagree about the ranking labels."""
+"""How often two sets of distances disagree about ranking labels."""
 
 from typing import Tuple
 
@@ -10,7 +10,7 @@ NUM_COMPARED = 256
 
 
 def compared_rows(number: int) -> Tensor:
-    """Rows of at most ``NUM_COMPARED`` of so many samples, drawn by a fixed seed."""
+    """At most ``NUM_COMPARED`` of ``number`` rows, drawn with a fixed seed."""
     return torch.randperm(number, generator=torch.Generator().manual_seed(0))[:NUM_COMPARED]
 
 
@@ -21,7 +21,7 @@ def label_disagreement(first: Tensor, second: Tensor) -> float:
 
     Args:
         first (Tensor): Distances of shape (n, n).
-        second (Tensor): Other distances between the same samples, of shape (n, n).
+        second (Tensor): Distances of the same samples, of shape (n, n).
 
     Returns:
         float: Share in [0, 1]; NaN if every triplet is tied.
@@ -31,7 +31,7 @@ def label_disagreement(first: Tensor, second: Tensor) -> float:
 
 
 def count_disagreement(first: Tensor, second: Tensor) -> Tuple[int, int]:
-    """Number of triplets whose label differs, and number of those that have one; see above."""
+    """Numbers of triplets whose labels differ, and of triplets with two labels."""
     differ = counted = 0
     for anchor in range(len(first)):
         candidates = torch.arange(len(first), device=first.device) != anchor

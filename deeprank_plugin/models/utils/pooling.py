@@ -1,4 +1,4 @@
-"""From a backbone's feature map to one vector a sequence."""
+"""From a backbone's feature map to one vector per sequence."""
 
 from torch import Tensor
 
@@ -13,7 +13,7 @@ def pool_features(feature_map: Tensor) -> Tensor:
         Tensor: Features of shape (N, D).
 
     Raises:
-        ValueError: If the map has another number of axes.
+        ValueError: If the map does not have five axes.
     """
     if feature_map.dim() != 5:
         raise ValueError(

@@ -1,9 +1,11 @@
-"""The model behind the wrapper that distributed training puts around it."""
+"""Removes the wrapper that distributed training puts around a model."""
+
+from typing import Any
 
 from mmengine.model import is_model_wrapper
 from torch import nn
 
 
-def unwrap(model: nn.Module) -> nn.Module:
-    """The model inside a distributed wrapper; any other model as it is."""
+def unwrap(model: nn.Module) -> Any:
+    """The model inside a distributed wrapper; any other model unchanged."""
     return model.module if is_model_wrapper(model) else model

@@ -1,4 +1,4 @@
-"""The three views from which a stream's ranking labels are taken (Sec. IV-A)."""
+"""The three views that define a stream's ranking labels (Sec. IV-A)."""
 
 from torch import Tensor
 
@@ -8,9 +8,9 @@ VIEWS = ('self', 'other', 'all')
 def view_distances(distances: Tensor, stream: int, view: str) -> Tensor:
     """Label distances of one stream in one view.
 
-    The label of a triplet in a view (Eq. 11) is the comparison of its distances in that view
-    (Eq. 13), as in ``ranking_loss.py``. Distances within a modality are those of the features of
-    anchor (Eq. 15) and candidate (Eq. 16) from its own frozen encoder.
+    A triplet's label in a view (Eq. 11) compares its distances in that view (Eq. 13), as in
+    ``ranking_loss.py``. Distances within a modality are those between the features of anchor
+    (Eq. 15) and candidate (Eq. 16) from its own frozen encoder.
 
     Args:
         distances (Tensor): Distances within each modality, of shape (S, B, B).
@@ -22,7 +22,7 @@ def view_distances(distances: Tensor, stream: int, view: str) -> Tensor:
         Tensor: Distances of shape (B, B).
 
     Raises:
-        ValueError: If the view is not known, or there is no other modality.
+        ValueError: If the view is unknown, or 'other' has no other modality.
     """
     if view == 'self':
         return distances[stream]

@@ -1,4 +1,4 @@
-"""Images for DeepRank and DeepCluster, in the shapes that they know from skeletons."""
+"""Images for DeepRank and DeepCluster, in the shape of skeleton sequences."""
 
 from .cifar100 import CIFAR100
 from .preprocessor import ImagePreprocessor

@@ -1,4 +1,4 @@
-"""CIFAR-100 (Krizhevsky, 2009), from the files of its python version."""
+"""CIFAR-100 (Krizhevsky, 2009), from the files of its Python version."""
 
 from pathlib import Path
 from typing import Any, Dict, List, Sequence, Tuple, Union
@@ -15,10 +15,10 @@ KEYS = ('data', 'fine_labels')
 
 
 def load(path: Path) -> Dict[str, Any]:
-    """One file of the python version; it may hold arrays and plain values, and no code.
+    """Load a file of the Python version; it may hold arrays and plain values, but no code.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If the file does not exist.
         ValueError: If it cannot be read.
     """
     if not path.is_file():
@@ -29,7 +29,7 @@ def load(path: Path) -> Dict[str, Any]:
     try:
         with open(path, 'rb') as file:
             content = SafeUnpickler(file, encoding='latin1').load()
-    except Exception as error:  # what a damaged pickle raises is not fixed
+    except Exception as error:  # damaged pickles raise many kinds of errors
         raise ValueError(
             f'{path} cannot be read ({str(error) or type(error).__name__}); expected a file of '
             'CIFAR-100, python version'
@@ -46,7 +46,7 @@ def read_split(folder: Path, split: str) -> Tuple[np.ndarray, List[int], List[st
         tuple: Images of shape (N, 32, 32, 3) in uint8, fine labels, and names of the classes.
 
     Raises:
-        ValueError: If the files do not hold what CIFAR-100's hold.
+        ValueError: If the files do not have CIFAR-100's content.
     """
     content, meta = load(folder / split), load(folder / 'meta')
     missing = [key for key in KEYS if key not in content]
@@ -74,7 +74,7 @@ def read_split(folder: Path, split: str) -> Tuple[np.ndarray, List[int], List[st
 
 @DATASETS.register_module()
 class CIFAR100(SkeletonDataset):
-    """Images with their fine labels; all else is as in ``SkeletonDataset``.
+    """Images with their fine labels; otherwise a ``SkeletonDataset``.
 
     A sample is ``dict(img=(32, 32, 3) uint8, label=..., frame_dir='train_00000', ...)``.
 
@@ -86,7 +86,7 @@ class CIFAR100(SkeletonDataset):
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If one does not hold what it should, or a split is not known.
+        ValueError: If a file has other content, or a split is unknown.
     """
 
     def __init__(
@@ -113,5 +113,5 @@ class CIFAR100(SkeletonDataset):
         return self.select(infos)
 
     def read_sample(self, info: Dict) -> Dict:
-        """The image is in the sample."""
+        """Return the sample, which already has the image."""
         return info

@@ -1,4 +1,4 @@
-"""Images to batches, normalised on the device."""
+"""Stacks images into batches and normalises them on the device."""
 
 from typing import List, Sequence, Tuple
 
@@ -16,14 +16,14 @@ class ImagePreprocessor(ActionDataPreprocessor):
     """Stacks images and normalises them.
 
     Args:
-        modality (str): 'joint', which stands for the image itself here: the tools know streams by
-            the names that skeletons have. Defaults to 'joint'.
+        modality (str): 'joint', which stands for the image itself: the tools name streams by
+            skeleton modalities. Defaults to 'joint'.
         width (int): Columns of an image. Defaults to 32.
         mean (Sequence[float]), std (Sequence[float]): By channel, of values in 0 ... 255. Defaults
             to those of CIFAR-100's training images.
 
     Raises:
-        ValueError: If an argument or an image does not fit.
+        ValueError: If the modality is not 'joint', or an image has the wrong shape.
     """
 
     def __init__(

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class BasicBlock(nn.Module):
-    """Two 3 x 3 convolutions and the way past them."""
+    """Two 3 x 3 convolutions with a shortcut."""
 
     def __init__(self, in_channels: int, channels: int, stride: int) -> None:
         super().__init__()
@@ -39,8 +39,8 @@ class ImageResNet(BaseModule):
         blocks (Sequence[int]): Blocks of each stage. Defaults to (2, 2, 2, 2).
         strides (Sequence[int]): Stride of each stage. Defaults to (1, 2, 2, 2).
         in_channels (int): Of the images. Defaults to 3.
-        init_cfg (dict or list[dict], optional): Initialisation. Defaults to None: normal, by the
-            fan of the outputs, as in the paper of He et al.
+        init_cfg (dict or list[dict], optional): Initialisation. Defaults to None: normal with
+            fan-out, as in He et al.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class ImageResNet(BaseModule):
         self.stages = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, M, H, W, C), as pipelines of skeletons shape it, to (N, M, D, H / 8, W / 8)."""
+        """(N, M, H, W, C), as skeleton pipelines shape it, to (N, M, D, H / 8, W / 8)."""
         bodies = x.shape[:2]
         features = self.stages(self.stem(x.flatten(0, 1).movedim(-1, 1)))
         return features.unflatten(0, bodies)

@@ -1,4 +1,4 @@
-"""The ordinary augmentations of CIFAR-100, on single images."""
+"""The usual augmentations of CIFAR-100, for single images."""
 
 from typing import Dict
 
@@ -10,7 +10,7 @@ from mmcv.transforms import BaseTransform
 
 @TRANSFORMS.register_module()
 class PadCrop(BaseTransform):
-    """Pad with zeros on all sides, and crop the old size at random.
+    """Pad with zeros on all sides, and crop to the original size at random.
 
     Args:
         padding (int): Pixels on each side. Defaults to 4.
@@ -45,7 +45,7 @@ class FormatImage(BaseTransform):
     """An image in the shape of a skeleton sequence: rows as frames, columns as joints."""
 
     def transform(self, results: Dict) -> Dict:
-        """Make of ``img`` (H, W, C) a tensor ``imgs`` of shape (1, 1, H, W, C)."""
+        """Turn ``img`` (H, W, C) into a tensor ``imgs`` of shape (1, 1, H, W, C)."""
         image = np.ascontiguousarray(results['img'])
         results['imgs'] = torch.from_numpy(image)[None, None]
         return results

@@ -19,8 +19,8 @@ from deeprank_plugin.engine.recovery.finite_guard_hook import (
     Step,
     Transfer,
     largest_gradients,
-    taint,
-    with_gradient,
+    parameters_with_gradient,
+    with_nan_gradient,
 )
 
 METHODS = (
@@ -255,12 +255,12 @@ def test_any_gradient_that_is_not_finite_is_seen(bad):
     types = (torch.float32, torch.bfloat16, torch.float32, torch.float32)
     parameters = [torch.nn.Parameter(torch.zeros(s, dtype=t)) for s, t in zip(shapes, types)]
     optimizer = torch.optim.SGD(parameters, lr=1.0)
-    assert largest_gradients(with_gradient(optimizer)).numel() == 0
+    assert largest_gradients(parameters_with_gradient(optimizer)).numel() == 0
     parameters[0].grad = torch.full((3,), 1e38)  # the sum of squares would not be finite
     parameters[1].grad = torch.tensor([1.0, -5.0, 0.0, 2.0], dtype=torch.bfloat16)
     parameters[2].grad = torch.tensor([[1.0, -2.0], [0.0, 3.0]])
     step = Step({})
-    step.parameters = with_gradient(optimizer)
+    step.parameters = parameters_with_gradient(optimizer)
     assert len(step.parameters) == 3
 
     def look():
@@ -281,7 +281,7 @@ def test_a_loss_is_tainted_only_where_it_is_not_finite():
     weight = torch.tensor(2.0, requires_grad=True)
     for offset, dtype in ((0.0, torch.float32), (math.inf, torch.float32), (0.0, torch.bfloat16)):
         weight.grad = None
-        loss = taint([(3 * weight + offset).to(dtype)])[0]
+        loss = with_nan_gradient([(3 * weight + offset).to(dtype)])[0]
         assert loss.dtype == dtype
         loss.backward()
         if offset:

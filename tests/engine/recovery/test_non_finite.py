@@ -7,12 +7,12 @@ import torch
 from mmengine.runner import Runner
 from spoiled import report, run
 
-from deeprank_plugin.engine.recovery.non_finite import plain
+from deeprank_plugin.engine.recovery.non_finite import to_json
 
 
 def test_the_report_is_valid_json():
     value = dict(loss=[1.5, math.nan, math.inf], more=(-math.inf, 'text', None, 3))
-    written = json.dumps(plain(value), allow_nan=False)
+    written = json.dumps(to_json(value), allow_nan=False)
     assert json.loads(written) == dict(loss=[1.5, 'nan', 'inf'], more=['-inf', 'text', None, 3])
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from deeprank_plugin.models.heads import RankHead
-from deeprank_plugin.models.heads.classifiers import place_draws, unrank_triplets
+from deeprank_plugin.models.heads.classifiers import stratified_places, unrank_triplets
 
 B, D, H = 5, 6, 8
 
@@ -120,7 +120,7 @@ def test_draws_are_even():
     for number in (10, 7):
         counts = np.zeros(60)
         for _ in range(6000):
-            places = place_draws(torch.rand(number, generator=generator), 60)
+            places = stratified_places(torch.rand(number, generator=generator), 60)
             counts += np.bincount(places.numpy(), minlength=60)
         expected = 6000 * number / 60
         assert counts.sum() == 6000 * number

@@ -7,8 +7,6 @@ import torch
 from torch.nn.functional import cross_entropy, log_softmax
 
 from deeprank_plugin.models import RankHead
-from deeprank_plugin.models.heads import pair_scores
-from deeprank_plugin.models.losses import ranking_loss
 
 ACTIVATIONS = {'letter': None, 'relu': dict(type='ReLU'), 'prelu': dict(type='PReLU')}
 
@@ -61,61 +59,6 @@ def test_values_and_gradients_equal_a_loop(number, act, tied, chunk_size, ties):
 def test_gradcheck(act, chunk_size):
     head, feats, distances = make(4, act, chunk_size=chunk_size)
     assert torch.autograd.gradcheck(lambda f: head.loss(f, distances)['loss_rank'], feats)
-
-
-@pytest.mark.parametrize('ties', ['skip', 'second'])
-@pytest.mark.parametrize('act', list(ACTIVATIONS))
-def test_automatic_blocks_give_the_numbers_of_the_whole(act, ties, monkeypatch):
-    results = []
-    for hidden, triplets in ((10**9, 10**9), (2 * 11 * 6, 3 * 11**2), (1, 1)):  # 1, 6 or 11 blocks
-        monkeypatch.setitem(pair_scores.HIDDEN_AT_ONCE, 'cpu', hidden)
-        monkeypatch.setitem(ranking_loss.TRIPLETS_AT_ONCE, 'cpu', triplets)
-        head, feats, distances = make(11, act, tied=True, ties=ties)
-        sums = head.sums(feats, distances)
-        # each anchor has its own share, as when the sums are averaged over anchors
-        total = (sums.loss * torch.arange(1, 12)).sum()
-        results.append([*sums, *torch.autograd.grad(total, [feats, *head.parameters()])])
-    for part in zip(*results):
-        for other in part[1:]:
-            torch.testing.assert_close(other, part[0], rtol=1e-12, atol=1e-12)
-
-
-def test_each_anchors_sum_has_its_own_gradient():
-    """With ranking_sums' backward written by hand, no anchor's share may leak into another's."""
-    for anchor in range(5):
-        head, feats, distances = make(5)
-        distances[anchor, 1:3] = 0.5  # a tie
-        sums = head.sums(feats, distances)
-        inputs = [feats, *head.parameters()]
-        found = torch.autograd.grad(sums.loss[anchor], inputs)
-        losses = []
-        for c1, c2 in itertools.permutations(set(range(5)) - {anchor}, 2):
-            if distances[anchor, c1] == distances[anchor, c2]:
-                continue
-            hidden = [head.act(head.fc0(torch.cat([feats[anchor], feats[c]]))) for c in (c1, c2)]
-            label = int(distances[anchor, c1] > distances[anchor, c2])
-            losses.append(-log_softmax(head.fc1(hidden[0] - hidden[1]), dim=0)[label])
-        assert int(sums.count[anchor]) == len(losses)
-        for ours, theirs in zip(found, torch.autograd.grad(sum(losses), inputs)):
-            torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
-
-
-def test_what_is_kept_for_the_backward_pass_grows_with_pairs_alone():
-    """Neither B² hidden vectors nor B³ triplets."""
-    head = RankHead(8, hidden_channels=64)
-    kept = {}  # by address: views share their memory
-
-    def note(tensor):
-        storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    feats = torch.randn(200, 8, requires_grad=True)
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        loss = head.loss(feats, torch.rand(200, 200))['loss_rank']
-    pairs = 200 * 200 * 4  # bytes of (B, B) in float32
-    assert pairs <= sum(kept.values()) < 4 * pairs < 64 * pairs
-    loss.backward()
 
 
 def test_without_activation_the_anchor_gets_no_gradient():

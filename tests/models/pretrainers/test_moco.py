@@ -69,15 +69,15 @@ def test_no_gradient_reaches_keys_and_queue():
 def test_momentum_by_hand():
     model = make(momentum=0.75)
     with torch.no_grad():
-        for own, _ in model.pairs():
+        for own, _ in model.parameter_pairs():
             own.fill_(2.0)
     model.update_keys()  # the first step copies
-    assert all((other == 2).all() for _, other in model.pairs())
+    assert all((other == 2).all() for _, other in model.parameter_pairs())
     with torch.no_grad():
-        for own, _ in model.pairs():
+        for own, _ in model.parameter_pairs():
             own.fill_(6.0)
     model.update_keys()
-    assert all((other == 3).all() for _, other in model.pairs())  # 0.75 * 2 + 0.25 * 6
+    assert all((other == 3).all() for _, other in model.parameter_pairs())  # 0.75 * 2 + 0.25 * 6
 
 
 def test_the_queue_wraps_around():

@@ -22,7 +22,7 @@ def make(backbone=STTFORMER, in_channels=8, **kwargs):
 
 def test_exactly_the_share_is_masked():
     model = make(joint_ratio=0.3, frame_ratio=0.5)
-    mask = model.draw_mask(50, 24, 25, 'cpu')
+    mask = model.random_mask(50, 24, 25, 'cpu')
     frames, joints = mask.all(dim=2), mask.all(dim=1)
     assert (joints.sum(dim=1) == round(0.3 * 25)).all()
     assert (frames.sum(dim=1) == 2 * 6).all()
@@ -44,7 +44,7 @@ def test_loss_is_that_of_a_loop(backbone, width):
     torch.manual_seed(5)
     found = float(model(inputs, [], mode='loss')['loss_reconstruct'].detach())
     torch.manual_seed(5)
-    mask = model.draw_mask(4, 12, 25, 'cpu').view(2, 2, 12, 25)
+    mask = model.random_mask(4, 12, 25, 'cpu').view(2, 2, 12, 25)
     seen, places = inputs[:, 0].clone(), []
     for b in range(2):
         for m in range(2):
@@ -93,7 +93,7 @@ def test_features_and_errors():
     model = make()
     assert model(torch.randn(2, 1, 1, 12, 25, 3)).shape == (2, 8)
     with pytest.raises(ValueError, match='8 frames do not divide into spans of 6'):
-        model.draw_mask(1, 8, 25, 'cpu')
+        model.random_mask(1, 8, 25, 'cpu')
     with pytest.raises(ValueError, match='joint_ratio=0, frame_ratio=0; expected'):
         make(joint_ratio=0, frame_ratio=0)
     with pytest.raises(ValueError, match='feature maps of 3 x 5 positions'):

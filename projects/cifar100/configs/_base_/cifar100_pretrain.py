@@ -8,7 +8,7 @@ test_dataloader = dict(dataset=dict(split=['train', 'test']))
 val_evaluator = dict(type='RankMetric', _delete_=True)
 test_evaluator = dict(type='KNNMetric', bank_split='train', _delete_=True)
 
-# labels are renewed when the validation loss is stable, at most 4 times (Sec. V-B)
+# relabelling when the validation loss is stable, at most 4 times (Sec. V-B)
 train_cfg = dict(type='ResumableTrainLoop', max_epochs=150, val_begin=1, val_interval=1)
 default_hooks = dict(
     relabel=dict(type='RelabelHook', monitor='rank/loss', patience=5, max_rounds=5)

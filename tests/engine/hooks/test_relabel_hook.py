@@ -12,16 +12,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from helpers import ROOT, load, make_config, make_runner, train, write_annotations
+from helpers import ROOT, load, make_config, train, write_annotations
 from mmaction.registry import TASK_UTILS
-from torch.nn import BatchNorm2d
 
 from deeprank_plugin.engine import RelabelHook
-from deeprank_plugin.engine.extraction import (
-    build_extraction_loader,
-    calibrate_batch_norm,
-    extract,
-)
+from deeprank_plugin.engine.extraction import extract_split
 from deeprank_plugin.engine.hooks.relabel_hook import require_same_bank
 from deeprank_plugin.models.utils import FeatureBank
 
@@ -33,45 +28,6 @@ def read_log(folder):
         if path.stem != 'scalars' and path.stem != 'config':
             entries += [json.loads(line) for line in path.read_text().splitlines()]
     return entries
-
-
-def test_first_labels_are_eval_features_by_index(tmp_path):
-    cfg = make_config(tmp_path / 'run', interval=1, calibrate=False)
-    cfg.train_cfg.max_epochs = 1
-    runner = make_runner(cfg)
-    dataset = runner.build_dataloader(cfg.val_dataloader).dataset
-    runner._init_model_weights()
-    fresh = {k: v.clone() for k, v in runner.model.state_dict().items()}
-    runner.train()
-    bank = load(tmp_path / 'run', 1)['relabel']['bank']
-    assert bank['names'] == dataset.sample_names and len(bank['names']) == 24
-    runner.model.load_state_dict(fresh)
-    runner.model.eval()
-    for sample in (dataset[i] for i in range(len(dataset))):
-        with torch.no_grad():
-            feature = runner.model(sample['inputs'][None], mode='tensor')[0]
-        row = sample['data_samples'].sample_idx
-        torch.testing.assert_close(bank['features'][row], feature, rtol=1e-4, atol=1e-5)
-
-
-def test_calibration_averages_the_batches(tmp_path):
-    runner = make_runner(make_config(tmp_path / 'run', interval=1))
-    runner._train_loop = runner.build_train_loop(runner._train_loop)
-    runner._val_loop = runner.build_val_loop(runner._val_loop)
-    loader = build_extraction_loader(runner)
-    layer = next(m for m in runner.model.modules() if isinstance(m, BatchNorm2d))
-    seen = []
-    handle = layer.register_forward_hook(lambda m, x, y: seen.append(x[0].detach().clone()))
-    momentum = layer.momentum
-    calibrate_batch_norm(runner, loader)
-    handle.remove()
-    mean = torch.stack([x.mean(dim=(0, 2, 3)) for x in seen]).mean(dim=0)
-    var = torch.stack([x.transpose(0, 1).flatten(1).var(dim=1) for x in seen]).mean(dim=0)
-    assert len(seen) == 4
-    torch.testing.assert_close(layer.running_mean, mean)
-    torch.testing.assert_close(layer.running_var, var)
-    assert layer.momentum == momentum
-    assert not layer.training
 
 
 def test_rounds_by_interval_end_the_run_and_are_logged(tmp_path):
@@ -159,6 +115,27 @@ def test_a_finished_run_is_neither_trained_nor_saved_again(tmp_path):
     assert train(cfg).epoch == 2
     assert path.stat().st_mtime_ns == saved
     assert [p.name for p in (tmp_path / 'run').glob('*.pth')] == ['epoch_2.pth']
+
+
+@pytest.mark.parametrize('kind', ['CheckpointHook', 'WholeCheckpointHook'])
+@pytest.mark.parametrize('relabel', [ROUNDS, PLATEAU])
+def test_an_early_end_is_saved_by_any_checkpoint_hook(tmp_path, kind, relabel):
+    cfg = make_config(tmp_path / 'run', **dict(relabel, max_rounds=1))
+    cfg.default_hooks.checkpoint = dict(type=kind, interval=2, max_keep_ckpts=1, save_last=True)
+    epoch = train(cfg).epoch
+    assert epoch < cfg.train_cfg.max_epochs
+    name = f'epoch_{epoch}.pth'
+    assert [path.name for path in (tmp_path / 'run').glob('*.pth')] == [name]
+    assert (tmp_path / 'run' / 'last_checkpoint').read_text().endswith(name)
+    meta = load(tmp_path / 'run', epoch)['meta']
+    assert meta['epoch'] == epoch and meta['iter'] % epoch == 0
+
+
+def test_an_early_end_is_not_saved_without_save_last(tmp_path):
+    cfg = make_config(tmp_path / 'run', interval=1, max_rounds=1)
+    cfg.default_hooks.checkpoint = dict(type='CheckpointHook', interval=2, save_last=False)
+    train(cfg)
+    assert not list((tmp_path / 'run').glob('*.pth'))
 
 
 class CountedEpochs:
@@ -270,7 +247,7 @@ def test_wrapped_training_data(tmp_path, wrapper):
     runner = train(cfg)
     bank = load(tmp_path / 'run', 1)['relabel']['bank']
     assert len(bank['names']) == (24 if wrapper == 'RepeatDataset' else 36)
-    assert extract(runner, find_loader(runner)).names == bank['names']
+    assert extract_split(runner, find_loader(runner)).names == bank['names']
 
 
 def find_loader(runner):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from deeprank_plugin.evaluation.functional import classification_figures, fuse_scores
+from deeprank_plugin.evaluation.functional import classification_metrics, fuse_scores
 
 
 def test_equal_weights_are_the_sum_of_the_paper():
@@ -41,7 +41,7 @@ def test_figures_by_hand():
     scores[1] = [6, 7, 5, 4, 3, 2, 1]  # second place
     scores[2] = [1, 2, 3, 4, 5, 6, 7]  # last place
     scores[3, 1] = 1  # right
-    figures = classification_figures(scores, labels)
+    figures = classification_metrics(scores, labels)
     assert figures.top1 == 0.5 and figures.top5 == 0.75
     assert figures.mean_class == pytest.approx((1 / 3 + 1) / 2)
     assert figures.counts.tolist() == [3, 1, 0, 0, 0, 0, 0]

@@ -1,0 +1,111 @@
+"""Parameters of the configs, from options and from the environment."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from deeprank_plugin.command_line import load_config
+from deeprank_plugin.command_line.parameters import require_same_run
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+DEEPRANK = str(ROOT / 'configs/deeprank/deeprank_stgcn-w16.py')
+
+
+MV = str(ROOT / 'configs/mv_deeprank/mv-deeprank_stgcn-w16.py')
+
+
+FINETUNE = str(ROOT / 'configs/finetune/stgcn-w16_pretrained.py')
+
+
+SCRATCH = str(ROOT / 'configs/finetune/stgcn-w16_scratch.py')
+
+
+@pytest.fixture(autouse=True)
+def no_variables(monkeypatch):
+    for name in ('DATA', 'MODALITY', 'SHARE', 'PRETRAINED'):
+        monkeypatch.delenv(name, raising=False)
+
+
+def refusal(capsys, path, **parameters):
+    with pytest.raises(SystemExit) as ended:
+        load_config(path, **parameters)
+    assert ended.value.code == 2
+    (sentence,) = capsys.readouterr().err.strip().splitlines()
+    return sentence
+
+
+@pytest.mark.parametrize(
+    ('path', 'parameters', 'pattern'),
+    [
+        (DEEPRANK, dict(data='ntu61'), "'ntu61' is not known; expected one of hdm05_xsub, ntu120"),
+        (DEEPRANK, dict(data='none.pkl'), 'annotation file none.pkl does not exist'),
+        (DEEPRANK, dict(modality='bones'), "--modality 'bones' is not known.* joint, bone, motion"),
+        (FINETUNE, dict(share='3p'), "--share '3p' is not known.* all, 10p, 5p, 1p"),
+        (MV, dict(modality='bone'), 'has no parameter modality; it has: data.'),
+        (DEEPRANK, dict(share='10p'), 'has no parameter share; it has: data, modality'),
+        (SCRATCH, dict(pretrained='x'), 'has no parameter pretrained'),
+        (DEEPRANK, dict(num_classes=3), 'give it with --data FILE'),
+        (FINETUNE, dict(pretrained="a'b"), 'holds a quote'),
+        ('none.py', {}, "config file 'none.py' does not exist"),
+    ],
+)
+def test_what_is_not_known_is_said_in_one_sentence(capsys, path, parameters, pattern):
+    assert re.search(pattern, refusal(capsys, path, **parameters))
+
+
+@pytest.mark.parametrize(('name', 'value'), [('MODALITY', 'b'), ('SHARE', '3p'), ('DATA', 'x')])
+def test_unknown_environment_variables(capsys, monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    sentence = refusal(capsys, FINETUNE)
+    assert name in sentence and value in sentence and 'expected one of' in sentence
+    known = dict(data='toy_xsub', modality='joint', share='10p')
+    cfg = load_config(FINETUNE, **{name.lower(): known[name.lower()]})  # an option wins
+    assert cfg[name.lower()] == known[name.lower()] and os.environ[name] == value
+
+
+def test_a_variable_that_the_config_does_not_read_is_no_matter(monkeypatch):
+    monkeypatch.setenv('SHARE', '/usr/share')
+    assert 'share' not in load_config(DEEPRANK)
+
+
+def test_work_dirs():
+    parameters = dict(data='toy_xsub', modality='bone', share='10p')
+    assert load_config(FINETUNE, **parameters).work_dir == (
+        './work_dirs/stgcn-w16_pretrained_toy_xsub_bone_10p'
+    )
+    cfg = load_config(FINETUNE, **parameters, pretrained='work_dirs/mv-run/epoch_3.pth')
+    assert cfg.work_dir.endswith('_bone_10p_from-mv-run')
+    cfg = load_config(FINETUNE, pretrained='encoder_joint-1234.pth')
+    assert cfg.work_dir.endswith('_all_from-encoder_joint-1234')
+    assert load_config(MV, data='toy_xsub').work_dir.endswith('/mv-deeprank_stgcn-w16_toy_xsub')
+
+
+def test_work_dir_of_a_config_that_inherits(tmp_path):
+    (tmp_path / 'mine.py').write_text("_base_ = 'deeprank_plugin::finetune/stgcn_scratch.py'\n")
+    cfg = load_config(str(tmp_path / 'mine.py'), share='5p')
+    assert cfg.work_dir == './work_dirs/mine_ntu60_xsub_joint_5p'
+
+
+@pytest.mark.parametrize(
+    ('parameters', 'name'),
+    [
+        (dict(data='uiprmd_xsub'), 'data'),
+        (dict(modality='bone'), 'modality'),
+        (dict(share='5p'), 'share'),
+        (dict(pretrained='elsewhere'), 'pretrained'),
+    ],
+)
+def test_a_run_is_not_resumed_with_other_parameters(tmp_path, capsys, parameters, name):
+    before = dict(data='toy_xsub', modality='joint', share='10p', pretrained='work_dirs/x')
+    text = load_config(FINETUNE, **before).pretty_text
+    torch.save(dict(state_dict={}, meta=dict(cfg=text)), tmp_path / 'epoch_1.pth')
+    require_same_run(load_config(FINETUNE, **before), str(tmp_path / 'epoch_1.pth'))
+    with pytest.raises(SystemExit):
+        cfg = load_config(FINETUNE, **dict(before, **parameters))
+        require_same_run(cfg, str(tmp_path / 'epoch_1.pth'))
+    assert f'is of a run with {name} {before[name]!r}' in capsys.readouterr().err

@@ -1,0 +1,49 @@
+"""Features by index, and the statistics of a fresh network."""
+
+import torch
+from helpers import load, make_config, make_runner
+from torch.nn import BatchNorm2d
+
+from deeprank_plugin.engine.extraction import (
+    build_extraction_loader,
+    calibrate_batch_norm,
+)
+
+
+def test_first_labels_are_eval_features_by_index(tmp_path):
+    cfg = make_config(tmp_path / 'run', interval=1, calibrate=False)
+    cfg.train_cfg.max_epochs = 1
+    runner = make_runner(cfg)
+    dataset = runner.build_dataloader(cfg.val_dataloader).dataset
+    runner._init_model_weights()
+    fresh = {k: v.clone() for k, v in runner.model.state_dict().items()}
+    runner.train()
+    bank = load(tmp_path / 'run', 1)['relabel']['bank']
+    assert bank['names'] == dataset.sample_names and len(bank['names']) == 24
+    runner.model.load_state_dict(fresh)
+    runner.model.eval()
+    for sample in (dataset[i] for i in range(len(dataset))):
+        with torch.no_grad():
+            feature = runner.model(sample['inputs'][None], mode='tensor')[0]
+        row = sample['data_samples'].sample_idx
+        torch.testing.assert_close(bank['features'][row], feature, rtol=1e-4, atol=1e-5)
+
+
+def test_calibration_averages_the_batches(tmp_path):
+    runner = make_runner(make_config(tmp_path / 'run', interval=1))
+    runner._train_loop = runner.build_train_loop(runner._train_loop)
+    runner._val_loop = runner.build_val_loop(runner._val_loop)
+    loader = build_extraction_loader(runner)
+    layer = next(m for m in runner.model.modules() if isinstance(m, BatchNorm2d))
+    seen = []
+    handle = layer.register_forward_hook(lambda m, x, y: seen.append(x[0].detach().clone()))
+    momentum = layer.momentum
+    calibrate_batch_norm(runner, loader)
+    handle.remove()
+    mean = torch.stack([x.mean(dim=(0, 2, 3)) for x in seen]).mean(dim=0)
+    var = torch.stack([x.transpose(0, 1).flatten(1).var(dim=1) for x in seen]).mean(dim=0)
+    assert len(seen) == 4
+    torch.testing.assert_close(layer.running_mean, mean)
+    torch.testing.assert_close(layer.running_var, var)
+    assert layer.momentum == momentum
+    assert not layer.training

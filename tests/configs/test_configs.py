@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers import ROOT
 from mmaction.registry import DATA_SAMPLERS, DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
 from mmaction.structures import ActionDataSample
 from mmengine.config import Config
@@ -15,7 +16,6 @@ from deeprank_plugin.command_line import load_config
 from deeprank_plugin.command_line.parameters import SHARES
 from deeprank_plugin.models.data_preprocessor import MODALITIES
 
-ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / 'configs'
 
 

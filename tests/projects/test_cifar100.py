@@ -5,17 +5,16 @@ import pickle
 import runpy
 import struct
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers import ROOT
 from mmaction.registry import DATASETS, MODELS, TRANSFORMS
 from mmaction.structures import ActionDataSample
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ROOT / 'projects' / 'cifar100'
 sys.path[:0] = [str(ROOT), str(ROOT / 'tools')]
 

@@ -1,19 +1,14 @@
 """make_toy.py and make_subset.py as a user runs them."""
 
-import os
 import pickle
-import subprocess
-import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from helpers import run_tool
+
 SMALL = ('--subjects', '4', '--repetitions', '1')
 
 
 def run(tool, *arguments, fails=False):
-    command = [sys.executable, str(ROOT / 'tools' / 'data' / tool), *map(str, arguments)]
-    environment = dict(os.environ, OMP_NUM_THREADS='1')
-    result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    result = run_tool(f'data/{tool}', *arguments)
     assert (result.returncode != 0) == fails, result.stderr
     return result.stderr if fails else result.stdout
 

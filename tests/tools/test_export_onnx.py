@@ -7,15 +7,15 @@ import pickle
 import re
 import runpy
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers import ROOT
 from mmaction.registry import MODELS
 from mmengine.config import Config
 
-TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'deployment' / 'export_onnx.py'
+TOOL = ROOT / 'tools' / 'deployment' / 'export_onnx.py'
 FRAMES, CLASSES = 8, 5
 BACKBONES = {
     'stgcn': dict(

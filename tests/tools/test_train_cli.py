@@ -13,12 +13,11 @@ import mmaction
 import numpy as np
 import pytest
 import torch
-from helpers import free_port
+from helpers import ROOT, free_port
 
 from deeprank_plugin import compat
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-TOOLS = REPOSITORY / 'tools'
+TOOLS = ROOT / 'tools'
 NOTICES = ('Warning', ' WARNING ', 'Traceback')
 
 CONFIG = """
@@ -162,7 +161,7 @@ def test_both_test_tools_agree_with_the_validation(folder, trained):
         'gloo.py',
         checkpoint,
         cwd=folder,
-        PYTHONPATH=str(REPOSITORY),
+        PYTHONPATH=str(ROOT),
     )
     assert theirs.returncode == 0, theirs.stderr
     accuracies = [

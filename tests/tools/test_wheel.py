@@ -5,11 +5,10 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import pytest
+from helpers import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 PROJECT = """
 _base_ = 'deeprank_plugin::deeprank/deeprank_stgcn-w16.py'
 

@@ -4,7 +4,6 @@ import json
 import math
 import os
 import pickle
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from helpers import ROOT, load, make_config, train, write_annotations
+from helpers import ROOT, free_port, load, make_config, train, write_annotations
 from mmaction.registry import TASK_UTILS
 
 from deeprank_plugin.engine import RelabelHook
@@ -286,7 +285,5 @@ def compare_banks(rank, port):
 
 
 def test_other_banks_in_other_processes_are_noticed():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     torch.multiprocessing.spawn(compare_banks, args=(port,), nprocs=3)

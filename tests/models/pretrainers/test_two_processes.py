@@ -1,11 +1,11 @@
 """Two processes that share a batch compute what one computes with the whole of it."""
 
 import os
-import socket
 from pathlib import Path
 
 import pytest
 import torch
+from helpers import free_port
 from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
 from mmengine.model import BaseModule
@@ -70,9 +70,7 @@ def one_of_two(rank, port, folder, method):
 
 @pytest.mark.parametrize('method', ['single', 'one by one', 'at once'])
 def test_two_processes_equal_one(tmp_path, method):
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     torch.multiprocessing.spawn(one_of_two, args=(port, str(tmp_path), method), nprocs=2)
     model, inputs, samples = make(method)
     losses = step(model, method, inputs, samples)

@@ -1,6 +1,7 @@
 """What several test files use: paths, ports, tools as programs, logs, and small runs."""
 
 import json
+import multiprocessing
 import os
 import pickle
 import socket
@@ -54,6 +55,15 @@ def output_of(tool, *arguments, **options) -> str:
     result = run_tool(tool, *arguments, **options)
     assert result.returncode == 0, result.stdout[-1000:] + result.stderr[-3000:]
     return result.stdout
+
+
+def spawn(function, *args, processes) -> None:
+    """``function(rank, *args)`` in several processes, forked from one that has the imports."""
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload(['torch', 'mmengine.runner', 'deeprank_plugin'])
+    torch.multiprocessing.start_processes(
+        function, args=args, nprocs=processes, start_method='forkserver'
+    )
 
 
 def read_logs(work_dir: Union[str, Path]) -> List[Dict]:

@@ -32,6 +32,7 @@ def run_python(code, **environment):
     )
 
 
+@pytest.mark.slow
 def test_models_import_after_a_failed_import_and_drn_says_why():
     result = run_python("""
 import importlib.util, sys
@@ -164,6 +165,7 @@ class TestCheckpoints:
         assert not victim.exists()
 
 
+@pytest.mark.distributed
 @pytest.mark.skipif(compat.has_accelerator(), reason='for machines without an accelerator')
 def test_gloo_process_group_and_wrapped_cpu_model():
     port = str(free_port())

@@ -37,6 +37,7 @@ def test_method_is_about_forty_lines(mine):
     assert len((mine / 'time_direction.py').read_text().splitlines()) <= 42
 
 
+@pytest.mark.slow
 def test_method_learns_the_direction_of_time(mine):
     """Joints that only ever rise: the encoder finds out which half of the batch sinks."""
     cfg = Config.fromfile(mine / CONFIG)

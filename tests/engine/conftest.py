@@ -1,11 +1,19 @@
-"""Checkpoints as MMEngine saves them."""
+"""Checkpoints as MMEngine saves them, and runs of train.py at little cost."""
+
+import json
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
+from helpers import ROOT, free_port
 from mmaction.registry import MODELS
 from mmengine.config import Config
 
 from tests.engine.checkpoints import CONFIG, fill
+
+RECOVERY = ROOT / 'tests' / 'engine' / 'recovery'
 
 
 @pytest.fixture
@@ -28,3 +36,29 @@ def make():
         )
 
     return checkpoint
+
+
+@pytest.fixture(scope='session')
+def server():
+    """A function that runs train.py in processes of its own and returns their exit codes."""
+    paths = os.pathsep.join([str(ROOT), str(ROOT / 'tests'), str(RECOVERY)])
+    environment = dict(os.environ, PYTHONPATH=paths, OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='')
+    process = subprocess.Popen(
+        [sys.executable, str(RECOVERY / 'fork_server.py')],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == 'ready\n'
+
+    def run(*arguments, log, delay=None, processes=1):
+        request = dict(arguments=[str(a) for a in arguments], log=str(log), delay=delay)
+        request.update(processes=processes, port=free_port())
+        process.stdin.write(json.dumps(request) + '\n')
+        process.stdin.flush()
+        return json.loads(process.stdout.readline())
+
+    yield run
+    process.stdin.close()
+    process.wait(60)

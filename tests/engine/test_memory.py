@@ -42,6 +42,7 @@ def test_freed_memory_is_used_again():
     assert pages < 1000  # of 3 x 65,536 pages of 4 KiB
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='a setting of glibc')
 @pytest.mark.parametrize(
     'variables',

@@ -6,6 +6,8 @@ import sys
 import pytest
 from helpers import ROOT, run_tool
 
+pytestmark = pytest.mark.slow
+
 FOLDER = ROOT / 'tools' / 'benchmark'
 TINY = dict(
     ranking_loss='--batch-size 6 --channels 8 --hidden 8 --sizes 4 --repeats 1 --step-batch 0',

@@ -65,6 +65,7 @@ def assert_same(found, expected):
     assert all(torch.equal(found[key], value) for key, value in expected.items())
 
 
+@pytest.mark.slow
 def test_as_a_program(folder):
     result = run_tool('convert_sttformer.py', 'authors.pt', 'new/a.pth')
     assert result.returncode == 0, result.stderr

@@ -2,6 +2,7 @@
 
 import pickle
 
+import pytest
 from helpers import run_tool
 
 SMALL = ('--subjects', '4', '--repetitions', '1')
@@ -13,6 +14,7 @@ def run(tool, *arguments, fails=False):
     return result.stderr if fails else result.stdout
 
 
+@pytest.mark.slow
 def test_make_toy_and_a_subset_of_it(tmp_path):
     path = tmp_path / 'new' / 'toy.pkl'
     printed = run('make_toy.py', path, *SMALL, '--plot', tmp_path / 'toy.png')

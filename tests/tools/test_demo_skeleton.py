@@ -147,6 +147,7 @@ def test_errors_are_one_sentence(call, folder, tmp_path, change, message):
     assert message in result.err.splitlines()[-1] and 'Traceback' not in result.err
 
 
+@pytest.mark.slow
 def test_the_command_line_itself(folder, tmp_path):
     files = [folder / name for name in ('joint.py', 'joint.pth', 'data.pkl')]
     options = ['--split', 'others', '--out-dir', tmp_path, '--format', 'none']

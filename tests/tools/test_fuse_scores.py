@@ -10,6 +10,8 @@ import pytest
 import torch
 from helpers import run_tool
 
+pytestmark = pytest.mark.slow
+
 
 def fuse(*arguments):
     return run_tool('analysis/fuse_scores.py', *arguments)

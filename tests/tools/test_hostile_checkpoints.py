@@ -6,6 +6,8 @@ import pytest
 import torch
 from helpers import ROOT, run_tool
 
+pytestmark = pytest.mark.slow
+
 CONFIG = ROOT / 'configs/finetune/stgcn-w16_scratch.py'
 
 

@@ -9,6 +9,8 @@ import pytest
 from helpers import ROOT, output_of, run_tool
 from mmengine.config import Config
 
+pytestmark = pytest.mark.slow
+
 MV = str(ROOT / 'configs/mv_deeprank/mv-deeprank_stgcn-w16.py')
 FINETUNE = str(ROOT / 'configs/finetune/stgcn-w16_pretrained.py')
 SCRATCH = str(ROOT / 'configs/finetune/stgcn-w16_scratch.py')

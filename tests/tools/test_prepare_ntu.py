@@ -117,6 +117,7 @@ def test_wrong_arguments(raw, run, tmp_path, args, message):
     assert code == 2 and message in err
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_is_the_same(raw, run, tmp_path):
     """A run that is killed leaves parts and no pickle; the next goes on and gives the same."""
     for setup in range(3, 18):

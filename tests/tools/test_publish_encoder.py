@@ -56,6 +56,7 @@ def tool(monkeypatch, capsys):
     return run
 
 
+@pytest.mark.slow
 def test_as_programs(tmp_path):
     """The file is opened by a plain PyTorch, with nothing of ours imported."""
     save(tmp_path / 'epoch_3.pth', 'DeepRank', 'bone')

@@ -57,6 +57,7 @@ def protocol(folder, out, *more):
     ]
 
 
+@pytest.mark.slow
 def test_streams_fusion_and_resume(folder):
     out = folder / 'semi'
     command = protocol(
@@ -121,6 +122,7 @@ def test_table_of_means_and_sample_deviations(tool):
     assert '| bone   | 50.0        | 100.0       | 50.0' in table
 
 
+@pytest.mark.slow
 def test_knn_of_a_published_stream_and_from_scratch(folder):
     output_of('publish_encoder.py', folder / 'mv' / 'epoch_1.pth', folder / 'encoder.pth')
     (published,) = folder.glob('encoder_joint-*.pth')

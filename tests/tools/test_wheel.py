@@ -9,6 +9,8 @@ import zipfile
 import pytest
 from helpers import ROOT
 
+pytestmark = pytest.mark.slow
+
 PROJECT = """
 _base_ = 'deeprank_plugin::deeprank/deeprank_stgcn-w16.py'
 

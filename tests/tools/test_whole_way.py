@@ -10,6 +10,8 @@ from helpers import ROOT, run_tool
 
 import deeprank_plugin  # noqa: F401  lets torch.load open MMEngine's checkpoints
 
+pytestmark = pytest.mark.slow
+
 CONFIGS = ROOT / 'configs'
 OURS, THEIRS = ROOT / 'tools', Path(mmaction.__file__).parent / '.mim' / 'tools'
 TINY = [

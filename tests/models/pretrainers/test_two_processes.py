@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import free_port
+from helpers import free_port, spawn
 from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
 from mmengine.model import BaseModule
@@ -13,6 +13,8 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from deeprank_plugin.models import DeepRank, MVDeepRank
+
+pytestmark = pytest.mark.distributed
 
 
 class PointBackbone(BaseModule):
@@ -71,7 +73,7 @@ def one_of_two(rank, port, folder, method):
 @pytest.mark.parametrize('method', ['single', 'one by one', 'at once'])
 def test_two_processes_equal_one(tmp_path, method):
     port = free_port()
-    torch.multiprocessing.spawn(one_of_two, args=(port, str(tmp_path), method), nprocs=2)
+    spawn(one_of_two, port, str(tmp_path), method, processes=2)
     model, inputs, samples = make(method)
     losses = step(model, method, inputs, samples)
     for rank in range(2):

@@ -35,6 +35,7 @@ def probe(**variables: str) -> tuple:
     return told == 'True', int(pages)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='a setting of glibc')
 def test_freed_memory_is_used_again():
     told, pages = probe()

@@ -1,11 +1,18 @@
-"""What tests share."""
+"""What tests share. DEEPRANK_GPU=1 lets them use the GPU; DEEPRANK_DATA names the real data."""
 
+import os
 import pickle
 from pathlib import Path
+
+if os.environ.get('DEEPRANK_GPU') != '1':
+    os.environ['CUDA_VISIBLE_DEVICES'] = ''  # before torch is imported; programs inherit it
+for _name in ('DATA', 'MODALITY', 'SHARE', 'PRETRAINED'):
+    os.environ.pop(_name, None)  # parameters of the configs
 
 import numpy as np
 import pytest
 import torch
+from helpers import ROOT
 from mmengine.registry import init_default_scope
 
 # Imported before any test asks MMAction2 for its models: the plugin closes the gaps of the toolbox.
@@ -13,7 +20,7 @@ import deeprank_plugin  # noqa: F401
 
 torch.set_num_threads(1)  # for networks as small as those of the tests more threads only wait
 
-SHARED_DATA = Path(__file__).resolve().parents[1].parent / 'shared' / 'data'
+REAL_DATA = Path(os.environ.get('DEEPRANK_DATA') or ROOT.parent / 'shared' / 'data').resolve()
 
 
 @pytest.fixture(autouse=True)
@@ -24,10 +31,10 @@ def _mmaction_scope():
 
 @pytest.fixture
 def shared_data():
-    """Folder with real skeleton data beside the repository."""
-    if not SHARED_DATA.is_dir():
-        pytest.skip('The folder shared/data with real skeletons is not beside the repository.')
-    return SHARED_DATA
+    """Folder with real skeletons: uiprmd_ntu25.pkl, hdm05_ntu25.pkl, ..."""
+    if not REAL_DATA.is_dir():
+        pytest.skip(f'no real skeletons in {REAL_DATA}: set DEEPRANK_DATA to their folder')
+    return REAL_DATA
 
 
 @pytest.fixture

@@ -1,16 +1,23 @@
-"""What several test files use: ports, logs of whole runs, and small runs with a RelabelHook."""
+"""What several test files use: paths, ports, tools as programs, logs, and small runs."""
 
 import json
+import multiprocessing
+import os
 import pickle
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Dict, List, Tuple, Union
 
 import numpy as np
+import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
+
+from deeprank_plugin.command_line import load_config
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -20,6 +27,43 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         return probe.getsockname()[1]
+
+
+def run_tool(tool, *arguments, cwd=None, timeout=300, **variables) -> subprocess.CompletedProcess:
+    """Run a program, by its path below tools/ or from the root, to its end.
+
+    Args:
+        tool (str or Path): Such as 'train.py' or 'data/make_toy.py'.
+        arguments: Its arguments, as strings or what makes strings.
+        cwd (Path, optional): Folder that it runs in.
+        timeout (float): Seconds after which it is ended. Defaults to 300.
+        variables: Environment variables, besides those of the tests.
+    """
+    environment = dict(os.environ, OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT))
+    return subprocess.run(
+        [sys.executable, str(ROOT / 'tools' / tool), *map(str, arguments)],
+        cwd=cwd,
+        env={**environment, **variables},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+
+
+def output_of(tool, *arguments, **options) -> str:
+    """What :func:`run_tool` prints to stdout; it must end well."""
+    result = run_tool(tool, *arguments, **options)
+    assert result.returncode == 0, result.stdout[-1000:] + result.stderr[-3000:]
+    return result.stdout
+
+
+def spawn(function, *args, processes) -> None:
+    """``function(rank, *args)`` in several processes, forked from one that has the imports."""
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload(['torch', 'mmengine.runner', 'deeprank_plugin'])
+    torch.multiprocessing.start_processes(
+        function, args=args, nprocs=processes, start_method='forkserver'
+    )
 
 
 def read_logs(work_dir: Union[str, Path]) -> List[Dict]:
@@ -148,3 +192,16 @@ def train(cfg):
 
 def load(folder, epoch):
     return torch.load(Path(folder) / f'epoch_{epoch}.pth')
+
+
+def evaluate(metric, samples):
+    metric.process(None, samples)
+    return metric.evaluate(len(samples))
+
+
+def refusal(capsys, path, **parameters):
+    with pytest.raises(SystemExit) as ended:
+        load_config(path, **parameters)
+    assert ended.value.code == 2
+    (sentence,) = capsys.readouterr().err.strip().splitlines()
+    return sentence

@@ -5,29 +5,26 @@ Where the state of a whole process matters the test runs a fresh one.
 
 import importlib.machinery
 import os
-import socket
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers import ROOT, free_port
 from mmaction.registry import METRICS, MODELS
 from mmaction.structures import ActionDataSample
 from mmengine.logging import HistoryBuffer
 
 from deeprank_plugin import compat
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-
 
 def run_python(code, **environment):
     """Run code in a fresh interpreter that finds the repository; return the finished process."""
     environment = {
         **os.environ,
-        'PYTHONPATH': str(REPOSITORY),
+        'PYTHONPATH': str(ROOT),
         'OMP_NUM_THREADS': '1',
     } | environment
     return subprocess.run(
@@ -35,6 +32,7 @@ def run_python(code, **environment):
     )
 
 
+@pytest.mark.slow
 def test_models_import_after_a_failed_import_and_drn_says_why():
     result = run_python("""
 import importlib.util, sys
@@ -167,11 +165,10 @@ class TestCheckpoints:
         assert not victim.exists()
 
 
+@pytest.mark.distributed
 @pytest.mark.skipif(compat.has_accelerator(), reason='for machines without an accelerator')
 def test_gloo_process_group_and_wrapped_cpu_model():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        port = str(probe.getsockname()[1])
+    port = str(free_port())
     result = run_python(
         """
 import deeprank_plugin.compat

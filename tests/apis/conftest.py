@@ -1,17 +1,17 @@
 """A tiny recogniser, trained for one epoch by MMEngine's runner, for the tests of this folder."""
 
 import pickle
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from helpers import ROOT
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
 from deeprank_plugin.command_line import load_config
 
-CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+CONFIGS = ROOT / 'configs'
 
 
 def write_sequences(path):

@@ -2,11 +2,11 @@
 
 import copy
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers import ROOT
 from mmaction.registry import MODELS
 from mmengine.runner import Runner
 
@@ -21,7 +21,7 @@ from deeprank_plugin.datasets.annotations import load_annotations
 from deeprank_plugin.datasets.class_names import CLASS_NAMES
 from deeprank_plugin.evaluation.functional import fuse_scores
 
-CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+CONFIGS = ROOT / 'configs'
 TOY = CLASS_NAMES['toy']
 
 

@@ -5,22 +5,12 @@ import re
 from pathlib import Path
 
 import pytest
+from helpers import ROOT, refusal
 
 from deeprank_plugin.command_line import load_config
 from deeprank_plugin.datasets.annotation_writing import write_npz
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
 FINETUNE = str(ROOT / 'configs/finetune/stgcn-w16_pretrained.py')
-
-
-def refusal(capsys, path, **parameters):
-    with pytest.raises(SystemExit) as ended:
-        load_config(path, **parameters)
-    assert ended.value.code == 2
-    (sentence,) = capsys.readouterr().err.strip().splitlines()
-    return sentence
 
 
 @pytest.mark.parametrize('suffix', ['.pkl', '.npz'])

@@ -2,16 +2,13 @@
 
 import os
 import re
-from pathlib import Path
 
 import pytest
 import torch
+from helpers import ROOT, refusal
 
 from deeprank_plugin.command_line import load_config
 from deeprank_plugin.command_line.parameters import require_same_run
-
-ROOT = Path(__file__).resolve().parents[2]
-
 
 DEEPRANK = str(ROOT / 'configs/deeprank/deeprank_stgcn-w16.py')
 
@@ -23,20 +20,6 @@ FINETUNE = str(ROOT / 'configs/finetune/stgcn-w16_pretrained.py')
 
 
 SCRATCH = str(ROOT / 'configs/finetune/stgcn-w16_scratch.py')
-
-
-@pytest.fixture(autouse=True)
-def no_variables(monkeypatch):
-    for name in ('DATA', 'MODALITY', 'SHARE', 'PRETRAINED'):
-        monkeypatch.delenv(name, raising=False)
-
-
-def refusal(capsys, path, **parameters):
-    with pytest.raises(SystemExit) as ended:
-        load_config(path, **parameters)
-    assert ended.value.code == 2
-    (sentence,) = capsys.readouterr().err.strip().splitlines()
-    return sentence
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,16 @@
 """Names of classes, by the data sets of the configs."""
 
-from pathlib import Path
-
+from helpers import ROOT
 from mmengine.config import Config
 
 from deeprank_plugin.converters.pkummd import ACTIONS
 from deeprank_plugin.datasets.class_names import CLASS_NAMES
 from deeprank_plugin.datasets.toy.actions import CLASS_NAMES as TOY
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
 CONFIGS = ROOT / 'configs'
 
 
-DATA = sorted(path.stem for path in (CONFIGS / '_base_' / 'data').glob('*.py'))
+DATA = sorted(path.stem for path in (CONFIGS / '_base_' / 'data').glob('*_*.py'))
 
 
 def test_names_of_classes():

@@ -11,6 +11,7 @@ from mmengine.dataset import ClassBalancedDataset, ConcatDataset, RepeatDataset
 from mmengine.runner import Runner
 
 from deeprank_plugin.datasets import SkeletonDataset
+from tests.datasets.building import build, names_of
 
 PACK = [
     dict(type='CropResize', clip_len=6, min_frames=2),
@@ -18,14 +19,6 @@ PACK = [
     dict(type='FormatGCNInput', num_person=1),
     dict(type='PackActionInputs', meta_keys=('sample_idx', 'frame_dir', 'split')),
 ]
-
-
-def build(path, pipeline=(), split='xsub_train', **kwargs):
-    return SkeletonDataset(path, pipeline=list(pipeline), split=split, **kwargs)
-
-
-def names_of(dataset):
-    return [dataset[index]['frame_dir'] for index in range(len(dataset))]
 
 
 def test_splits(make_annotations):

@@ -6,14 +6,7 @@ import pytest
 from deeprank_plugin.datasets import SkeletonDataset
 from deeprank_plugin.datasets.class_names import CLASS_NAMES
 from deeprank_plugin.datasets.subsets import labelled_subset
-
-
-def build(path, pipeline=(), split='xsub_train', **kwargs):
-    return SkeletonDataset(path, pipeline=list(pipeline), split=split, **kwargs)
-
-
-def names_of(dataset):
-    return [dataset[index]['frame_dir'] for index in range(len(dataset))]
+from tests.datasets.building import build, names_of
 
 
 @pytest.mark.parametrize(

@@ -5,16 +5,15 @@ import pickle
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
+from helpers import ROOT
 from mmaction.registry import MODELS
 from mmengine.config import Config
 
 from deeprank_plugin.datasets.toy.actions import make_toy_actions
 
-ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / 'docs' / 'howto' / 'add_method.md'
 CONFIG = 'time-direction_stgcn-w16.py'
 
@@ -38,6 +37,7 @@ def test_method_is_about_forty_lines(mine):
     assert len((mine / 'time_direction.py').read_text().splitlines()) <= 42
 
 
+@pytest.mark.slow
 def test_method_learns_the_direction_of_time(mine):
     """Joints that only ever rise: the encoder finds out which half of the batch sinks."""
     cfg = Config.fromfile(mine / CONFIG)

@@ -5,8 +5,8 @@ import shlex
 from pathlib import Path
 
 import pytest
+from helpers import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / 'docs'
 PAGES = sorted(
     [
@@ -18,7 +18,7 @@ PAGES = sorted(
 )
 FENCE = re.compile(r'^( *)```([^\n]*)\n(.*?)^\1```', re.MULTILINE | re.DOTALL)
 LINK = re.compile(r'\]\(([^)\s]+)\)')
-REPOSITORY_PATH = re.compile(
+ROOT_PATH = re.compile(
     r'(?<![\w./-])(?:configs|tools|tests|projects|deeprank_plugin|docs)/[\w./-]*\w'
 )
 
@@ -68,7 +68,7 @@ def test_pages_link_only_within_the_site(page):
 def test_named_files_exist(page):
     """Paths of the repository, in text and commands; a pattern with < > or * names none."""
     text = re.sub(r'\S*[<*{]\S*', '', page.read_text())
-    for path in set(REPOSITORY_PATH.findall(text)):
+    for path in set(ROOT_PATH.findall(text)):
         inside = [ROOT / path, ROOT / 'deeprank_plugin' / path, page.parent / path]
         assert any(p.exists() for p in inside), f'{name(page)} names {path}, which does not exist'
 

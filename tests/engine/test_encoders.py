@@ -6,97 +6,12 @@ import pickle
 
 import pytest
 import torch
-from mmaction.registry import MODELS
-from mmengine.config import Config
 
 from deeprank_plugin.engine.encoders import list_streams, read_checkpoint
 from deeprank_plugin.engine.publishing import (
     extract_encoder,
 )
-
-STGCN = dict(
-    type='STGCN',
-    base_channels=4,
-    num_stages=2,
-    inflate_stages=[],
-    down_stages=[],
-    graph_cfg=dict(layout='nturgb+d', mode='stgcn_spatial'),
-)
-
-
-STTFORMER = dict(type='STTFormer', blocks=[(4, 4, 2)], num_heads=1, tuple_length=2)
-
-
-RANK = dict(type='RankHead', in_channels=4, hidden_channels=4)
-
-
-def preprocessor(modality):
-    return dict(type='SkeletonPreprocessor', modality=modality)
-
-
-DEEPRANK = dict(
-    type='DeepRank', backbone=STGCN, head=RANK, data_preprocessor=preprocessor('motion')
-)
-
-
-FINETUNED = dict(
-    type='RecognizerGCN',
-    backbone=STTFORMER,
-    cls_head=dict(type='GCNHead', num_classes=3, in_channels=4),
-    data_preprocessor=preprocessor('bone'),
-)
-
-
-CONFIG = dict(
-    work_dir='work_dirs/run',
-    load_from='~/secret/epoch_1.pth',
-    limits=(float('inf'), -1.5),
-    labels=['/home/someone/labels.txt', 'data/labels.txt', 'C:\\Users\\someone\\a.txt'],
-    train_dataloader=dict(
-        batch_size=2,
-        dataset=dict(
-            type='RepeatDataset',
-            times=2,
-            dataset=dict(ann_file='/home/someone/ntu60_3d.pkl', split='xsub_train'),
-        ),
-    ),
-)
-
-
-def fill(model):
-    """Nothing may stay at its plain initial value, BatchNorm's statistics neither."""
-    for value in model.state_dict().values():
-        value.copy_(torch.randint(1, 9, value.shape) if value.dtype == torch.int64 else value + 1)
-        if value.is_floating_point():
-            value.add_(torch.randn_like(value))
-    return model
-
-
-@pytest.fixture
-def make():
-    """A function from a model's config to a checkpoint as MMEngine saves it."""
-
-    def checkpoint(model, prefix='', **config):
-        torch.manual_seed(0)
-        weights = fill(MODELS.build(model)).state_dict()
-        return dict(
-            meta=dict(
-                cfg=Config(dict(CONFIG, model=model, **config)).pretty_text,
-                epoch=24,
-                experiment_name='of_someone',
-            ),
-            state_dict={prefix + key: value for key, value in weights.items()},
-            optimizer=dict(state={0: torch.zeros(3)}),
-            message_hub=dict(log_scalars={}),
-            relabel=dict(features=torch.zeros(2, 4)),
-        )
-
-    return checkpoint
-
-
-def change(checkpoint, **meta):
-    checkpoint['meta'].update(meta)
-    return checkpoint
+from tests.engine.checkpoints import DEEPRANK, FINETUNED, change
 
 
 def test_defaults_of_the_models_are_known(make):

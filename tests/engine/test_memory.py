@@ -35,6 +35,7 @@ def probe(**variables: str) -> tuple:
     return told == 'True', int(pages)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='a setting of glibc')
 def test_freed_memory_is_used_again():
     told, pages = probe()
@@ -42,6 +43,7 @@ def test_freed_memory_is_used_again():
     assert pages < 1000  # of 3 x 65,536 pages of 4 KiB
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='a setting of glibc')
 @pytest.mark.parametrize(
     'variables',

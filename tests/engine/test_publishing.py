@@ -15,83 +15,7 @@ from deeprank_plugin.engine.publishing import (
     verify,
     write_checkpoint,
 )
-
-STGCN = dict(
-    type='STGCN',
-    base_channels=4,
-    num_stages=2,
-    inflate_stages=[],
-    down_stages=[],
-    graph_cfg=dict(layout='nturgb+d', mode='stgcn_spatial'),
-)
-STTFORMER = dict(type='STTFormer', blocks=[(4, 4, 2)], num_heads=1, tuple_length=2)
-RANK = dict(type='RankHead', in_channels=4, hidden_channels=4)
-
-
-def preprocessor(modality):
-    return dict(type='SkeletonPreprocessor', modality=modality)
-
-
-DEEPRANK = dict(
-    type='DeepRank', backbone=STGCN, head=RANK, data_preprocessor=preprocessor('motion')
-)
-MV = dict(
-    type='MVDeepRank',
-    backbone=STTFORMER,
-    head=RANK,
-    data_preprocessor=preprocessor(['joint', 'bone', 'motion']),
-)
-FINETUNED = dict(
-    type='RecognizerGCN',
-    backbone=STTFORMER,
-    cls_head=dict(type='GCNHead', num_classes=3, in_channels=4),
-    data_preprocessor=preprocessor('bone'),
-)
-CONFIG = dict(
-    work_dir='work_dirs/run',
-    load_from='~/secret/epoch_1.pth',
-    limits=(float('inf'), -1.5),
-    labels=['/home/someone/labels.txt', 'data/labels.txt', 'C:\\Users\\someone\\a.txt'],
-    train_dataloader=dict(
-        batch_size=2,
-        dataset=dict(
-            type='RepeatDataset',
-            times=2,
-            dataset=dict(ann_file='/home/someone/ntu60_3d.pkl', split='xsub_train'),
-        ),
-    ),
-)
-
-
-def fill(model):
-    """Nothing may stay at its plain initial value, BatchNorm's statistics neither."""
-    for value in model.state_dict().values():
-        value.copy_(torch.randint(1, 9, value.shape) if value.dtype == torch.int64 else value + 1)
-        if value.is_floating_point():
-            value.add_(torch.randn_like(value))
-    return model
-
-
-@pytest.fixture
-def make():
-    """A function from a model's config to a checkpoint as MMEngine saves it."""
-
-    def checkpoint(model, prefix='', **config):
-        torch.manual_seed(0)
-        weights = fill(MODELS.build(model)).state_dict()
-        return dict(
-            meta=dict(
-                cfg=Config(dict(CONFIG, model=model, **config)).pretty_text,
-                epoch=24,
-                experiment_name='of_someone',
-            ),
-            state_dict={prefix + key: value for key, value in weights.items()},
-            optimizer=dict(state={0: torch.zeros(3)}),
-            message_hub=dict(log_scalars={}),
-            relabel=dict(features=torch.zeros(2, 4)),
-        )
-
-    return checkpoint
+from tests.engine.checkpoints import DEEPRANK, FINETUNED, MV, change
 
 
 def plain_hash(state_dict):
@@ -167,13 +91,13 @@ def test_hash_sees_every_change_and_nothing_else():
     assert hash_weights(dict(weights, b=last)) == expected
     bit = weights['b'].clone()
     bit.view(torch.int32)[0, 0, 0, 0] ^= 1
-    for change in (
+    for other in (
         dict(b=bit),
         dict(b=weights['b'].reshape(3, 4, 2, 2)),
         dict(c=torch.zeros(2, dtype=torch.bfloat16)),
         dict(e=torch.zeros(1)),
     ):
-        assert hash_weights({**weights, **change}) != expected
+        assert hash_weights({**weights, **other}) != expected
     for value in (3, torch.zeros(2).to_sparse()):
         with pytest.raises(ValueError, match="'a'.*dense tensor"):
             hash_weights(dict(a=value))
@@ -194,11 +118,6 @@ def test_file_brings_no_more_than_its_weights(make, tmp_path):
     checkpoint['state_dict'][key] = large[: len(checkpoint['state_dict'][key])]
     write_checkpoint(extract_encoder(checkpoint), tmp_path / 'a.pth')
     assert (tmp_path / 'a.pth').stat().st_size < 500000
-
-
-def change(checkpoint, **meta):
-    checkpoint['meta'].update(meta)
-    return checkpoint
 
 
 @pytest.mark.parametrize(

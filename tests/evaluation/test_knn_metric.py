@@ -3,13 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from helpers import evaluate
 
 from deeprank_plugin.evaluation import KNNMetric
-
-
-def evaluate(metric, samples):
-    metric.process(None, samples)
-    return metric.evaluate(len(samples))
 
 
 def make_samples():

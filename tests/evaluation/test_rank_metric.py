@@ -2,13 +2,9 @@
 
 import pytest
 import torch
+from helpers import evaluate
 
 from deeprank_plugin.evaluation import RankMetric
-
-
-def evaluate(metric, samples):
-    metric.process(None, samples)
-    return metric.evaluate(len(samples))
 
 
 def test_rank_metric_is_the_mean_over_triplets():

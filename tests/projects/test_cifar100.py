@@ -5,17 +5,16 @@ import pickle
 import runpy
 import struct
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers import ROOT
 from mmaction.registry import DATASETS, MODELS, TRANSFORMS
 from mmaction.structures import ActionDataSample
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ROOT / 'projects' / 'cifar100'
 sys.path[:0] = [str(ROOT), str(ROOT / 'tools')]
 
@@ -223,6 +222,7 @@ def test_digits_are_what_scikit_learn_has(digits):
     np.testing.assert_allclose(scaled, np.repeat(expected.images[1300][..., None], 3, 2), atol=0.04)
 
 
+@pytest.mark.slow
 def test_deeprank_learns_to_rank_digits(digits, tmp_path):
     cfg = Config.fromfile(PROJECT / 'configs' / 'deeprank_resnet18-w8_1xb64-5x20e_digits.py')
     cfg = shrink(cfg, digits, tmp_path)
@@ -252,6 +252,7 @@ def pretrain(method, folder):
 FINETUNE = PROJECT / 'configs' / 'finetune_resnet18-w8-100_1xb16-60e_digits.py'
 
 
+@pytest.mark.slow
 def test_from_deeprank_to_a_classifier(tmp_path):
     runner = pretrain('deeprank', tmp_path)
     cfg = shrink(Config.fromfile(FINETUNE), tmp_path / 'c', tmp_path / 'finetune')
@@ -268,6 +269,7 @@ def test_from_deeprank_to_a_classifier(tmp_path):
     assert 0 <= runner.test()['acc/top1'] <= 1
 
 
+@pytest.mark.slow
 def test_from_deepcluster_to_a_figure_by_run_protocol(tmp_path, monkeypatch):
     """As Table IX has it done."""
     pretrain('deepcluster', tmp_path)

@@ -3,14 +3,13 @@
 import json
 import sys
 from argparse import ArgumentParser
-from pathlib import Path
 
 import pytest
+from helpers import ROOT
 from mmengine.config import DictAction
 
 from deeprank_plugin.command_line import load_config
 
-ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / 'projects' / 'paper_tables'))
 
 import run as tool  # noqa: E402

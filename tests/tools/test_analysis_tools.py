@@ -5,13 +5,13 @@ import json
 import pickle
 import runpy
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers import ROOT
 
-TOOLS = Path(__file__).resolve().parents[2] / 'tools' / 'analysis'
+TOOLS = ROOT / 'tools' / 'analysis'
 PNG = b'\x89PNG'
 
 

@@ -1,13 +1,14 @@
 """Benchmarks on tiny inputs: they run, write their figures, and compare equal things."""
 
 import json
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from helpers import ROOT, run_tool
 
-FOLDER = Path(__file__).resolve().parents[2] / 'tools' / 'benchmark'
+pytestmark = pytest.mark.slow
+
+FOLDER = ROOT / 'tools' / 'benchmark'
 TINY = dict(
     ranking_loss='--batch-size 6 --channels 8 --hidden 8 --sizes 4 --repeats 1 --step-batch 0',
     input_pipeline='--repeats 2 --batch-size 2 --profile',
@@ -20,8 +21,7 @@ TINY = dict(
 
 
 def start(name, *options):
-    command = [sys.executable, str(FOLDER / f'{name}.py'), *map(str, options)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+    return run_tool(f'benchmark/{name}.py', *options)
 
 
 def figures(name, folder, *more):

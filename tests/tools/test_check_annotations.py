@@ -4,17 +4,17 @@ import json
 import os
 import pickle
 import runpy
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import ROOT, run_tool
 
 from deeprank_plugin.datasets.annotation_writing import write_npz
 from deeprank_plugin.datasets.annotations import load_annotations
 
-TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'data' / 'check_annotations.py'
+TOOL = ROOT / 'tools' / 'data' / 'check_annotations.py'
 
 
 @pytest.fixture
@@ -157,8 +157,6 @@ def test_refusals(tool, make_annotations, tmp_path):
 
 
 def test_as_a_program_on_real_data(shared_data):
-    command = [sys.executable, TOOL, shared_data / 'hdm05_ntu25.pkl', '--layout', 'nturgb+d']
-    environment = dict(os.environ, OMP_NUM_THREADS='1')
-    result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    result = run_tool(TOOL, shared_data / 'hdm05_ntu25.pkl', '--layout', 'nturgb+d')
     assert result.returncode == 0 and '287 samples, 287 without faults' in result.stdout
     assert 'in both xsub_train and xsub_val: 0 samples, 0 subjects, 0 sequences' in result.stdout

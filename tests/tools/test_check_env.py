@@ -2,13 +2,12 @@
 
 import importlib.metadata
 import importlib.util
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from helpers import ROOT, run_tool
 
-SCRIPT = Path(__file__).resolve().parents[2] / 'tools' / 'check_env.py'
+SCRIPT = ROOT / 'tools' / 'check_env.py'
 
 
 @pytest.fixture
@@ -39,7 +38,7 @@ def test_sound_environment():
     # torch.__version__ of a wheel may name its build ('+cu130') where its metadata does not
     installed = [importlib.metadata.version(name) for name in ('torch', 'mmengine')]
 
-    result = subprocess.run([sys.executable, str(SCRIPT)], capture_output=True, text=True)
+    result = run_tool(SCRIPT)
     assert result.returncode == 0, result.stderr
     assert result.stderr == ''
     for text in (*installed, __version__, 'Devices:'):

@@ -4,14 +4,14 @@ import os
 import pickle
 import re
 import runpy
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import ROOT, output_of
 
-TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'data' / 'convert_annotations.py'
+TOOL = ROOT / 'tools' / 'data' / 'convert_annotations.py'
 
 
 @pytest.fixture
@@ -98,12 +98,8 @@ def test_real_data(tool, shared_data, tmp_path, name):
 
 
 def test_as_a_program(make_annotations, tmp_path):
-    command = [sys.executable, TOOL, make_annotations(), tmp_path / 'a.npz']
-    environment = dict(os.environ, OMP_NUM_THREADS='1')
-    result = subprocess.run(
-        command, capture_output=True, text=True, env=environment, timeout=120, check=True
-    )
-    assert 'splits: xsub_train 15, xsub_val 5' in result.stdout
+    printed = output_of(TOOL, make_annotations(), tmp_path / 'a.npz')
+    assert 'splits: xsub_train 15, xsub_val 5' in printed
 
 
 def test_no_file_is_lost(tool, make_annotations, tmp_path):

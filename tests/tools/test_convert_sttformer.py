@@ -3,16 +3,15 @@
 import os
 import re
 import runpy
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
+from helpers import ROOT, run_tool
 from mmaction.registry import MODELS
 from sttformer_keys import to_authors
 
-TOOLS = Path(__file__).resolve().parents[2] / 'tools'
+TOOLS = ROOT / 'tools'
 BACKBONE = dict(
     type='STTFormer', num_joints=5, tuple_length=2, blocks=[(4, 4, 2), (4, 6, 3)], num_heads=2
 )
@@ -66,15 +65,9 @@ def assert_same(found, expected):
     assert all(torch.equal(found[key], value) for key, value in expected.items())
 
 
+@pytest.mark.slow
 def test_as_a_program(folder):
-    command = [sys.executable, TOOLS / 'convert_sttformer.py', 'authors.pt', 'new/a.pth']
-    result = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        env=dict(os.environ, OMP_NUM_THREADS='1'),
-        timeout=120,
-    )
+    result = run_tool('convert_sttformer.py', 'authors.pt', 'new/a.pth')
     assert result.returncode == 0, result.stderr
     assert 'joints_in_tuple=10' in result.stdout and 'use_pes' not in result.stderr
     content = load('new/a.pth')

@@ -1,23 +1,20 @@
 """make_toy.py and make_subset.py as a user runs them."""
 
-import os
 import pickle
-import subprocess
-import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+import pytest
+from helpers import run_tool
+
 SMALL = ('--subjects', '4', '--repetitions', '1')
 
 
 def run(tool, *arguments, fails=False):
-    command = [sys.executable, str(ROOT / 'tools' / 'data' / tool), *map(str, arguments)]
-    environment = dict(os.environ, OMP_NUM_THREADS='1')
-    result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    result = run_tool(f'data/{tool}', *arguments)
     assert (result.returncode != 0) == fails, result.stderr
     return result.stderr if fails else result.stdout
 
 
+@pytest.mark.slow
 def test_make_toy_and_a_subset_of_it(tmp_path):
     path = tmp_path / 'new' / 'toy.pkl'
     printed = run('make_toy.py', path, *SMALL, '--plot', tmp_path / 'toy.png')

@@ -2,24 +2,20 @@
 
 import importlib.util
 import json
-import os
 import pickle
-import subprocess
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from helpers import ROOT, run_tool
 from mmaction.registry import MODELS
 from mmengine.registry import init_default_scope
 from PIL import Image
 
 from deeprank_plugin.apis import fuse_streams, inference_skeleton_sequence, init_model
 from deeprank_plugin.command_line import load_config
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -151,15 +147,10 @@ def test_errors_are_one_sentence(call, folder, tmp_path, change, message):
     assert message in result.err.splitlines()[-1] and 'Traceback' not in result.err
 
 
+@pytest.mark.slow
 def test_the_command_line_itself(folder, tmp_path):
-    result = subprocess.run(
-        [sys.executable, 'tools/demo_skeleton.py', folder / 'joint.py', folder / 'joint.pth',
-         folder / 'data.pkl', '--split', 'others', '--out-dir', tmp_path, '--format', 'none'],
-        cwd=ROOT,
-        env=dict(os.environ, OMP_NUM_THREADS='1'),
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )  # yapf: disable
+    files = [folder / name for name in ('joint.py', 'joint.pth', 'data.pkl')]
+    options = ['--split', 'others', '--out-dir', tmp_path, '--format', 'none']
+    result = run_tool('demo_skeleton.py', *files, *options)
     assert result.returncode == 0, result.stderr[-2000:]
     assert 'take 0 (true: action 0)' in result.stdout and result.stderr == ''

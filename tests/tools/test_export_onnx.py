@@ -7,15 +7,15 @@ import pickle
 import re
 import runpy
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers import ROOT
 from mmaction.registry import MODELS
 from mmengine.config import Config
 
-TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'deployment' / 'export_onnx.py'
+TOOL = ROOT / 'tools' / 'deployment' / 'export_onnx.py'
 FRAMES, CLASSES = 8, 5
 BACKBONES = {
     'stgcn': dict(
@@ -145,6 +145,7 @@ def truth(model, joints, modality):
     return (scores / scores.sum(dim=1, keepdim=True)).numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'form, ending', [pytest.param('onnx', 'onnx', marks=needs_onnx), ('torch-export', 'pt2')]
 )
@@ -172,6 +173,7 @@ def test_exported_networks(tool, functions, tmp_path, backbone, modality, form, 
     assert np.abs(truth(model, joints, 'joint') - expected).max() > 0.05
 
 
+@pytest.mark.slow
 @needs_onnx
 def test_plain_onnxruntime_reads_the_file(tool, tmp_path):
     import onnxruntime
@@ -188,6 +190,7 @@ def test_plain_onnxruntime_reads_the_file(tool, tmp_path):
     assert str(tmp_path) not in str(notes)
 
 
+@pytest.mark.slow
 def test_random_sequences_where_there_are_no_data(tool, tmp_path):
     save(tmp_path)
     (tmp_path / 'a.pkl').unlink()
@@ -218,6 +221,7 @@ def test_comparison_can_fail(functions):
         compare(np.repeat(certain[1:2], 20, axis=0), certain, 1e-4)
 
 
+@pytest.mark.slow
 def test_a_graph_that_differs_is_not_kept(tool, tmp_path, monkeypatch):
     """The file is compared as it was written: another network in it is found out."""
     save(tmp_path)

@@ -2,24 +2,19 @@
 
 import csv
 import json
-import os
 import pickle
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers import run_tool
 
-ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.slow
 
 
 def fuse(*arguments):
-    environment = dict(os.environ, OMP_NUM_THREADS='1')
-    command = [sys.executable, str(ROOT / 'tools/analysis/fuse_scores.py'), *map(str, arguments)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    return run_tool('analysis/fuse_scores.py', *arguments)
 
 
 def make(path, seed, order=range(12), change=None):

@@ -1,14 +1,13 @@
 """A checkpoint that carries code is refused by every tool that opens one, and runs nothing."""
 
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
+from helpers import ROOT, run_tool
 
-ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.slow
+
 CONFIG = ROOT / 'configs/finetune/stgcn-w16_scratch.py'
 
 
@@ -35,10 +34,10 @@ def folder(tmp_path_factory, write_random_walks):
 @pytest.mark.parametrize(
     'arguments',
     [
-        ['tools/train.py', CONFIG, '--resume', 'HOSTILE'],
-        ['tools/train.py', CONFIG, '--cfg-options', 'load_from=HOSTILE'],
-        ['tools/test.py', CONFIG, 'HOSTILE'],
-        ['tools/publish_encoder.py', 'HOSTILE', 'OUT'],
+        ['train.py', CONFIG, '--resume', 'HOSTILE'],
+        ['train.py', CONFIG, '--cfg-options', 'load_from=HOSTILE'],
+        ['test.py', CONFIG, 'HOSTILE'],
+        ['publish_encoder.py', 'HOSTILE', 'OUT'],
     ],
     ids=['resume', 'load_from', 'test', 'publish'],
 )
@@ -58,14 +57,7 @@ def test_refused_before_it_runs(folder, tmp_path, arguments):
                 f'{part}_dataloader.persistent_workers=False',
             ]
         arguments += [f'work_dir={tmp_path / "work"}']
-    result = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env=dict(os.environ, OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT)),
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    result = run_tool(*arguments, cwd=tmp_path)
     assert result.returncode == 2, result.stderr[-2000:]
     sentence = result.stderr.strip().splitlines()[-1]
     assert 'mkdir' in sentence and 'weights_only=False' not in result.stderr

@@ -1,31 +1,21 @@
 """Parameters of the configs: --data, --modality, --share, --pretrained, by our tools and others."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import mmaction
 import pytest
+from helpers import ROOT, output_of, run_tool
 from mmengine.config import Config
 
-ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.slow
+
 MV = str(ROOT / 'configs/mv_deeprank/mv-deeprank_stgcn-w16.py')
 FINETUNE = str(ROOT / 'configs/finetune/stgcn-w16_pretrained.py')
 SCRATCH = str(ROOT / 'configs/finetune/stgcn-w16_scratch.py')
 KNN = str(ROOT / 'configs/finetune/stgcn-w16_knn.py')
 OURS, THEIRS = ROOT / 'tools', Path(mmaction.__file__).parent / '.mim' / 'tools'
-
-
-# ------------------------------------------------------------------ an annotation file of one's own
-
-
-# -------------------------------------------------------------------------------- resuming
-
-
-# ---------------------------------------------------------------------------------- the tools
 
 TINY = [
     'model.backbone.base_channels=4',
@@ -46,24 +36,12 @@ PRETRAIN = [
 ]
 
 
-def call(tool, *arguments, cwd, **variables):
-    environment = dict(os.environ, OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT), **variables)
-    command = [sys.executable, str(tool), *map(str, arguments)]
-    return subprocess.run(command, env=environment, cwd=cwd, capture_output=True, text=True)
-
-
-def run(*arguments, **options):
-    result = call(*arguments, **options)
-    assert result.returncode == 0, result.stdout[-1000:] + result.stderr[-3000:]
-    return result.stdout
-
-
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory, write_random_walks):
     """Random walks, and three encoders that MV-DeepRank pretrained for one epoch."""
     folder = tmp_path_factory.mktemp('parameters')
     write_random_walks(folder / 'walks.pkl', 48, 36)
-    run(
+    output_of(
         *(OURS / 'train.py', MV, '--data', 'walks.pkl', '--seed', '0'),
         *('--cfg-options', *TINY, *PRETRAIN),
         cwd=folder,
@@ -82,7 +60,7 @@ def test_own_data_from_pretraining_of_three_streams_to_a_tenth_of_the_labels(fol
     ]
     options = [*TINY, 'model.cls_head.in_channels=16', 'train_cfg.max_epochs=1']
     options += ['train_cfg.val_interval=1', 'train_dataloader.batch_size=4']
-    printed = run(*finetune, '--cfg-options', *options, cwd=folder)
+    printed = output_of(*finetune, '--cfg-options', *options, cwd=folder)
     assert "loaded the weights under 'streams.bone.backbone.'" in printed
     assert '12 of 36 samples of walks.pkl' in printed and 'drawn by seed 0' in printed
     name = 'stgcn-w16_pretrained_walks_bone_10p_from-mv-deeprank_stgcn-w16_walks'
@@ -90,14 +68,14 @@ def test_own_data_from_pretraining_of_three_streams_to_a_tenth_of_the_labels(fol
     # another share does not resume it
     other = ['5p' if part == '10p' else part for part in finetune]
     other += ['--resume', '--work-dir', f'work_dirs/{name}', '--cfg-options', *options]
-    result = call(*other, cwd=folder)
+    result = run_tool(*other, cwd=folder)
     assert result.returncode == 2 and "is of a run with share '10p'" in result.stderr
 
 
 def test_knn_of_one_stream_of_three(folder):
     found = {}
     for modality in ('joint', 'motion'):
-        printed = run(
+        printed = output_of(
             *(OURS / 'test.py', KNN, 'work_dirs/mv-deeprank_stgcn-w16_walks'),
             *('--data', 'walks.pkl', '--modality', modality, '--cfg-options', TINY[0]),
             *(option for option in TINY if option.startswith('test_')),
@@ -105,7 +83,7 @@ def test_knn_of_one_stream_of_three(folder):
         )
         assert f"loaded the weights under 'streams.{modality}.backbone.'" in printed
         found[modality] = re.findall(r'knn/top1: [\d.]+', printed)[-1]
-    features = run(
+    features = output_of(
         *(OURS / 'test.py', MV, 'work_dirs/mv-deeprank_stgcn-w16_walks', '--data', 'walks.pkl'),
         *('--cfg-options', *TINY, 'model.head.in_channels=16'),
         cwd=folder,
@@ -122,13 +100,13 @@ def test_their_tools_take_the_environment(folder):
         f'{part}_dataloader.dataset.ann_file=walks.pkl' for part in ('train', 'val', 'test')
     ]
     options += ['train_cfg.val_interval=1', 'train_dataloader.batch_size=4']
-    run(THEIRS / 'train.py', SCRATCH, '--cfg-options', *options, cwd=folder, **variables)
+    output_of(THEIRS / 'train.py', SCRATCH, '--cfg-options', *options, cwd=folder, **variables)
     work_dir = folder / 'work_dirs' / 'stgcn-w16_scratch_toy_xsub_motion_10p'
     dumped = Config.fromfile(work_dir / 'stgcn-w16_scratch.py')
     assert dumped.model.data_preprocessor.modality == 'motion'
     (log,) = work_dir.glob('*/vis_data/2*.json')
     validated = [json.loads(line) for line in log.read_text().splitlines()][-1]['acc/top1']
-    printed = run(
+    printed = output_of(
         *(THEIRS / 'test.py', work_dir / 'stgcn-w16_scratch.py', work_dir / 'epoch_1.pth'),
         cwd=folder,
     )

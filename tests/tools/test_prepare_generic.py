@@ -4,12 +4,12 @@ import json
 import pickle
 import runpy
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import ROOT
 
-TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'data' / 'prepare_generic.py'
+TOOL = ROOT / 'tools' / 'data' / 'prepare_generic.py'
 
 
 @pytest.fixture

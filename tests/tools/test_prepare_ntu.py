@@ -7,12 +7,11 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / 'tools' / 'data' / 'prepare_ntu.py'
 NAMES = ['S001C001P001R001A010', 'S001C002P001R001A011', 'S002C001P003R001A012']
 NAMES += ['S002C002P003R001A013', 'S002C003P003R001A014']
@@ -118,6 +117,7 @@ def test_wrong_arguments(raw, run, tmp_path, args, message):
     assert code == 2 and message in err
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_is_the_same(raw, run, tmp_path):
     """A run that is killed leaves parts and no pickle; the next goes on and gives the same."""
     for setup in range(3, 18):

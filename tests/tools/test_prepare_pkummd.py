@@ -3,12 +3,12 @@
 import pickle
 import runpy
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import ROOT
 
-TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'data' / 'prepare_pkummd.py'
+TOOL = ROOT / 'tools' / 'data' / 'prepare_pkummd.py'
 
 
 @pytest.fixture

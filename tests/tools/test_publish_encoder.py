@@ -5,16 +5,16 @@ import re
 import runpy
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
+from helpers import ROOT, output_of
 from mmaction.registry import MODELS
 from mmengine.config import Config
 
 from deeprank_plugin.engine.publishing import hash_weights
 
-TOOLS = Path(__file__).resolve().parents[2] / 'tools'
+TOOLS = ROOT / 'tools'
 MODALITIES = ['joint', 'bone', 'motion']
 
 
@@ -56,13 +56,12 @@ def tool(monkeypatch, capsys):
     return run
 
 
+@pytest.mark.slow
 def test_as_programs(tmp_path):
     """The file is opened by a plain PyTorch, with nothing of ours imported."""
     save(tmp_path / 'epoch_3.pth', 'DeepRank', 'bone')
     out = tmp_path / 'out' / 'encoder.pth'
-    command = [sys.executable, TOOLS / 'publish_encoder.py', tmp_path / 'epoch_3.pth', out]
-    environment = dict(os.environ, OMP_NUM_THREADS='1')
-    subprocess.run(command, check=True, env=environment, timeout=120, capture_output=True)
+    output_of('publish_encoder.py', tmp_path / 'epoch_3.pth', out)
     (path,) = (tmp_path / 'out').iterdir()
     code = (
         'import sys, torch; c = torch.load(sys.argv[1], weights_only=True); '

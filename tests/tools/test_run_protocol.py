@@ -2,35 +2,20 @@
 
 import importlib.util
 import json
-import os
 import pickle
 import re
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers import ROOT, output_of, run_tool
 
 import deeprank_plugin  # noqa: F401  lets torch.load open MMEngine's checkpoints
 
-ROOT = Path(__file__).resolve().parents[2]
 FINETUNE = ROOT / 'configs/finetune/stgcn-w16_pretrained.py'
 KNN = ROOT / 'configs/finetune/stgcn-w16_knn.py'
 PRETRAIN = ROOT / 'configs/mv_deeprank/mv-deeprank_stgcn-w16.py'
-
-
-def call(tool, *arguments):
-    environment = dict(os.environ, OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT))
-    command = [sys.executable, str(ROOT / 'tools' / tool), *map(str, arguments)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-
-
-def run(tool, *arguments):
-    result = call(tool, *arguments)
-    assert result.returncode == 0, result.stdout[-1000:] + result.stderr[-3000:]
-    return result.stdout
 
 
 def options(*parts):
@@ -51,7 +36,7 @@ def folder(tmp_path_factory, write_random_walks):
     """
     folder = tmp_path_factory.mktemp('proto col, views=self,other')
     write_random_walks(folder / 'toy.pkl', 60, 48)
-    run(
+    output_of(
         *('train.py', PRETRAIN, '--data', folder / 'toy.pkl', '--work-dir', folder / 'mv'),
         *('--seed', '0', '--cfg-options'),
         *(*options('train', 'val', 'test'), 'train_dataloader.batch_size=12'),
@@ -72,13 +57,14 @@ def protocol(folder, out, *more):
     ]
 
 
+@pytest.mark.slow
 def test_streams_fusion_and_resume(folder):
     out = folder / 'semi'
     command = protocol(
         *(folder, out, '--checkpoint', folder / 'mv', '--share', '10p'),
         *('--streams', 'joint', 'motion', '--seeds', '3'),
     )
-    printed = run(*command)
+    printed = output_of(*command)
     assert 'batch 1 x 4 = 4' in printed and 'names 64' in printed
     results = json.loads((out / 'results.json').read_text())['results']
     assert set(results) == {'joint', 'motion', 'fused'}
@@ -104,13 +90,13 @@ def test_streams_fusion_and_resume(folder):
     (cut / 'epoch_2.pth').unlink()
     (cut / 'last_checkpoint').write_text(str(cut / 'epoch_1.pth'))
     times = {path: path.stat().st_mtime for path in kept.rglob('*')}
-    run(*command)
+    output_of(*command)
     assert json.loads((out / 'results.json').read_text())['results'] == results
     assert 'resumed epoch: 1' in (cut / 'train.log').read_text()
     assert {path: path.stat().st_mtime for path in kept.rglob('*')} == times
 
     # other settings do not mix with these results
-    other = call(*command[:-1], 'default_hooks.checkpoint.interval=2')
+    other = run_tool(*command[:-1], 'default_hooks.checkpoint.interval=2')
     assert other.returncode == 2
     assert 'results with another' in other.stderr and 'name another folder' in other.stderr
 
@@ -136,16 +122,18 @@ def test_table_of_means_and_sample_deviations(tool):
     assert '| bone   | 50.0        | 100.0       | 50.0' in table
 
 
+@pytest.mark.slow
 def test_knn_of_a_published_stream_and_from_scratch(folder):
-    run('publish_encoder.py', folder / 'mv' / 'epoch_1.pth', folder / 'encoder.pth')
+    output_of('publish_encoder.py', folder / 'mv' / 'epoch_1.pth', folder / 'encoder.pth')
     (published,) = folder.glob('encoder_joint-*.pth')
-    printed = run(
+    printed = output_of(
         *('run_protocol.py', KNN, folder / 'knn', '--data', folder / 'toy.pkl'),
         *('--checkpoint', published),
         *('--cfg-options', *options('test')),
     )
     assert '| joint' in printed and 'knn/top1' in printed
-    printed = run(*protocol(folder, folder / 'scratch', '--checkpoint', 'none', '--share', 'all'))
+    without = ('--checkpoint', 'none', '--share', 'all')
+    printed = output_of(*protocol(folder, folder / 'scratch', *without))
     log = (folder / 'scratch' / 'joint' / 'seed_0' / 'train.log').read_text()
     assert 'loaded the weights under' not in log
     assert 'top-1' in printed

@@ -13,12 +13,11 @@ import mmaction
 import numpy as np
 import pytest
 import torch
-from helpers import free_port
+from helpers import ROOT, free_port
 
 from deeprank_plugin import compat
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-TOOLS = REPOSITORY / 'tools'
+TOOLS = ROOT / 'tools'
 NOTICES = ('Warning', ' WARNING ', 'Traceback')
 
 CONFIG = """
@@ -122,6 +121,7 @@ def trained(folder):
     return result
 
 
+@pytest.mark.slow
 def test_train_writes_to_the_default_work_dir_and_is_quiet(folder, trained):
     assert (folder / 'work_dirs' / 'nccl' / 'epoch_2.pth').is_file()
     assert trained.stderr == ''
@@ -130,10 +130,12 @@ def test_train_writes_to_the_default_work_dir_and_is_quiet(folder, trained):
     assert re.search(r'Epoch\(val\) \[2\]\[4/4\] +acc/top1', trained.stdout)
 
 
+@pytest.mark.slow
 def test_command_line_seed_wins_over_the_config(folder, trained):
     assert 'randomness = dict(deterministic=True, seed=3)' in trained.stdout
 
 
+@pytest.mark.slow
 def test_resume_goes_on_to_the_same_weights(folder, trained):
     options = ('nccl.py', '--work-dir', 'interrupted', '--seed', '3', '--deterministic')
     first = run_tool(
@@ -151,6 +153,7 @@ def test_resume_goes_on_to_the_same_weights(folder, trained):
     )
 
 
+@pytest.mark.slow
 def test_both_test_tools_agree_with_the_validation(folder, trained):
     checkpoint = 'work_dirs/nccl/epoch_2.pth'
     ours = run_tool('test.py', 'gloo.py', checkpoint, '--dump', 'scores.pkl', cwd=folder)
@@ -162,7 +165,7 @@ def test_both_test_tools_agree_with_the_validation(folder, trained):
         'gloo.py',
         checkpoint,
         cwd=folder,
-        PYTHONPATH=str(REPOSITORY),
+        PYTHONPATH=str(ROOT),
     )
     assert theirs.returncode == 0, theirs.stderr
     accuracies = [
@@ -177,6 +180,7 @@ def test_both_test_tools_agree_with_the_validation(folder, trained):
     assert np.mean(hits) == pytest.approx(float(accuracies[0]), abs=1e-4)
 
 
+@pytest.mark.distributed
 @pytest.mark.skipif(compat.has_accelerator(), reason='two processes would share one accelerator')
 def test_two_processes_train_and_test_on_the_cpu(folder):
     script = TOOLS / 'dist_train.sh'
@@ -219,6 +223,7 @@ def test_two_processes_train_and_test_on_the_cpu(folder):
         assert torch.equal(value, two['state_dict'][key])
 
 
+@pytest.mark.slow
 def test_checkpoint_of_another_network_is_refused(folder, trained):
     result = run_tool(
         'test.py',

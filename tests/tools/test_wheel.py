@@ -5,11 +5,12 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import pytest
+from helpers import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.slow
+
 PROJECT = """
 _base_ = 'deeprank_plugin::deeprank/deeprank_stgcn-w16.py'
 

@@ -1,18 +1,17 @@
 """The project's configs from pretraining to k-NN, by MMAction2's own tools and by ours."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import mmaction
 import pytest
 import torch
+from helpers import ROOT, run_tool
 
 import deeprank_plugin  # noqa: F401  lets torch.load open MMEngine's checkpoints
 
-ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.slow
+
 CONFIGS = ROOT / 'configs'
 OURS, THEIRS = ROOT / 'tools', Path(mmaction.__file__).parent / '.mim' / 'tools'
 TINY = [
@@ -35,9 +34,7 @@ DEEPRANK = CONFIGS / 'deeprank' / 'deeprank_stgcn-w16.py'
 
 
 def run(tool, *arguments):
-    environment = dict(os.environ, OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT), DATA='toy_xsub')
-    command = [sys.executable, str(tool), *map(str, arguments)]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    result = run_tool(tool, *arguments, DATA='toy_xsub')
     assert result.returncode == 0, result.stderr[-3000:]
     return result.stdout + result.stderr
 

@@ -1,8 +1,12 @@
 """Small raw files of NTU RGB+D, and what a plain loop reads from them."""
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
+
+from deeprank_plugin.converters import ntu
+from deeprank_plugin.datasets.annotation_writing import require_same
 
 # Two that differ in the last digit only, which float64 does not tell apart.
 FIRST, SECOND, THIRD = 72057594037931101, 72057594037931102, 72057594037931200
@@ -54,3 +58,33 @@ def sheet(spots, frames):
     for frame, values in spots.items():
         joints[frame] = values
     return joints
+
+
+NAMES = [
+    f'S{setup:03d}C{camera:03d}P{subject:03d}R001A{action:03d}'
+    for setup, subject, action in ((1, 1, 5), (2, 3, 60), (17, 40, 1))
+    for camera in (1, 2)
+]
+
+
+def convert(folder, parts, **kwargs):
+    kwargs = dict(dict(dataset='ntu60', missing=[], workers=1), **kwargs)
+    sources = kwargs.pop('sources', [folder])
+    return ntu.convert_files(sources, folder=parts, **kwargs)
+
+
+def same(one, other):
+    """Whether two contents are the same."""
+    try:
+        require_same(one, other)
+    except ValueError:
+        return False
+    return True
+
+
+def pack(folder, path):
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(folder.rglob('*')):
+            if file.is_file():
+                archive.write(file, Path('nturgb+d_skeletons') / file.name)
+    return path

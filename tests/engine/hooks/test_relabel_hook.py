@@ -2,17 +2,13 @@
 
 import json
 import math
-import os
 import pickle
-import socket
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
-from helpers import ROOT, load, make_config, train, write_annotations
+from helpers import free_port, load, make_config, spawn, train, write_annotations
 from mmaction.registry import TASK_UTILS
 
 from deeprank_plugin.engine import RelabelHook
@@ -62,6 +58,7 @@ ROUNDS = dict(interval=3, max_rounds=2)
 PLATEAU = dict(monitor='rank/loss', patience=1, min_delta=10.0, max_rounds=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'relabel, epoch, workers, streams',
     [
@@ -229,6 +226,7 @@ def test_resume_without_labels_in_the_checkpoint(tmp_path):
         train(cfg)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('wrapper', ['RepeatDataset', 'ConcatDataset'])
 def test_wrapped_training_data(tmp_path, wrapper):
     cfg = make_config(tmp_path / 'run', interval=1, max_rounds=1)
@@ -254,8 +252,9 @@ def find_loader(runner):
     return next(hook for hook in runner.hooks if isinstance(hook, RelabelHook))._loader
 
 
+@pytest.mark.distributed
 @pytest.mark.parametrize('processes', [2, 3])
-def test_several_processes_make_the_bank_of_one(tmp_path, processes):
+def test_several_processes_make_the_bank_of_one(server, tmp_path, processes):
     """Of 23 sequences, which neither number divides; RelabelHook compares the banks by their hash.
 
     Without calibration, whose batches differ between one process and several.
@@ -269,14 +268,9 @@ def test_several_processes_make_the_bank_of_one(tmp_path, processes):
     cfg.train_dataloader.batch_size = 3
     path = tmp_path / 'config.py'
     cfg.dump(path)
-    command = [
-        *(sys.executable, '-m', 'torch.distributed.run', '--standalone'),
-        *(f'--nproc_per_node={processes}', str(ROOT / 'tools' / 'train.py'), str(path)),
-        *('--launcher', 'pytorch', '--seed', '3', '--work-dir', str(tmp_path / 'several')),
-    ]
-    environment = dict(os.environ, OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='')
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert result.returncode == 0, result.stderr[-3000:]
+    arguments = [path, '--launcher', 'pytorch', '--seed', '3', '--work-dir', tmp_path / 'several']
+    log = tmp_path / 'several.log'
+    assert server(*arguments, log=log, processes=processes) == [0] * processes, log.read_text()
     one, several = (load(tmp_path / n, 1)['relabel']['bank'] for n in ('one', 'several'))
     assert one['names'] == several['names'] and len(one['names']) == 23
     torch.testing.assert_close(one['features'], several['features'], rtol=1e-4, atol=1e-5)
@@ -304,8 +298,7 @@ def compare_banks(rank, port):
     torch.distributed.destroy_process_group()
 
 
+@pytest.mark.distributed
 def test_other_banks_in_other_processes_are_noticed():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        port = probe.getsockname()[1]
-    torch.multiprocessing.spawn(compare_banks, args=(port,), nprocs=3)
+    port = free_port()
+    spawn(compare_banks, port, processes=3)

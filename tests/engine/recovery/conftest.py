@@ -1,11 +1,9 @@
 """Small runs that fail in some way, and processes that are started at little cost."""
 
-import json
 import multiprocessing
 import os
 import pickle
 import runpy
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -165,32 +163,6 @@ def start(tmp_path):
         return Run(path, tmp_path, number)
 
     return begin
-
-
-@pytest.fixture(scope='session')
-def server():
-    """A function that runs train.py in processes of its own and returns their exit codes."""
-    paths = os.pathsep.join([str(ROOT), str(HERE)])
-    environment = dict(os.environ, PYTHONPATH=paths, OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='')
-    process = subprocess.Popen(
-        [sys.executable, str(HERE / 'fork_server.py')],
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout.readline() == 'ready\n'
-
-    def run(*arguments, log, delay=None, processes=1):
-        request = dict(arguments=[str(a) for a in arguments], log=str(log), delay=delay)
-        request.update(processes=processes, port=free_port())
-        process.stdin.write(json.dumps(request) + '\n')
-        process.stdin.flush()
-        return json.loads(process.stdout.readline())
-
-    yield run
-    process.stdin.close()
-    process.wait(60)
 
 
 @pytest.fixture(scope='session')

@@ -10,9 +10,9 @@ import os
 import signal
 import sys
 import time
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[3]
+from helpers import ROOT
+
 sys.path[:0] = [str(ROOT), str(ROOT / 'tools')]
 
 import kill_at  # noqa: E402, F401

@@ -69,6 +69,7 @@ def test_a_config_of_mmaction2_inherits_it_alone(make_config, tmp_path):
     assert all(torch.equal(value, expected[name]) for name, value in weights(cut).items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('model', ['DeepRank', 'MVDeepRank', 'DeepCluster', 'SkeletonMoCo'])
 def test_the_package_works_with_hooks_and_loop_of_mmengine(make_config, model):
     """Without the recovery hooks and loop a run is the same, and resumes after an epoch."""

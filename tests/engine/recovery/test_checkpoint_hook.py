@@ -27,6 +27,7 @@ def test_only_this_hook_and_its_kin_use_the_backend():
     assert WholeCheckpointHook(backend_args=own).backend_args == own
 
 
+@pytest.mark.slow
 def test_killed_five_times_equals_uninterrupted(server, data, whole, tmp_path):
     chain = Chain(server, make_resumable(data, workers=2), tmp_path / 'killed')
     for kind, number in (
@@ -42,6 +43,7 @@ def test_killed_five_times_equals_uninterrupted(server, data, whole, tmp_path):
     assert 'Nothing to resume from' in chain.printed and 'is truncated' not in chain.printed
 
 
+@pytest.mark.slow
 def test_a_truncated_checkpoint_is_skipped(server, data, whole, tmp_path):
     chain = Chain(server, make_resumable(data), tmp_path / 'truncated')
     assert chain.start(kill('val', 6)) == -9  # in the validation of epoch 3
@@ -53,6 +55,7 @@ def test_a_truncated_checkpoint_is_skipped(server, data, whole, tmp_path):
     assert 'epoch_3.pth' in line and line.index('is truncated') < line.index('epoch_2.pth')
 
 
+@pytest.mark.slow
 def test_full_disk(server, data, whole, tmp_path):
     chain = Chain(server, make_resumable(data), tmp_path / 'full')
     assert chain.start(dict(type='FullDisk', number=2)) == 1, chain.printed[-3000:]
@@ -63,6 +66,7 @@ def test_full_disk(server, data, whole, tmp_path):
     assert_equal_ends(chain.finish(), whole())
 
 
+@pytest.mark.slow
 def test_work_dir_removed(server, data, tmp_path):
     chain = Chain(server, make_resumable(data), tmp_path / 'removed')
     assert chain.start(dict(type='RemoveWorkDir', iteration=6)) == 1, chain.printed[-3000:]
@@ -72,6 +76,7 @@ def test_work_dir_removed(server, data, tmp_path):
     assert not chain.work_dir.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not KILLS, reason='set DEEPRANK_KILLS=20: takes minutes')
 @pytest.mark.parametrize('workers', [0, 2])
 @pytest.mark.parametrize('method', METHODS)

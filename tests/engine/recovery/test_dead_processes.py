@@ -74,6 +74,7 @@ class Spoil:
 RANK = dict(type='KillRank', rank=1, iteration=2)
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed(make_config, start):
     cfg = make_config('RecognizerGCN', workers=2, extra=[dict(type='KillWorker')])
     run = start(cfg, KILL)
@@ -89,6 +90,7 @@ def test_a_worker_that_is_killed(make_config, start):
     assert 'num_workers' in error and '--resume' in error
 
 
+@pytest.mark.distributed
 @several
 @pytest.mark.parametrize('iteration', [2, -1])
 def test_a_process_that_is_killed_without_a_launcher(make_config, start, iteration):
@@ -121,6 +123,7 @@ def run_under_torchrun(cfg, folder):
     return result, seconds
 
 
+@pytest.mark.distributed
 @several
 def test_a_process_that_is_killed_under_torchrun(make_config, tmp_path):
     cfg = make_config('DeepRank')
@@ -130,6 +133,7 @@ def test_a_process_that_is_killed_under_torchrun(make_config, tmp_path):
     assert 'SIGKILL' in result.stderr
 
 
+@pytest.mark.distributed
 @several
 def test_a_process_that_hangs_is_ended_by_the_timeout(make_config, tmp_path):
     """Process 1 answers nothing any more: process 0 fails, and torchrun's agent ends both."""
@@ -148,6 +152,7 @@ def test_srun_is_told_to_end_all():
         assert '--kill-on-bad-exit=1' in (ROOT / 'tools' / name).read_text()
 
 
+@pytest.mark.distributed
 @several
 @pytest.mark.parametrize('late', [False, True])
 def test_processes_stop_together_where_a_loss_is_not_finite(make_config, start, late):

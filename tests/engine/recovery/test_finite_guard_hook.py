@@ -29,6 +29,7 @@ METHODS = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('late', [False, True])
 @pytest.mark.parametrize('model', METHODS)
 def test_the_batch_is_named_and_the_weights_before_it_are_kept(make_config, model, late):
@@ -150,6 +151,7 @@ def test_a_step_does_not_wait(late, monkeypatch):
     assert not hook.pending and set(waited) == set(transfers)
 
 
+@pytest.mark.slow
 def test_accumulated_gradients(make_config):
     cfg = make_config('RecognizerGCN', extra=[dict(type='Spoil', name='s05')])
     cfg.optim_wrapper.accumulative_counts = 4

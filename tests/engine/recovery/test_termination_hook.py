@@ -7,6 +7,7 @@ from runs import Chain, assert_equal_ends, assert_same, kept, kill, make_resumab
 from deeprank_plugin.engine import TerminationHook
 
 
+@pytest.mark.slow
 def test_stopped_by_sigterm_equals_uninterrupted(server, data, whole, tmp_path):
     chain = Chain(server, make_resumable(data, workers=2), tmp_path / 'stopped')
     for kind, number, epoch in (
@@ -25,6 +26,7 @@ def test_stopped_by_sigterm_equals_uninterrupted(server, data, whole, tmp_path):
     assert 'Traceback' not in chain.printed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('method', 'first'), [('MVDeepRank', ('labelled', 2)), ('DeepCluster', ('save', 3))]
 )
@@ -35,6 +37,7 @@ def test_killed_then_stopped_equals_uninterrupted(server, data, whole, tmp_path,
     assert_equal_ends(chain.finish(), whole(method))
 
 
+@pytest.mark.slow
 def test_sigterm_before_anything_is_saved(server, data, tmp_path):
     chain = Chain(server, make_resumable(data, workers=2), tmp_path / 'early')
     assert chain.start(kill('extract', 2, 'SIGTERM')) == 143
@@ -42,6 +45,7 @@ def test_sigterm_before_anything_is_saved(server, data, tmp_path):
     assert kept(chain.work_dir) == []
 
 
+@pytest.mark.slow
 def test_sigterm_with_a_loop_that_cannot_resume_within_an_epoch(server, data, whole, tmp_path):
     cfg = make_resumable(data)
     cfg.train_cfg.type = 'EpochBasedTrainLoop'
@@ -52,6 +56,7 @@ def test_sigterm_with_a_loop_that_cannot_resume_within_an_epoch(server, data, wh
     assert_equal_ends(chain.finish(), whole())
 
 
+@pytest.mark.distributed
 def test_processes_stop_together(server, data, whole, tmp_path):
     """The signal reaches one of two; their BatchNorm statistics differ within an epoch."""
     chain = Chain(server, make_resumable(data), tmp_path / 'two', processes=2)
@@ -76,6 +81,7 @@ def test_processes_stop_together(server, data, whole, tmp_path):
     assert 'on 2 process(es); this run has 4 batches on 1' in chain.printed
 
 
+@pytest.mark.slow
 def test_an_error_ends_the_run_although_workers_ignore_sigterm(server, data, tmp_path):
     chain = Chain(server, make_resumable(data, workers=2), tmp_path / 'error')
     assert chain.start(kill('train', 2, 'error')) == 1

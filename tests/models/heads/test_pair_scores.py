@@ -6,18 +6,7 @@ import torch
 from deeprank_plugin.models import RankHead
 from deeprank_plugin.models.heads import pair_scores
 from deeprank_plugin.models.losses import ranking_loss
-
-ACTIVATIONS = {'letter': None, 'relu': dict(type='ReLU'), 'prelu': dict(type='PReLU')}
-
-
-def make(number, act='relu', tied=False, seed=0, **kwargs):
-    torch.manual_seed(seed)
-    head = RankHead(5, hidden_channels=6, act_cfg=ACTIVATIONS[act], **kwargs).double()
-    feats = torch.randn(number, 5, dtype=torch.float64, requires_grad=True)
-    distances = torch.rand(number, number, dtype=torch.float64)
-    if tied:
-        distances = (distances * 3).round()
-    return head, feats, distances
+from tests.models.heads.ranking import ACTIVATIONS, make
 
 
 @pytest.mark.parametrize('ties', ['skip', 'second'])

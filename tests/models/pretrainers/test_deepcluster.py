@@ -106,6 +106,7 @@ def make_run(folder, workers=0, max_epochs=5):
     return cfg
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('workers', [0, 2])
 def test_resumed_equals_uninterrupted(tmp_path, workers):
     whole, cut = tmp_path / 'whole', tmp_path / 'cut'

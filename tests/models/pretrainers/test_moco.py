@@ -115,6 +115,7 @@ def make_run(folder, epochs=3):
     return cfg
 
 
+@pytest.mark.slow
 def test_resumed_equals_uninterrupted(tmp_path):
     train(make_run(tmp_path / 'whole'))
     train(make_run(tmp_path / 'cut', epochs=2))
@@ -127,6 +128,7 @@ def test_resumed_equals_uninterrupted(tmp_path):
         assert torch.equal(value, cut[key]), key
 
 
+@pytest.mark.distributed
 def test_two_processes_hold_one_queue(tmp_path):
     cfg = make_run(tmp_path / 'one', epochs=1)
     cfg.env_cfg.dist_cfg.backend = 'gloo'

@@ -72,6 +72,7 @@ def test_tuples_are_unfolded_in_their_order():
     assert torch.equal(found[0, :, :, 1], torch.arange(25.0).expand(12, 25))
 
 
+@pytest.mark.slow
 def test_it_learns_to_reconstruct():
     model = make(joint_ratio=0.3, frame_ratio=0.0).train()
     torch.manual_seed(1)

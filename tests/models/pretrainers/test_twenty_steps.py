@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import free_port
+from helpers import free_port, spawn
 from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
 from torch import nn
@@ -15,6 +15,8 @@ from torch.nn.parallel import DistributedDataParallel
 from deeprank_plugin.datasets.samplers import ClusterSampler
 from deeprank_plugin.models import DeepRank
 from deeprank_plugin.models.pretrainers.deepcluster import DeepCluster
+
+pytestmark = pytest.mark.distributed
 
 BACKBONE = dict(
     type='STGCN',
@@ -125,9 +127,7 @@ def loss_alone(rank, size):
 
 @pytest.mark.parametrize('size', [2, 3])
 def test_several_processes_equal_one(tmp_path, size):
-    torch.multiprocessing.spawn(
-        deeprank_process, args=(free_port(), size, str(tmp_path)), nprocs=size
-    )
+    spawn(deeprank_process, free_port(), size, str(tmp_path), processes=size)
     model, data, samples = make_model()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     losses = train(model, data, samples, 0, 1)
@@ -207,7 +207,7 @@ def deepcluster_process(rank, port, size, folder):
 
 
 def test_deepcluster_in_two_processes(tmp_path):
-    torch.multiprocessing.spawn(deepcluster_process, args=(free_port(), 2, str(tmp_path)), nprocs=2)
+    spawn(deepcluster_process, free_port(), 2, str(tmp_path), processes=2)
     first, second = (torch.load(tmp_path / f'{rank}.pth') for rank in range(2))
     assert torch.equal(first['clusters'], second['clusters'])
     assert len(first['clusters'].unique()) == 4

@@ -1,11 +1,11 @@
 """Two processes that share a batch compute what one computes with the whole of it."""
 
 import os
-import socket
 from pathlib import Path
 
 import pytest
 import torch
+from helpers import free_port, spawn
 from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
 from mmengine.model import BaseModule
@@ -13,6 +13,8 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from deeprank_plugin.models import DeepRank, MVDeepRank
+
+pytestmark = pytest.mark.distributed
 
 
 class PointBackbone(BaseModule):
@@ -70,10 +72,8 @@ def one_of_two(rank, port, folder, method):
 
 @pytest.mark.parametrize('method', ['single', 'one by one', 'at once'])
 def test_two_processes_equal_one(tmp_path, method):
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        port = probe.getsockname()[1]
-    torch.multiprocessing.spawn(one_of_two, args=(port, str(tmp_path), method), nprocs=2)
+    port = free_port()
+    spawn(one_of_two, port, str(tmp_path), method, processes=2)
     model, inputs, samples = make(method)
     losses = step(model, method, inputs, samples)
     for rank in range(2):

@@ -1,0 +1,39 @@
+"""Options of the tools: paths with commas and blanks, and what configs are given."""
+
+import argparse
+
+import pytest
+
+from deeprank_plugin.command_line import OptionAction, add_common_arguments, parameters_of
+
+
+def parse(*arguments):
+    parser = argparse.ArgumentParser()
+    add_common_arguments(parser)
+    return parser.parse_args(list(arguments))
+
+
+def test_a_path_that_exists_is_taken_as_it_stands(tmp_path):
+    path = tmp_path / 'a, (b) [c].pkl'
+    path.touch()
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--options', nargs='+', action=OptionAction)
+    values = [f'file={path}', 'list=[1,2.5,a]', 'pair=(1,b)', 'flag=True', 'other=x,y']
+    assert parser.parse_args(['--options', *values]).options == dict(
+        file=str(path), list=[1, 2.5, 'a'], pair=(1, 'b'), flag=True, other=['x', 'y']
+    )
+
+
+def test_parameters_of_the_config():
+    assert set(parameters_of(parse()).values()) == {None}
+    given = parse('--data', 'toy_xsub', '--share', '5p', '--num-classes', '3')
+    assert parameters_of(given) == dict(
+        data='toy_xsub', modality=None, share='5p', pretrained=None, num_classes=3
+    )
+
+
+def test_both_spellings_of_the_local_rank_and_no_other_launcher(capsys):
+    assert parse('--local_rank', '1').local_rank == parse('--local-rank=1').local_rank == 1
+    with pytest.raises(SystemExit):
+        parse('--launcher', 'ssh')
+    assert "'ssh'" in capsys.readouterr().err

@@ -1,0 +1,56 @@
+"""What of the command line reaches the config."""
+
+import argparse
+
+import pytest
+from helpers import ROOT
+
+from deeprank_plugin import compat
+from deeprank_plugin.command_line import add_common_arguments, read_config, running
+
+CONFIG = str(ROOT / 'configs' / 'finetune' / 'stgcn-w16_scratch.py')
+
+
+@pytest.fixture
+def read(tmp_path, monkeypatch):
+    """A function that reads the config with arguments, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    for name in ('LOCAL_RANK', 'RANK', 'OMP_NUM_THREADS', 'MKL_NUM_THREADS'):
+        monkeypatch.setenv(name, '0')  # so that what is set here is taken back
+
+    def function(*arguments):
+        parser = argparse.ArgumentParser()
+        parser.add_argument('config')
+        add_common_arguments(parser)
+        return read_config(parser.parse_args([CONFIG, *arguments]))
+
+    return function
+
+
+def test_options_win_over_the_config(read, tmp_path):
+    cfg = read('--cfg-options', 'train_cfg.max_epochs=3', 'randomness.seed=1', '--seed', '5')
+    assert cfg.train_cfg.max_epochs == 3 and cfg.randomness.seed == 5
+    assert (tmp_path / cfg.work_dir).is_dir()  # it is made, and can be written to
+    cfg = read('--work-dir', 'mine', '--diff-rank-seed', '--deterministic')
+    assert cfg.work_dir == 'mine' and (tmp_path / 'mine').is_dir()
+    assert cfg.randomness.diff_rank_seed and cfg.randomness.deterministic
+
+
+def test_a_backend_that_the_machine_has(read, monkeypatch, capsys):
+    monkeypatch.setattr(compat, 'has_accelerator', lambda: False)
+    assert read('--launcher', 'pytorch').env_cfg.dist_cfg.backend == 'gloo'
+    assert "'gloo' instead of 'nccl'" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        read('--launcher', 'slurm')
+    assert '--launcher pytorch' in capsys.readouterr().err
+    monkeypatch.setattr(compat, 'has_accelerator', lambda: True)
+    assert read('--launcher', 'slurm').env_cfg.dist_cfg.backend == 'nccl'
+
+
+def test_freed_memory_is_kept_on_a_cpu_alone(monkeypatch):
+    kept = []
+    monkeypatch.setattr(running, 'keep_freed_memory', lambda: kept.append(True))
+    monkeypatch.setattr(running.Runner, 'from_cfg', lambda cfg: cfg)
+    for accelerator, number in ((True, 0), (False, 1)):
+        monkeypatch.setattr(compat, 'has_accelerator', lambda found=accelerator: found)
+        assert running.build_runner({'a': 1}) == {'a': 1} and len(kept) == number

@@ -222,10 +222,10 @@ def test_a_split_without_samples_is_an_error(raw):
 
 
 def test_counts_beside_the_published_ones():
-    assert pkummd.published(1, 21545).endswith('the same')
-    assert pkummd.published(1, 21500).endswith('differs by -45')
-    assert pkummd.published(2, 6945).endswith('agrees')
-    assert pkummd.published(2, 6000).endswith('differs by -1,000')
+    assert pkummd.compare_published(1, 21545).endswith('the same')
+    assert pkummd.compare_published(1, 21500).endswith('differs by -45')
+    assert pkummd.compare_published(2, 6945).endswith('agrees')
+    assert pkummd.compare_published(2, 6000).endswith('differs by -1,000')
 
 
 def test_damaged_files_give_the_documented_error_only(raw):

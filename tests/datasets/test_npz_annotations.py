@@ -215,7 +215,7 @@ def test_object_arrays_are_refused_before_they_run(pair, tmp_path, name):
     hostile = np.array([Hostile(mark)] * number, dtype=object)
     rewrite(npz, lambda arrays: arrays.update({name: hostile}))
     with pytest.raises(
-        ValueError, match=f"annotations.npz is refused: its array '{name}' holds Py"
+        ValueError, match=f"annotations.npz is rejected: its array '{name}' holds Py"
     ):
         build(npz)
     assert not os.path.exists(mark)
@@ -304,7 +304,7 @@ BROKEN = [
 def test_wrong_arrays_are_named(pair, change, message):
     _, npz = pair()
     rewrite(npz, change)
-    with pytest.raises(ValueError, match=f'annotations.npz is refused: its? .*{message}'):
+    with pytest.raises(ValueError, match=f'annotations.npz is rejected: its? .*{message}'):
         build(npz)
 
 

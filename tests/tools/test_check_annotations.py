@@ -128,7 +128,7 @@ def test_a_hostile_pickle_is_a_fault(tool, tmp_path):
 
     (tmp_path / 'a.pkl').write_bytes(pickle.dumps(dict(split={}, annotations=[Hostile()])))
     code, printed = tool(tmp_path / 'a.pkl')
-    assert code == 1 and 'is refused: it asks for' in printed
+    assert code == 1 and 'is rejected: it asks for' in printed
     assert not (tmp_path / 'ran').exists()
 
 

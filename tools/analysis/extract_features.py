@@ -26,7 +26,7 @@ from deeprank_plugin.evaluation.functional.knn import knn_scores, topk_accuracy
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -18,7 +18,7 @@ import torch
 from feature_files import load_all
 from tqdm import tqdm
 
-from deeprank_plugin.command_line import refuse, require_writable
+from deeprank_plugin.command_line import exit_with_error, require_writable
 from deeprank_plugin.models.utils import pairwise_distances, view_distances
 from deeprank_plugin.models.utils.distances import NORMALIZATIONS
 from deeprank_plugin.models.utils.label_disagreement import count_disagreement
@@ -28,7 +28,7 @@ VIEWS = ('other', 'all')
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -49,10 +49,10 @@ def main() -> None:
     try:
         streams = load_all(args.files, args.split)
     except ValueError as error:
-        refuse(str(error))
+        exit_with_error(str(error))
     samples = len(streams[0].names)
     if len(streams) < 2 or args.batches < 1 or not 3 <= args.batch_size <= samples:
-        refuse(
+        exit_with_error(
             f'{len(streams)} streams, {args.batches} batches of {args.batch_size} from {samples} '
             'samples: expected at least 2 streams, 1 batch, and 3 samples a batch up to all.'
         )

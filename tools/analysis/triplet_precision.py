@@ -23,7 +23,7 @@ import torch
 from feature_files import load_all, load_clusters, split_spec
 from tqdm import tqdm
 
-from deeprank_plugin.command_line import find_checkpoint, refuse, require_writable
+from deeprank_plugin.command_line import exit_with_error, find_checkpoint, require_writable
 from deeprank_plugin.evaluation.functional.precision import (
     Precision,
     cluster_purity,
@@ -34,7 +34,7 @@ from deeprank_plugin.visualization.analysis import plot_precision
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -79,9 +79,9 @@ def main() -> None:
             title, path = split_spec(spec)
             purity[title or Path(path).stem] = measure_purity(find_checkpoint(path), label_of)
     except ValueError as error:
-        refuse(str(error))
+        exit_with_error(str(error))
     if int(labels.min()) < 0 or args.batches < 1 or not 3 <= args.batch_size <= len(labels):
-        refuse(
+        exit_with_error(
             f'{args.batches} batches of {args.batch_size} from {len(labels)} samples: expected at '
             'least 1 batch of at least 3 samples, and a class for each sample.'
         )

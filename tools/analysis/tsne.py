@@ -16,12 +16,12 @@ import numpy as np
 from feature_files import Features, load_all, load_clusters
 from sklearn.manifold import TSNE
 
-from deeprank_plugin.command_line import find_checkpoint, refuse, require_writable
+from deeprank_plugin.command_line import exit_with_error, find_checkpoint, require_writable
 from deeprank_plugin.visualization import plot_embeddings
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -36,7 +36,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--perplexity', type=float, default=30, help='(%(default)s)')
     parser.add_argument('--seed', type=int, default=0, help='(%(default)s)')
-    parser.add_argument('--names', type=Path, help='text file with one class name a line')
+    parser.add_argument('--names', type=Path, help='text file with one class name per line')
     parser.add_argument('--out-dir', type=Path, default=Path('work_dirs/tsne'))
     return parser.parse_args()
 
@@ -83,13 +83,13 @@ def main() -> None:
             rows = choose_cluster(*clusters, encoders[0], args.seed)
             encoders = [encoder.select(rows) for encoder in encoders]
     except ValueError as error:
-        refuse(str(error))
+        exit_with_error(str(error))
     if args.classes is not None:
         chosen = np.isin(encoders[0].labels, args.classes)
         encoders = [encoder.select(chosen) for encoder in encoders]
     labels = encoders[0].labels
     if len(labels) <= args.perplexity:
-        refuse(
+        exit_with_error(
             f'{len(labels)} samples for a perplexity of {args.perplexity:g}: expected more '
             'samples, or a lower --perplexity.'
         )
@@ -109,7 +109,9 @@ def main() -> None:
     if args.names is not None:
         names = args.names.read_text().splitlines()
     if len(names) <= labels.max():
-        refuse(f'{args.names} has {len(names)} lines: expected {labels.max() + 1}, one a class.')
+        exit_with_error(
+            f'{args.names} has {len(names)} lines: expected {labels.max() + 1}, one per class.'
+        )
     plot_embeddings(points, labels, names).savefig(args.out_dir / 'tsne.png')
     print(f'{args.out_dir}: tsne.csv, tsne.png ({len(labels)} samples)')
 

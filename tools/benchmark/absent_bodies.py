@@ -31,7 +31,7 @@ TITLE = 'Absent bodies: features of a batch with two places for bodies'
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = make_parser(__doc__)
     parser.add_argument('--batch-size', type=int, default=5, help='(%(default)s)')
     parser.add_argument('--frames', type=int, default=60, help='(%(default)s)')

@@ -23,7 +23,7 @@ from pathlib import Path
 from mmengine.dataset import pseudo_collate
 from torch.utils.data import DataLoader
 
-from deeprank_plugin.command_line import refuse
+from deeprank_plugin.command_line import exit_with_error
 from deeprank_plugin.datasets import SkeletonDataset
 from deeprank_plugin.datasets.annotation_writing import write_npz, write_pickle
 from deeprank_plugin.datasets.toy.actions import CLASS_NAMES, make_toy_actions
@@ -34,7 +34,7 @@ FORMATS = ('pickle', 'npz')
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -126,7 +126,7 @@ def main() -> None:
     """Write the files, measure every way and print a table."""
     args = parse_args()
     if not Path(ROLLUP.format('self')).exists():
-        refuse('this system has no /proc/self/smaps_rollup (Linux from 4.14 has it).')
+        exit_with_error('this system has no /proc/self/smaps_rollup (Linux from 4.14 has it).')
     if args.write:
         return write(args)
     if args.measure:

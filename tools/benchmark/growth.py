@@ -31,7 +31,7 @@ BATCH = 64
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = make_parser(__doc__)
     parser.add_argument('--numbers', type=int, nargs='+', default=[1000, 10000, 100000])
     parser.add_argument('--frames', type=int, default=30, help='of a sequence (%(default)s)')

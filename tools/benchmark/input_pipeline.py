@@ -109,7 +109,7 @@ def profile(pipeline: Compose, sample: Dict, number: int = 300) -> List[Dict]:
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = make_parser(__doc__)
     parser.add_argument('--repeats', type=int, default=200, help='(%(default)s)')
     parser.add_argument('--batch-size', type=int, default=64, help='of batch (%(default)s)')

@@ -34,7 +34,7 @@ TITLE = 'Ranking loss'
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = make_parser(__doc__)
     parser.add_argument('--batch-size', type=int, default=64, help='of part 1 (%(default)s)')
     parser.add_argument('--channels', type=int, default=256, help='D (%(default)s)')

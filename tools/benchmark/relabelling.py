@@ -37,7 +37,7 @@ GRAPH = dict(layout='nturgb+d', mode='stgcn_spatial')
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = make_parser(__doc__)
     parser.add_argument('--sequences', type=int, default=64, help='of part 1 (%(default)s)')
     parser.add_argument('--frames', type=int, default=60, help='of part 1 (%(default)s)')

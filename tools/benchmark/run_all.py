@@ -88,7 +88,7 @@ AIMS = [
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = make_parser(__doc__)
     parser.add_argument('--only', nargs='+', choices=OPTIONS, default=list(OPTIONS), metavar='NAME')
     parser.add_argument('--options', help='for those that run, in place of the short set')

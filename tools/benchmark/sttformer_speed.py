@@ -62,7 +62,7 @@ def step(model: nn.Module, x: Tensor, dtype: torch.dtype = torch.float32) -> Non
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = make_parser(__doc__)
     parser.add_argument('--batch-sizes', type=int, nargs='+', default=[8], help='(8)')
     parser.add_argument('--frames', type=int, default=120, help='(%(default)s)')

@@ -36,9 +36,9 @@ import deeprank_plugin  # noqa: F401
 from deeprank_plugin.command_line import (
     OptionAction,
     add_parameters,
+    exit_with_error,
     load_config,
     parameters_of,
-    refuse,
 )
 from deeprank_plugin.engine.encoders import read_checkpoint
 from deeprank_plugin.engine.initializers import compare_state_dicts, list_some, strip_module
@@ -65,7 +65,7 @@ class ExportedRecognizer(nn.Module):
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -79,7 +79,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--tolerance', type=float, default=1e-4, help='of probabilities (%(default)s)'
     )
-    parser.add_argument('--force', action='store_true', help='replace another file of that name')
+    parser.add_argument('--force', action='store_true', help='overwrite an existing file')
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -301,14 +301,14 @@ def main() -> None:
     args = parse_args()
     absent = [name for name in FORMATS[args.format] if importlib.util.find_spec(name) is None]
     if absent:
-        refuse(
+        exit_with_error(
             f'--format onnx needs {", ".join(absent)}, which cannot be imported here: '
             'pip install "deeprank-plugin[deploy]", or use --format torch-export.'
         )
     if args.format == 'torch-export' and args.out.suffix != '.pt2':
-        refuse(f'{args.out}: torch.export writes files whose names end in .pt2: name one.')
+        exit_with_error(f'{args.out}: torch.export writes files whose names end in .pt2: name one.')
     if args.out.exists() and not args.force:
-        refuse(f'{args.out} exists: choose another name, or replace it with --force.')
+        exit_with_error(f'{args.out} exists: choose another name, or replace it with --force.')
     logging.getLogger('torch.onnx').setLevel(logging.ERROR)
     init_default_scope('mmaction')
     try:
@@ -317,7 +317,7 @@ def main() -> None:
             cfg.merge_from_dict(args.cfg_options)
         write(args, cfg)
     except (ValueError, OSError) as error:
-        refuse(str(error))
+        exit_with_error(str(error))
 
 
 if __name__ == '__main__':

@@ -3,7 +3,7 @@
 import json
 import re
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Union
+from typing import Any, Dict, List, Optional, Sequence, Union, cast
 
 import numpy as np
 from mmaction.structures import ActionDataSample
@@ -165,7 +165,7 @@ class SkeletonInferencer(BaseInferencer):
     def _inputs_to_list(self, inputs: Inputs) -> List[Dict]:
         """Read files, and check all sequences before running the model on the first."""
         single = isinstance(inputs, (str, Path)) or is_single(inputs)
-        several: Sequence[Any] = [inputs] if single else inputs
+        several = cast(Sequence, [inputs] if single else inputs)
         sequences: List = []
         for entry in several:
             if isinstance(entry, (str, Path)):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Mean cosine distances between the features of classes, several encoders side by side (Fig. 6).
+"""Mean cosine distances between class features, for several encoders side by side (Fig. 6).
 
 Writes class_similarity.json (mean distance within and between classes), a .csv matrix for each
 encoder, and class_similarity.png.
@@ -43,9 +43,7 @@ def main() -> None:
         exit_with_error(str(error))
     labels = encoders[0].labels
     if labels.min() < 0 or len(np.unique(labels)) < 2:
-        exit_with_error(
-            'the samples have no known classes, or one alone: expected at least two classes.'
-        )
+        exit_with_error('the samples have no known classes, or only one: expected at least two.')
     names = None if args.names is None else args.names.read_text().splitlines()
     if names is not None and len(names) != labels.max() + 1:
         exit_with_error(
@@ -54,8 +52,8 @@ def main() -> None:
     matrices = {e.title: class_distances(e.features, labels) for e in encoders}
     result = {title: summarise_distances(matrix) for title, matrix in matrices.items()}
     print(f'{"":<24}{"within":>9}{"between":>9}{"ratio":>9}   mean cosine distance')
-    for title, figures in result.items():
-        print(f'{title:<24}' + ''.join(f'{value:>9.4f}' for value in figures.values()))
+    for title, distances in result.items():
+        print(f'{title:<24}' + ''.join(f'{value:>9.4f}' for value in distances.values()))
         plain = re.sub(r'[^\w.-]+', '_', title)
         np.savetxt(args.out_dir / f'{plain}.csv', matrices[title], delimiter=',', fmt='%.6f')
     (args.out_dir / 'class_similarity.json').write_text(json.dumps(result, indent=2) + '\n')

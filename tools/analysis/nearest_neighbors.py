@@ -1,9 +1,9 @@
 #!/usr/bin/env python
-"""Nearest neighbours of a sequence, as rows of skeletons.
+"""Nearest neighbours of a sequence, drawn as rows of skeletons.
 
-The neighbours are those of the smallest cosine distance between features; with --across, of another
-split than the query's. Writes nearest_neighbors.json and .png: the query in the first row, then its
-neighbours, each with its class and whether it is the query's. Needs NTU's 25 joints.
+Neighbours have the smallest cosine distance between features; with --across, they come from other
+splits than the query. Writes nearest_neighbors.json and .png: the query in the first row, then its
+neighbours, each with its class and whether it matches the query's. Needs NTU's 25 joints.
 
 Example:
     python tools/analysis/nearest_neighbors.py joint.npz data/uiprmd_ntu25.pkl --query m01_s01_e01
@@ -55,7 +55,7 @@ def main() -> None:
     absent = [name for name in names if name not in keypoints]
     if absent:
         exit_with_error(
-            f'{args.annotations} lacks {len(absent)} samples of the features, as {absent[0]!r}.'
+            f'{args.annotations} lacks {len(absent)} of the samples, such as {absent[0]!r}.'
         )
     if args.query in names:
         query = names.index(args.query)

@@ -31,8 +31,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cluster-of',
         metavar='FILE',
-        help='the two most frequent classes in a cluster, drawn by --seed, of this DeepCluster '
-        'checkpoint (Fig. 7)',
+        help='only the two most frequent classes in a random cluster (by --seed) of this '
+        'DeepCluster checkpoint (Fig. 7)',
     )
     parser.add_argument('--perplexity', type=float, default=30, help='(%(default)s)')
     parser.add_argument('--seed', type=int, default=0, help='(%(default)s)')
@@ -44,13 +44,13 @@ def parse_args() -> argparse.Namespace:
 def choose_cluster(
     names: Sequence[str], clusters: np.ndarray, features: Features, seed: int
 ) -> np.ndarray:
-    """Rows of the features that are in one cluster and of its two most frequent classes.
+    """Rows of the features that belong to one cluster and its two most frequent classes.
 
     Args:
-        names (Sequence[str]): Of the clustered samples.
+        names (Sequence[str]): Names of the clustered samples.
         clusters (np.ndarray): Their clusters, of shape (N,).
-        features (Features): Where they are looked for.
-        seed (int): Draws the cluster, of those with two classes.
+        features (Features): The features to select from.
+        seed (int): Seed to choose among clusters with at least two classes.
 
     Raises:
         ValueError: If no cluster has two classes.
@@ -68,12 +68,12 @@ def choose_cluster(
     classes = labels[np.argsort(-counts, kind='stable')[:2]]
     rows = (own == chosen) & np.isin(features.labels, classes)
     texts = [f'{np.sum(rows & (features.labels == label))} of class {label}' for label in classes]
-    print(f'cluster {chosen}: {counts.sum()} samples, of them {" and ".join(texts)}')
+    print(f'cluster {chosen}: {counts.sum()} samples, including {" and ".join(texts)}')
     return np.flatnonzero(rows)
 
 
 def main() -> None:
-    """Embed and write."""
+    """Embed, plot and write."""
     args = parse_args()
     require_writable(str(args.out_dir), 'folder', '--out-dir')
     try:

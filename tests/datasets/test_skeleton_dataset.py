@@ -75,7 +75,7 @@ def test_holdout_does_not_depend_on_the_order_of_the_file(make_annotations):
         (dict(share=1.0), 'share=1.0'),
         (dict(part='val'), "part='val'"),
         (dict(ratio=0.1), 'only share, seed and part'),
-        (dict(share=0.99), 'leaves none to train on'),
+        (dict(share=0.99), 'leaves none for training'),
     ],
 )
 def test_bad_holdout(make_annotations, holdout, message):
@@ -370,7 +370,7 @@ def test_labels_drawn_by_the_data_set_are_those_of_the_list(make_annotations, tm
     [
         (dict(labels=dict(share=1.5)), r'labels share=1\.5; expected 0 < share <= 1'),
         (dict(labels=dict(part='train')), "labels has the keys \\['part'\\]"),
-        (dict(metainfo=dict(classes='ntu61')), "'ntu61' is no known data set.*ntu60, ntu120"),
+        (dict(metainfo=dict(classes='ntu61')), "'ntu61' is not a known data set.*ntu60, ntu120"),
     ],
 )
 def test_labels_and_classes_that_are_wrong(make_annotations, more, message):

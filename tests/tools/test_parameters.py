@@ -50,8 +50,8 @@ def refusal(capsys, path, **parameters):
         (MV, dict(modality='bone'), 'has no parameter modality; it has: data.'),
         (DEEPRANK, dict(share='10p'), 'has no parameter share; it has: data, modality'),
         (SCRATCH, dict(pretrained='x'), 'has no parameter pretrained'),
-        (DEEPRANK, dict(num_classes=3), 'give it with --data FILE'),
-        (FINETUNE, dict(pretrained="a'b"), 'holds a quote'),
+        (DEEPRANK, dict(num_classes=3), 'use it with --data FILE'),
+        (FINETUNE, dict(pretrained="a'b"), 'contains a quote'),
         ('none.py', {}, "config file 'none.py' does not exist"),
     ],
 )
@@ -167,7 +167,7 @@ def test_a_run_is_not_resumed_with_other_parameters(tmp_path, capsys, parameters
     with pytest.raises(SystemExit):
         cfg = load_config(FINETUNE, **dict(before, **parameters))
         require_same_run(cfg, str(tmp_path / 'epoch_1.pth'))
-    assert f'is of a run with {name} {before[name]!r}' in capsys.readouterr().err
+    assert f'is from a run with {name} {before[name]!r}' in capsys.readouterr().err
 
 
 # ---------------------------------------------------------------------------------- the tools
@@ -236,7 +236,7 @@ def test_own_data_from_pretraining_of_three_streams_to_a_tenth_of_the_labels(fol
     other = ['5p' if part == '10p' else part for part in finetune]
     other += ['--resume', '--work-dir', f'work_dirs/{name}', '--cfg-options', *options]
     result = call(*other, cwd=folder)
-    assert result.returncode == 2 and "is of a run with share '10p'" in result.stderr
+    assert result.returncode == 2 and "is from a run with share '10p'" in result.stderr
 
 
 def test_knn_of_one_stream_of_three(folder):

@@ -1,8 +1,8 @@
-"""The one place that works around gaps of the toolbox (PyTorch, MMEngine, MMCV, MMAction2).
+"""All workarounds for PyTorch, MMEngine, MMCV and MMAction2, in one place.
 
-Importing this module closes them; it must be imported before MMAction2's models. Each workaround is
-one function that names its cause, looks whether the cause is present, and does nothing where the
-toolbox is sound. What was worked around in this process is in :data:`ACTIVE`.
+Importing this module applies them; import it before MMAction2's models. Each workaround is one
+function that names its cause, checks whether the cause is present, and otherwise does nothing.
+:data:`ACTIVE` lists those applied in this process.
 """
 
 import functools
@@ -18,16 +18,16 @@ import warnings
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 ACTIVE: Dict[str, str] = {}
-"""Name of each workaround in force -> one sentence that says what was wrong and what is done."""
+"""Name of each active workaround -> one sentence on the problem and its fix."""
 
 MISSING_PACKAGE = 'mmaction.models.localizers.drn'
 HISTORY_STATISTICS = ('min', 'max', 'current', 'mean')
 
 
 def require_mmcv() -> None:
-    """Say how to get MMCV where it is missing.
+    """Raise with installation advice if MMCV is missing.
 
-    Cause: MMAction2 imports ``mmcv`` without declaring it, since two packages provide it.
+    Cause: MMAction2 imports ``mmcv`` without declaring it, because two packages provide it.
 
     Raises:
         ModuleNotFoundError: If no package provides ``mmcv``.
@@ -40,7 +40,7 @@ def require_mmcv() -> None:
 
 
 class _MissingLocalizerFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finder and loader of a stand-in for the package that MMAction2's wheel forgot."""
+    """Finds and loads a stand-in for the package that is missing from MMAction2's wheel."""
 
     def find_spec(self, fullname, path=None, target=None):
         if fullname in (MISSING_PACKAGE, f'{MISSING_PACKAGE}.drn'):
@@ -54,7 +54,7 @@ class _MissingLocalizerFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader
 
 
 class _MissingLocalizer:
-    """Stands in for MMAction2's ``DRN``; it is not registered and cannot be used."""
+    """Stands in for MMAction2's ``DRN``; not registered, and unusable."""
 
     def __init__(self, *args, **kwargs) -> None:
         raise NotImplementedError(
@@ -65,12 +65,12 @@ class _MissingLocalizer:
 
 
 def provide_missing_localizer() -> Optional[str]:
-    """Let ``mmaction.models`` be imported although a package of it is missing.
+    """Make ``mmaction.models`` importable although one of its packages is missing.
 
-    Cause: ``mmaction/models/localizers/drn`` has no ``__init__.py``, so that the wheel and the
+    Cause: ``mmaction/models/localizers/drn`` has no ``__init__.py``, so the wheel and the
     source package of mmaction2 1.2.0 lack it, while ``mmaction.models.localizers`` imports it.
-    Condition: the folder is not there. The finder is appended to the end of ``sys.meta_path``, so
-    that a real package is always found first.
+    Condition: the folder does not exist. The finder goes to the end of ``sys.meta_path``, so a
+    real package always takes precedence.
     """
     spec = importlib.util.find_spec('mmaction')
     if spec is None or not spec.submodule_search_locations:
@@ -86,10 +86,10 @@ def provide_missing_localizer() -> Optional[str]:
 
 
 def restricted_getattr(instance: Any, name: str) -> Callable:
-    """Stand in for ``builtins.getattr`` in a checkpoint: hand out four methods, nothing else.
+    """Replace ``builtins.getattr`` in a checkpoint: allow four methods and nothing else.
 
     Args:
-        instance: The object that the checkpoint asks an attribute of.
+        instance: The object whose attribute the checkpoint requests.
         name (str): The attribute.
 
     Returns:
@@ -103,19 +103,19 @@ def restricted_getattr(instance: Any, name: str) -> Callable:
     if instance is HistoryBuffer and name in HISTORY_STATISTICS:
         return getattr(HistoryBuffer, name)
     raise pickle.UnpicklingError(
-        f'The checkpoint asks for attribute {name!r} of {instance!r}; only the statistics '
-        f'{HISTORY_STATISTICS} of HistoryBuffer are handed out. It was not written by MMEngine '
+        f'The checkpoint requests attribute {name!r} of {instance!r}; only the statistics '
+        f'{HISTORY_STATISTICS} of HistoryBuffer are allowed. It was not written by MMEngine '
         'or has been tampered with: do not use it.'
     )
 
 
 def _numpy_checkpoint_globals() -> List[Any]:
-    """List what pickled NumPy arrays and scalars ask for, under the names of NumPy 1 and 2."""
+    """Globals that pickled NumPy arrays and scalars refer to, by their NumPy 1 and 2 names."""
     import numpy
 
     multiarray = numpy.zeros(0).__reduce__()[0].__module__.rsplit('.', 1)[0]
     multiarray = importlib.import_module(f'{multiarray}.multiarray')
-    entries = [numpy.ndarray, numpy.dtype]
+    entries: List[Any] = [numpy.ndarray, numpy.dtype]
     for module_name in ('numpy.core.multiarray', 'numpy._core.multiarray'):
         for name in ('_reconstruct', 'scalar'):
             entries.append((getattr(multiarray, name), f'{module_name}.{name}'))
@@ -125,12 +125,12 @@ def _numpy_checkpoint_globals() -> List[Any]:
 
 
 def allow_mmengine_checkpoints() -> Optional[str]:
-    """Let MMEngine's own checkpoints through ``torch.load(weights_only=True)``.
+    """Make MMEngine's own checkpoints loadable by ``torch.load(weights_only=True)``.
 
     Cause: MMEngine 0.10 stores its message hub (``HistoryBuffer``, NumPy arrays and scalars) in
     checkpoints and opens them with ``torch.load``'s default, which is ``weights_only=True`` since
-    PyTorch 2.6. Condition: PyTorch 2.6 or newer. The named classes are allowed, and the restricted
-    loading stays in force: no checkpoint runs code.
+    PyTorch 2.6. Condition: PyTorch 2.6 or newer. Only these classes are allowed, and loading stays
+    restricted: no checkpoint runs code.
     """
     import torch
     from mmengine.logging import HistoryBuffer
@@ -140,8 +140,8 @@ def allow_mmengine_checkpoints() -> Optional[str]:
     entries = [HistoryBuffer, (restricted_getattr, 'builtins.getattr')]
     torch.serialization.add_safe_globals(entries + _numpy_checkpoint_globals())
     return (
-        'torch.load refuses what MMEngine writes into its checkpoints: HistoryBuffer and NumPy '
-        'arrays are allowed, weights_only stays in force.'
+        'torch.load rejects what MMEngine writes into its checkpoints: HistoryBuffer and NumPy '
+        'arrays are allowed, and weights_only stays on.'
     )
 
 
@@ -150,7 +150,7 @@ def _major_minor(version: str) -> Tuple[int, ...]:
 
 
 def has_accelerator() -> bool:
-    """Whether MMEngine's distributed set-up finds a device of its own to bind a process to."""
+    """Whether MMEngine's distributed setup finds an accelerator to bind a process to."""
     from mmengine import device
 
     names = ('is_cuda_available', 'is_mlu_available', 'is_npu_available', 'is_musa_available')
@@ -158,10 +158,10 @@ def has_accelerator() -> bool:
 
 
 def init_gloo_without_accelerator() -> Optional[str]:
-    """Let ``--launcher pytorch`` start on machines without an accelerator.
+    """Make ``--launcher pytorch`` work on machines without an accelerator.
 
-    Cause: ``mmengine.dist.utils._init_dist_pytorch`` binds each process to a CUDA device whatever
-    the backend is. Condition: no accelerator; and per call, backend 'gloo'.
+    Cause: ``mmengine.dist.utils._init_dist_pytorch`` binds each process to a CUDA device
+    whatever the backend. Condition: no accelerator; and per call, backend 'gloo'.
     """
     if has_accelerator():
         return None
@@ -185,10 +185,10 @@ def init_gloo_without_accelerator() -> Optional[str]:
 
 
 def wrap_cpu_models_without_device_ids() -> Optional[str]:
-    """Let MMEngine wrap a model that lives on the CPU for distributed training.
+    """Let MMEngine wrap a CPU model for distributed training.
 
     Cause: the runner passes ``device_ids=[LOCAL_RANK]`` to ``MMDistributedDataParallel`` whatever
-    the device is, which PyTorch refuses for CPU modules. Condition: no accelerator.
+    the device, which PyTorch rejects for CPU modules. Condition: no accelerator.
     """
     if has_accelerator():
         return None
@@ -203,8 +203,8 @@ def wrap_cpu_models_without_device_ids() -> Optional[str]:
 
     MMDistributedDataParallel.__init__ = init
     return (
-        "MMEngine's runner hands CUDA device numbers to DistributedDataParallel: on this machine "
-        'without an accelerator they are left out.'
+        "MMEngine's runner passes CUDA device numbers to DistributedDataParallel: on this machine "
+        'without an accelerator they are omitted.'
     )
 
 
@@ -212,8 +212,8 @@ def cast_half_scores() -> Optional[str]:
     """Let MMAction2's heads train and predict under bf16 autocast.
 
     Cause: ``BaseHead.loss_by_feat`` (for its accuracy) and the accuracy metric call ``.numpy()``
-    on the scores, and NumPy knows no bfloat16. Condition: a bfloat16 tensor has no ``.numpy()``.
-    Half-precision scores enter ``loss_by_feat`` and ``predict_by_feat`` as float32.
+    on the scores, and NumPy has no bfloat16. Condition: a bfloat16 tensor has no ``.numpy()``.
+    Half-precision scores are cast to float32 for ``loss_by_feat`` and ``predict_by_feat``.
     """
     import torch
 
@@ -237,7 +237,7 @@ def cast_half_scores() -> Optional[str]:
     BaseHead.loss_by_feat = with_float_scores(BaseHead.loss_by_feat)
     BaseHead.predict_by_feat = with_float_scores(BaseHead.predict_by_feat)
     return (
-        'NumPy knows no bfloat16, which the heads of MMAction2 hand it under mixed precision: '
+        'NumPy has no bfloat16, which the heads of MMAction2 pass to it under mixed precision: '
         'their scores are cast to float32 first.'
     )
 
@@ -278,13 +278,12 @@ def get_installed_path(package: str) -> str:
 
 
 def find_packages_without_pkg_resources() -> Optional[str]:
-    """Let ``_base_ = 'mmaction::...'`` work whichever setuptools is installed.
+    """Make ``_base_ = 'mmaction::...'`` work with any version of setuptools.
 
-    Cause: MMEngine 0.10 finds packages by ``pkg_resources``, which setuptools 82 dropped and
-    earlier ones announce in a warning on every import. Condition: MMEngine's functions name
-    ``pkg_resources``. Two functions take their place that ask ``importlib.metadata``. A tool that
-    reads such a config before this package is imported is out of reach: there, install
-    setuptools < 82.
+    Cause: MMEngine 0.10 finds packages through ``pkg_resources``, which setuptools 82 dropped and
+    earlier versions deprecate with a warning on every import. Condition: MMEngine's functions use
+    ``pkg_resources``. Two functions based on ``importlib.metadata`` replace them. A tool that reads
+    such a config before it imports this package does not benefit: install setuptools < 82 there.
     """
     import mmengine.config.config
     import mmengine.hub.hub
@@ -297,16 +296,16 @@ def find_packages_without_pkg_resources() -> Optional[str]:
             if hasattr(module, function.__name__):
                 setattr(module, function.__name__, function)
     return (
-        'MMEngine finds packages by pkg_resources, which setuptools 82 dropped: '
-        'importlib.metadata does it.'
+        'MMEngine finds packages through pkg_resources, which setuptools 82 dropped: '
+        'importlib.metadata replaces it.'
     )
 
 
-def announce_own_configs() -> Optional[str]:
-    """Let a config inherit ours by ``_base_ = 'deeprank_plugin::deeprank/deeprank_stgcn.py'``.
+def register_own_configs() -> Optional[str]:
+    """Let a config inherit ours with ``_base_ = 'deeprank_plugin::deeprank/deeprank_stgcn.py'``.
 
-    Cause: MMEngine looks such names up in a fixed table of OpenMMLab's packages. Condition: ours is
-    not in it.
+    Cause: MMEngine looks such names up in a fixed table of OpenMMLab's packages. Condition: ours
+    is not in it.
     """
     from mmengine.config.utils import MODULE2PACKAGE
 
@@ -317,13 +316,12 @@ def announce_own_configs() -> Optional[str]:
 
 
 def quiet_known_notices() -> Optional[str]:
-    """Drop the notices that come with every run and that a user can do nothing about.
+    """Suppress notices that appear in every run and that a user cannot act on.
 
-    Causes: MMCV's lite build announces an operator that it lacks; MMEngine sets the thread counts
-    of distributed processes and warns that it does, uses an argument of DistributedDataParallel
+    Causes: MMCV's lite build reports an operator that it lacks; MMEngine sets the thread counts
+    of distributed processes and warns about it, uses an argument of DistributedDataParallel
     that PyTorch has renamed, and its checkpoint hook calls its own deprecated ``FileClient``,
-    whose notices are logged for debugging only. Each filter names the message and the module that
-    it comes from.
+    whose notices are logged for debugging only. Each filter names the message and its module.
     """
     from mmengine.fileio import file_client
 
@@ -347,11 +345,13 @@ def quiet_known_notices() -> Optional[str]:
         print_log(message, logger=logger, level=logging.DEBUG)
 
     file_client.print_log = log_for_debugging
-    return 'Notices of MMCV and MMEngine that come with every run and ask for nothing are dropped.'
+    return (
+        'Notices of MMCV and MMEngine that appear in every run and need no action are suppressed.'
+    )
 
 
 def _apply() -> None:
-    """Run every workaround in order and record those that were needed."""
+    """Apply every workaround in order and record those that were needed."""
     require_mmcv()
     for workaround in (
         quiet_known_notices,
@@ -360,7 +360,7 @@ def _apply() -> None:
         init_gloo_without_accelerator,
         wrap_cpu_models_without_device_ids,
         find_packages_without_pkg_resources,
-        announce_own_configs,
+        register_own_configs,
         cast_half_scores,
     ):
         sentence = workaround()

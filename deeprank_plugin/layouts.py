@@ -1,8 +1,8 @@
-"""Skeleton layouts: the joints of a body, how they hang together, and what is known of them.
+"""Skeleton layouts: the joints of a body, how they connect, and what is known about them.
 
-All else that needs to know a skeleton reads it here. To add a layout, add it to ``LAYOUTS`` as data
-(or write a JSON file, see :func:`read_layout`); the known ones are those of MMAction2's ``Graph``
-and ``JointToBone``, with the same numbers.
+The only place that describes a skeleton. To add a layout, add it to ``LAYOUTS`` as data (or write a
+JSON file, see :func:`read_layout`); the built-in ones match MMAction2's ``Graph`` and
+``JointToBone`` joint by joint, where MMAction2 has them.
 """
 
 import json
@@ -11,30 +11,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
-BODY_SIZE = (0.2, 4.0)  # metres: a crouching child to an adult with a joint or two astray
+BODY_SIZE = (0.2, 4.0)  # metres: from a crouching child to an adult with one or two outlying joints
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What a body consists of. Joints count from 0.
+    """The joints of a body and their relations. Joints count from 0.
 
     Attributes:
-        name (str): Its name.
-        parents (tuple[int]): For each of the V joints the one at the other end of its bone; a root
-            is its own parent. The bone modality is the joint minus its parent.
-        center (int): The joint that the graph of a network is centred on.
-        names (tuple[str]): Names of the joints, or () if they have none.
+        name (str): Name of the layout.
+        parents (tuple[int]): For each of the V joints, the joint at the other end of its bone; a
+            root is its own parent. The bone modality is the joint minus its parent.
+        center (int): The joint at the centre of a network's graph.
+        names (tuple[str]): Names of the joints, or () if they have no names.
         left (tuple[int]): Joints on the left of the body.
         right (tuple[int]): Joints on the right; ``right[i]`` mirrors ``left[i]``.
-        dims (int, optional): 3, or 2 where coordinates are x, y in the picture (y down) and come
-            with a score, as a third channel or beside them. None: 2 or 3, without a score.
-        inward (tuple[int], optional): For each joint its neighbour nearer to the centre, where the
-            graph of MMAction2 is not made of the bones. Defaults to None: ``parents``.
+        dims (int, optional): 3, or 2 where coordinates are x, y in the image (y down) and come with
+            a score, as a third channel or separately. None: 2 or 3, without a score.
+        inward (tuple[int], optional): For each joint, its neighbour nearer to the centre, where
+            MMAction2's graph differs from the bones. Defaults to None: ``parents``.
         origin (int, optional): The joint that ``CenterSkeleton`` puts at the origin. Defaults to
             None: ``center``.
-        graph (str, optional): MMAction2's own name of the layout. None: it does not know it.
-        body_size (tuple[float], optional): Plausible sizes of a body in metres, the longest side of
-            the box around it. None where coordinates are no metres, or nothing is known.
+        graph (str, optional): MMAction2's own name for the layout. None: it has none.
+        body_size (tuple[float], optional): Plausible range of body sizes in metres, measured as the
+            longest side of the bounding box. None where coordinates are not in metres, or nothing
+            is known.
     """
 
     name: str
@@ -56,7 +57,7 @@ class Layout:
 
     @property
     def pairs(self) -> List[Tuple[int, int]]:
-        """(joint, parent) of every joint, as of MMAction2's ``JointToBone``, sorted by joint."""
+        """(joint, parent) of every joint, as in MMAction2's ``JointToBone``, sorted by joint."""
         return list(enumerate(self.parents))
 
     @property
@@ -66,30 +67,30 @@ class Layout:
 
     @property
     def edges(self) -> List[Tuple[int, int]]:
-        """(joint, neighbour nearer to the centre), as ``inward`` of MMAction2's ``Graph``."""
+        """(joint, neighbour nearer to the centre), as ``inward`` in MMAction2's ``Graph``."""
         pairs = enumerate(self.inward or self.parents)
         return [(joint, other) for joint, other in pairs if joint != other]
 
     @property
     def origin_joint(self) -> int:
-        """The joint that a centred skeleton has at the origin."""
+        """The joint at the origin of a centred skeleton."""
         return self.center if self.origin is None else self.origin
 
     @property
     def planar(self) -> bool:
-        """Whether coordinates are x, y in the picture, and a third channel is a score."""
+        """Whether coordinates are x, y in the image, and a third channel is a score."""
         return self.dims == 2
 
     @property
     def graph_layout(self) -> Union[str, Dict]:
-        """What ``graph_cfg.layout`` of a backbone of MMAction2 takes."""
+        """Value for ``graph_cfg.layout`` of an MMAction2 backbone."""
         if self.graph is not None:
             return self.graph
         return dict(num_node=self.num_joints, inward=self.edges, center=self.center)
 
     @property
     def setting(self) -> Union[str, Dict]:
-        """What ``layout`` of a config takes: the name, or a dict for :func:`find_layout`."""
+        """Value for ``layout`` in a config: the name, or a dict for :func:`find_layout`."""
         if LAYOUTS.get(self.name) == self:
             return self.name
         extras = {key: getattr(self, key) for key in EXTRAS if getattr(self, key)}
@@ -101,7 +102,7 @@ class Layout:
         return 'left' if joint in self.left else 'right' if joint in self.right else 'trunk'
 
 
-EXTRAS = ('names', 'left', 'right', 'dims')  # that a layout of one's own may have
+EXTRAS = ('names', 'left', 'right', 'dims')  # optional keys of a custom layout
 
 LIMBS = 'left_shoulder left_elbow left_wrist left_hand right_shoulder right_elbow right_wrist '
 LIMBS += 'right_hand left_hip left_knee left_ankle left_foot right_hip right_knee right_ankle '
@@ -174,22 +175,22 @@ LAYOUTS = {layout.name: layout for layout in (NTU, COCO, OPENPOSE, KINECT_V1)}
 JOINTS_OF_GRAPHS = ', '.join(
     f'{layout.name}: {layout.num_joints}' for layout in LAYOUTS.values() if layout.graph
 )
-"""For messages: the layouts that MMAction2 knows, and their numbers of joints."""
+"""For messages: the layouts that MMAction2 has, with their numbers of joints."""
 
 
 def find_layout(layout: Union[str, Path, Mapping, Layout]) -> Layout:
-    """A layout by its name, from a JSON file, or from a dict.
+    """Look up a layout by name, or make one from a JSON file or a dict.
 
     Args:
         layout (str, Path, dict or Layout): 'nturgb+d' (25 joints, 3D), 'coco' (17, 2D), 'openpose'
             (18, 2D), 'kinect-v1' (20, 3D); the path of a ``.json`` file, see :func:`read_layout`;
-            ``dict(num_joints=V, pairs=[(joint, parent), ...])`` with one pair a joint, a root
-            paired with itself, and if wanted ``names``, ``left``, ``right`` and ``dims`` as in
-            :class:`Layout`; or a layout, which is returned.
+            ``dict(num_joints=V, pairs=[(joint, parent), ...])`` with one pair per joint, a root
+            paired with itself, and optionally ``names``, ``left``, ``right`` and ``dims`` as in
+            :class:`Layout`; or a layout, which is returned as it is.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is none of these, with what is wrong.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If it is none of these; the message says what is wrong.
     """
     if isinstance(layout, Layout):
         return layout
@@ -207,12 +208,12 @@ def find_layout(layout: Union[str, Path, Mapping, Layout]) -> Layout:
 
 
 def from_pairs(content: Mapping) -> Layout:
-    """A layout from a dict of ``num_joints`` and ``pairs``, see :func:`find_layout`."""
+    """Make a layout from a dict of ``num_joints`` and ``pairs``, see :func:`find_layout`."""
     unknown = set(content) - {'num_joints', 'pairs', *EXTRAS}
     if unknown or not {'num_joints', 'pairs'} <= set(content):
         raise ValueError(
-            f'a layout dict with keys {sorted(content)} is not right; expected num_joints and '
-            f'pairs, and of the others only {", ".join(EXTRAS)}'
+            f'the layout dict has the keys {sorted(content)}; expected num_joints and pairs, and '
+            f'optionally {", ".join(EXTRAS)}'
         )
     number, pairs = content['num_joints'], [tuple(pair) for pair in content['pairs']]
     if sorted(joint for joint, _ in pairs) != list(range(number)) or not all(
@@ -231,16 +232,15 @@ def from_pairs(content: Mapping) -> Layout:
 
 
 def read_layout(path: Union[str, Path]) -> Layout:
-    """A layout from a JSON file, ``{"num_node": 3, "edges": [[0, 1], [1, 2]], "center": 1}``.
+    """Read a layout from a JSON file, ``{"num_node": 3, "edges": [[0, 1], [1, 2]], "center": 1}``.
 
-    Joints count from 0; the edges, each in either direction, must make a tree: every joint hangs
-    together with the centre in one way. ``"names"`` (V texts), ``"left"`` and ``"right"`` (joints,
-    the one mirroring the other) and ``"dims"`` (2 or 3) may stand beside them, as in
-    :class:`Layout`.
+    Joints count from 0; the edges, each in either direction, must form a tree: exactly one path
+    connects every joint to the centre. ``"names"`` (V strings), ``"left"`` and ``"right"``
+    (mirrored joints) and ``"dims"`` (2 or 3) are optional, as in :class:`Layout`.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it holds something else.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If it holds anything else.
     """
     path = Path(path)
     if not path.is_file():
@@ -250,13 +250,15 @@ def read_layout(path: Union[str, Path]) -> Layout:
     try:
         content = json.loads(path.read_text(encoding='utf-8-sig'))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f'layout file {path} is no JSON ({error}); expected JSON text') from error
+        raise ValueError(
+            f'layout file {path} is not valid JSON ({error}); expected JSON'
+        ) from error
     fault = find_fault(content)
     if fault is not None:
         raise ValueError(
             f'layout file {path} has {fault}; expected {{"num_node": V, "edges": [[joint, joint], '
-            '...] with joints from 0 to V - 1, "center": joint}, and perhaps names, left, right, '
-            'dims: correct the file'
+            '...] with joints from 0 to V - 1, "center": joint}, and optionally names, left, '
+            'right, dims: correct the file'
         )
     center = content['center']
     try:
@@ -267,13 +269,13 @@ def read_layout(path: Union[str, Path]) -> Layout:
 
 
 def take_extras(content: Mapping) -> Dict:
-    """The optional parts of a layout of one's own, as :class:`Layout` takes them."""
+    """The optional parts of a custom layout, as :class:`Layout` takes them."""
     found = {key: content[key] for key in EXTRAS if key in content}
     return {key: tuple(v) if isinstance(v, (list, tuple)) else v for key, v in found.items()}
 
 
 def find_fault(content: Any) -> Optional[str]:
-    """What a JSON layout has and should not have; None if its parts are sound."""
+    """The first invalid part of a JSON layout, in words; None if all parts are valid."""
     needed = {'num_node', 'edges', 'center'}
     if not isinstance(content, dict) or not needed <= set(content) <= needed | set(EXTRAS):
         found = sorted(content) if isinstance(content, dict) else type(content).__name__
@@ -294,7 +296,7 @@ def find_fault(content: Any) -> Optional[str]:
 
 
 def find_fault_of_extras(content: Mapping, number: int) -> Optional[str]:
-    """What the optional parts of a layout of V joints have and should not have, or None."""
+    """The first invalid optional part of a layout of V joints, in words; None if all are valid."""
     names, dims = content.get('names', ()), content.get('dims')
     left, right = content.get('left', ()), content.get('right', ())
     lists = dict(names=names, left=left, right=right)
@@ -318,10 +320,10 @@ def is_joint(value: Any, number: int) -> bool:
 
 
 def point_inward(number: int, edges: List, center: int) -> Tuple[int, ...]:
-    """For each joint its neighbour nearer to the centre, for the centre itself.
+    """For each joint, its neighbour nearer to the centre; for the centre, itself.
 
     Raises:
-        ValueError: If the edges make no tree.
+        ValueError: If the edges do not form a tree.
     """
     neighbours: Dict[int, List[int]] = {joint: [] for joint in range(number)}
     for a, b in edges:
@@ -337,12 +339,12 @@ def point_inward(number: int, edges: List, center: int) -> Tuple[int, ...]:
     loose = sorted(set(range(number)) - set(parent))
     if loose:
         raise ValueError(
-            f'no way along the edges from joints {loose} to the center {center}; expected every '
-            'joint to hang together with it: add the missing edges'
+            f'no path of edges connects joints {loose} to the center {center}; expected every '
+            'joint to be connected: add the missing edges'
         )
     if len(edges) != number - 1:
         raise ValueError(
-            f'{len(edges)} edges join {number} joints; expected {number - 1}, without rings and '
-            'repetitions: remove those too many'
+            f'{len(edges)} edges join {number} joints; expected {number - 1}, without cycles and '
+            'duplicates: remove the surplus'
         )
     return tuple(parent[joint] for joint in range(number))

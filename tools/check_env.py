@@ -1,9 +1,9 @@
-"""Say whether this environment can run the plugin: versions, devices, what is worked around.
+"""Check whether this environment can run the plugin: versions, devices, workarounds.
 
 Example:
     python tools/check_env.py
 
-Exits with 1, and with advice for each problem, where something cannot work.
+Exits with 1, and with advice on each problem, if something cannot work.
 """
 
 import importlib
@@ -17,15 +17,15 @@ Version = Tuple[int, ...]
 
 
 class Requirement(NamedTuple):
-    """A package that is needed.
+    """A required package.
 
     Attributes:
         distributions: Names of the packages that provide it.
         module: What to import.
         advice: How to get it.
         minimum: The oldest version that works.
-        below: The first version that does not work any more.
-        untested_from: The first version that nobody has tried; it is pointed out, not refused.
+        below: The first version that no longer works.
+        untested_from: The first untested version; it is reported, not rejected.
     """
 
     distributions: Tuple[str, ...]
@@ -73,7 +73,7 @@ REQUIREMENTS = (
 
 
 def parse_version(text: str) -> Version:
-    """Take the leading numbers of a version: '2.13.0+cpu' -> (2, 13, 0)."""
+    """Parse the leading numbers of a version: '2.13.0+cpu' -> (2, 13, 0)."""
     numbers: List[int] = []
     for part in text.split('+')[0].split('.'):
         if not part.isdigit():
@@ -83,7 +83,7 @@ def parse_version(text: str) -> Version:
 
 
 def check_requirement(requirement: Requirement) -> Optional[str]:
-    """Print a package's version; return what is wrong with it, if anything."""
+    """Print a package's version; return the problem with it, if any."""
     found = None
     for name in requirement.distributions:
         try:
@@ -97,7 +97,7 @@ def check_requirement(requirement: Requirement) -> Optional[str]:
         return f'{wanted} is not installed: {requirement.advice}'
     version = parse_version(found[1])
     untested = requirement.untested_from is not None and version >= requirement.untested_from
-    print(f'  {found[0]:<22} {found[1]}{" (newer than what was tried)" if untested else ""}')
+    print(f'  {found[0]:<22} {found[1]}{" (newer than the tested versions)" if untested else ""}')
     too_old = version < requirement.minimum
     too_new = requirement.below is not None and version >= requirement.below
     if too_old or too_new:
@@ -105,7 +105,7 @@ def check_requirement(requirement: Requirement) -> Optional[str]:
         return f'{found[0]} {found[1]} is too {age}: {requirement.advice}'
     try:
         importlib.import_module(requirement.module)
-    except Exception as error:  # whatever it is, it is what the user needs to read
+    except Exception as error:  # any error is what the user needs to see
         return (
             f'{found[0]} {found[1]} is installed and cannot be imported '
             f'({type(error).__name__}: {error}): reinstall it: {requirement.advice}'
@@ -114,23 +114,23 @@ def check_requirement(requirement: Requirement) -> Optional[str]:
 
 
 def check_plugin() -> Optional[str]:
-    """Import the plugin and print its version and what it worked around."""
+    """Import the plugin and print its version and active workarounds."""
     try:
         plugin = importlib.import_module('deeprank_plugin')
         compat = importlib.import_module('deeprank_plugin.compat')
-    except Exception as error:  # whatever it is, it is what the user needs to read
+    except Exception as error:  # any error is what the user needs to see
         return f'deeprank_plugin cannot be imported ({type(error).__name__}: {error}).'
     print(f'  {"deeprank-plugin":<22} {plugin.__version__} ({osp.dirname(plugin.__file__)})')
-    print('Worked around:')
+    print('Workarounds:')
     for name, sentence in compat.ACTIVE.items():
         print(f'  {name}: {sentence}')
     if not compat.ACTIVE:
-        print('  nothing')
+        print('  none')
     return None
 
 
 def print_devices() -> None:
-    """Print what there is to compute on."""
+    """Print the available devices."""
     import torch
     from mmengine.device import get_device
 
@@ -143,17 +143,18 @@ def print_devices() -> None:
 
 
 def main() -> int:
+    """Check everything; return the exit code."""
     print('Versions:')
     print(f'  {"python":<22} {platform.python_version()} ({sys.executable})')
     problems = []
-    if sys.version_info < (3, 10):  # noqa: UP036  pip refuses it too, a bare clone does not
+    if sys.version_info < (3, 10):  # noqa: UP036  pip rejects it too, but a bare clone does not
         problems.append('Python is too old: make a virtual environment with Python 3.10 or newer.')
     problems.extend(filter(None, map(check_requirement, REQUIREMENTS)))
     if not problems:
         problems.extend(filter(None, [check_plugin()]))
     if not problems:
         print_devices()
-        print('All is well.')
+        print('Everything works.')
         return 0
     sys.stdout.flush()
     for problem in problems:

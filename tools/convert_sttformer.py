@@ -1,8 +1,8 @@
 #!/usr/bin/env python
-"""Convert weights of STTFormer between the layout of its authors' code and ours.
+"""Convert weights of STTFormer between the format of its authors' code and ours.
 
-Ours is a checkpoint for RecognizerGCN with STTFormer and GCNHead: tools/test.py takes it, and an
-init_cfg of type 'Pretrained' with prefix 'backbone.'. The authors' is a plain state dict.
+Ours is a checkpoint for RecognizerGCN with STTFormer and GCNHead, for tools/test.py or an init_cfg
+of type 'Pretrained'. The authors' is a plain state dict.
 
 Example:
     python tools/convert_sttformer.py ntu60_xsub_joint.pt sttformer_joint.pth
@@ -20,13 +20,13 @@ from sttformer_keys import (
     to_authors,
 )
 
-from deeprank_plugin.command_line import refuse
+from deeprank_plugin.command_line import exit_with_error
 from deeprank_plugin.engine.encoders import read_checkpoint
 from deeprank_plugin.engine.publishing import hash_weights, write_checkpoint
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -37,20 +37,20 @@ def parse_args() -> argparse.Namespace:
         '--pe-tuples',
         type=int,
         metavar='N',
-        help='to the authors: also write their buffers of positions, for N tuples (20 in theirs)',
+        help='to the authors: also write their position buffers, for N tuples (20 in their code)',
     )
-    parser.add_argument('--force', action='store_true', help='replace another file of that name')
+    parser.add_argument('--force', action='store_true', help='overwrite an existing file')
     args = parser.parse_args()
     if args.pe_tuples is not None and args.to == 'ours':
-        parser.error('--pe-tuples is for --to authors: our network makes its positions itself')
+        parser.error('--pe-tuples is for --to authors: our network computes its positions itself')
     return args
 
 
-def describe(state_dict: dict, source: str) -> dict:
-    """What the converted weights say of their network, with the name of the file they are from."""
+def make_meta(state_dict: dict, source: str) -> dict:
+    """Settings of the network read from the converted weights, with the source file's name."""
     settings = read_settings(state_dict)
     names = ('blocks', 'num_heads', 'kernel_sizes', 'in_channels')
-    # num_joints and tuple_length show in their product alone
+    # the weights determine only the product of num_joints and tuple_length
     return dict(
         source=source,
         type='STTFormer',
@@ -60,28 +60,30 @@ def describe(state_dict: dict, source: str) -> dict:
 
 
 def main() -> None:
-    """Read, convert, write, and print what came out."""
+    """Read, convert, write, and print a summary."""
     args = parse_args()
     try:
         checkpoint = read_checkpoint(args.src)
         weights = checkpoint.get('state_dict', checkpoint)
         if not isinstance(weights, dict):
-            refuse(f"{args.src}: 'state_dict' is a {type(weights).__name__}; expected a dict.")
+            exit_with_error(
+                f"{args.src}: 'state_dict' is a {type(weights).__name__}; expected a dict."
+            )
         if args.to == 'authors':
             converted = content = to_authors(weights, args.pe_tuples)
         else:
             converted = from_authors(weights)
-            content = dict(state_dict=converted, meta=describe(converted, args.src.name))
+            content = dict(state_dict=converted, meta=make_meta(converted, args.src.name))
         write_checkpoint(content, args.dst, args.force)
     except (ValueError, OSError) as error:
-        refuse(f'{args.src}: {error}' if isinstance(error, ValueError) else str(error))
+        exit_with_error(f'{args.src}: {error}' if isinstance(error, ValueError) else str(error))
     print(f'{args.dst}: {len(converted)} tensors, sha256 {hash_weights(converted)}')
     if args.to == 'authors':
         return
     print(', '.join(f'{key}={value}' for key, value in content['meta'].items()))
     if not any(str(key).endswith(POSITIONS) for key in weights):
         print(
-            f'note: no positions (*{POSITIONS}) came with these weights. Our network always adds '
+            f'note: these weights have no positions (*{POSITIONS}). Our network always adds '
             'them: if the weights were trained with use_pes=False, its outputs differ.',
             file=sys.stderr,
         )

@@ -1,8 +1,8 @@
 #!/usr/bin/env python
-"""The whole way on toy data: pretrain without labels, then classify with 10 % of the labels.
+"""Full demo on toy data: pretrain without labels, then classify with 10 % of the labels.
 
-Calls the project's own tools, one after the other, and prints one table. Everything is written to
-work_dirs/demo; the log of each step lies in work_dirs/demo/logs.
+Runs the project's tools in sequence and prints one table. Everything is written to work_dirs/demo,
+with the log of each step in work_dirs/demo/logs.
 """
 
 import json
@@ -42,10 +42,10 @@ STEPS = {
 
 
 def run_steps() -> float:
-    """Run the tools; returns seconds of all steps.
+    """Run the tools and return the total time in seconds.
 
     Raises:
-        SystemExit: If a step fails, with the end of its log.
+        SystemExit: If a step fails; shows the end of its log.
     """
     start = time.time()
     (OUT / 'logs').mkdir(parents=True)
@@ -61,19 +61,19 @@ def run_steps() -> float:
             )
         if result.returncode:
             tail = '\n'.join(log.read_text().splitlines()[-15:])
-            raise SystemExit(f'{tail}\nerror: this step failed; its whole log is {log}')
+            raise SystemExit(f'{tail}\nerror: this step failed; the full log is {log}')
         print(f'      {time.time() - begun:.0f} s', flush=True)
     return time.time() - start
 
 
 def read_log(folder: Path) -> list:
-    """Entries of a run's JSON log."""
+    """Read the entries of a run's JSON log."""
     (path,) = (p for p in folder.glob('*/vis_data/2*.json'))
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def evaluate_features(path: Path) -> dict:
-    """k-NN and linear probe of extracted features, and the test split's features and labels."""
+    """Evaluate extracted features by k-NN and linear probe; with the test features and labels."""
     import numpy as np
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -94,8 +94,8 @@ def evaluate_features(path: Path) -> dict:
     )
 
 
-def draw(rounds: list, before: dict, after: dict) -> None:
-    """Write the curves of the rounds and the t-SNE of the features."""
+def write_plots(rounds: list, before: dict, after: dict) -> None:
+    """Write the plots of the rounds and the t-SNE of the features."""
     from sklearn.manifold import TSNE
 
     from deeprank_plugin.datasets.toy.actions import CLASS_NAMES
@@ -110,9 +110,9 @@ def draw(rounds: list, before: dict, after: dict) -> None:
 
 
 def print_table(rounds: list, before: dict, after: dict, accuracy: dict, seconds: float) -> None:
-    """What came out."""
-    print('\nToy actions, cross-subject. Toy data and a short run: what it shows is that all parts')
-    print('work together, not how good the method is (for that: docs/results.md).\n')
+    """Print the results."""
+    print('\nToy actions, cross-subject. Toy data and a short run: they show that all parts work')
+    print('together, not how good the method is (for that, see docs/results.md).\n')
     print('round   ranking accuracy     labels    1-NN on train')
     print('        train    held out    flipped   (leave-one-out)')
     for entry in rounds:
@@ -128,7 +128,7 @@ def print_table(rounds: list, before: dict, after: dict, accuracy: dict, seconds
 
 
 def main() -> None:
-    """Run, draw, print."""
+    """Run the steps, write the plots, print the table."""
     os.chdir(ROOT)
     shutil.rmtree(OUT, ignore_errors=True)
     seconds = run_steps()
@@ -143,15 +143,15 @@ def main() -> None:
         name: [e['acc/top1'] for e in read_log(OUT / name) if 'acc/top1' in e][-1]
         for name in ('scratch', 'finetune')
     }
-    draw(rounds, before, after)
+    write_plots(rounds, before, after)
     print_table(rounds, before, after, accuracy, seconds)
     print(f"""
-Everything lies in {OUT}:
-  rounds.png, tsne.png    the curves of the rounds; the features before and after
-  pretrain/epoch_24.pth   the pretrained encoder, with logs and TensorBoard files beside it
-  logs/                   what each step printed
+All files are in {OUT}:
+  rounds.png, tsne.png    metrics over the rounds; features before and after
+  pretrain/epoch_24.pth   the pretrained encoder, next to its logs and TensorBoard files
+  logs/                   the output of each step
 
-With your own data: write it in MMAction2's annotation format (docs/data.md), and
+To use your own data, write it in MMAction2's annotation format (docs/data.md), and
   python tools/train.py configs/deeprank/deeprank_stgcn.py --data FILE.pkl
   python tools/train.py configs/finetune/stgcn_pretrained.py --data FILE.pkl""")
 

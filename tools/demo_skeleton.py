@@ -1,9 +1,9 @@
 #!/usr/bin/env python
-"""Classify skeleton sequences from files, print the likeliest classes, and animate them.
+"""Classify skeleton sequences from files, print the top classes, and animate them.
 
 The input is a file or a folder of files: .npy with one array of shape (M, T, V, C), .npz with one
-under each name, annotations of MMAction2 (.pkl, .npz), or .skeleton of NTU RGB+D. The config's own
-test pipeline prepares them, so that the scores are those of tools/test.py.
+per name, annotations of MMAction2 (.pkl, .npz), or .skeleton of NTU RGB+D. The config's test
+pipeline prepares them, so the scores equal those of tools/test.py.
 
 Example:
     python tools/demo_skeleton.py configs/finetune/stgcn_pretrained.py work_dirs/<run>/last.pth \\
@@ -31,9 +31,9 @@ from deeprank_plugin.apis.sequences import read_sequences
 from deeprank_plugin.command_line import (
     OptionAction,
     add_parameters,
+    exit_with_error,
     load_config,
     parameters_of,
-    refuse,
     require_checkpoint,
     require_writable,
 )
@@ -41,7 +41,7 @@ from deeprank_plugin.visualization.animation import check_format
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -54,8 +54,8 @@ def parse_args() -> argparse.Namespace:
         action='append',
         default=[],
         metavar=('CONFIG', 'CHECKPOINT'),
-        help='another model, such as that of bones, whose scores are averaged with the first: the '
-        'config that lies in its work dir; may be given again',
+        help='another model, such as one for bones, whose scores are averaged with the others: use '
+        'the config saved in its work dir; may be repeated',
     )
     parser.add_argument(
         '--out-dir',
@@ -66,9 +66,9 @@ def parse_args() -> argparse.Namespace:
         '--format',
         choices=['gif', 'mp4', 'none'],
         default='gif',
-        help='of the animations; mp4 needs ffmpeg, none draws nothing (%(default)s)',
+        help='of the animations; mp4 needs ffmpeg, none disables them (%(default)s)',
     )
-    parser.add_argument('--fps', type=float, default=30, help='frames a second (%(default)s)')
+    parser.add_argument('--fps', type=float, default=30, help='frames per second (%(default)s)')
     parser.add_argument('--topk', type=int, default=5, help='classes to print (%(default)s)')
     parser.add_argument('--split', help='split of annotations; default: all samples')
     parser.add_argument('--limit', type=int, help='use the first sequences only')
@@ -91,7 +91,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def print_table(names: List[str], predictions: List[Prediction], truths: List, k: int) -> None:
-    """One block a sequence, one line a class."""
+    """Print one block per sequence, with one line per class."""
     table = Table(box=None, header_style='bold')
     table.add_column('sequence', overflow='fold')
     for column in ('rank', 'score', 'label'):
@@ -106,12 +106,12 @@ def print_table(names: List[str], predictions: List[Prediction], truths: List, k
                 style='bold' if first else None,
                 end_section=rank == k,
             )
-    # as wide as needed where the output is no terminal
+    # wide enough if the output is not a terminal
     Console(width=None if sys.stdout.isatty() else 160, markup=False, highlight=False).print(table)
 
 
-def run(args: argparse.Namespace) -> None:
-    """Read, classify, print, draw."""
+def classify(args: argparse.Namespace) -> None:
+    """Read, classify, print and animate."""
     if args.format != 'none':
         check_format(f'.{args.format}')
     sequences = read_sequences(args.input, args.split)[: args.limit]
@@ -139,15 +139,16 @@ def run(args: argparse.Namespace) -> None:
     for info, prediction, name in tqdm(jobs, desc='Drawing', disable=None):
         path = out_dir / f'{name}.{args.format}'
         animate_prediction(models[0], info, prediction, path, args.fps)
-    print(f'{out_dir}: {len(jobs)} animations, {jobs[0][2]}.{args.format} the first')
+    print(f'{out_dir}: {len(jobs)} animations, the first is {jobs[0][2]}.{args.format}')
 
 
 def print_warning(message, *_, **__) -> None:
-    """One line, without the place in the code."""
+    """Print a warning in one line, without its code location."""
     print(f'warning: {message}', file=sys.stderr)
 
 
 def main() -> None:
+    """Check the paths, then classify."""
     args = parse_args()
     for _, checkpoint in [(args.config, args.checkpoint), *args.stream]:
         require_checkpoint(checkpoint)
@@ -155,9 +156,9 @@ def main() -> None:
     with warnings.catch_warnings():
         warnings.showwarning = print_warning
         try:
-            run(args)
+            classify(args)
         except (FileNotFoundError, ValueError) as error:
-            refuse(str(error))
+            exit_with_error(str(error))
 
 
 if __name__ == '__main__':

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Train with several processes on one or several nodes.
 # Usage: bash tools/dist_train.sh CONFIG GPUS_PER_NODE [options of tools/train.py]
-# Several nodes: set NNODES, NODE_RANK, MASTER_ADDR and PORT alike on each, NODE_RANK its own.
+# Several nodes: set NNODES, MASTER_ADDR and PORT to the same values on all, and NODE_RANK on each.
 # Without GPUs, GPUS_PER_NODE is the number of processes; they run on the CPU.
 set -euo pipefail
 

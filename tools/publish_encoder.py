@@ -1,9 +1,9 @@
 #!/usr/bin/env python
 """Write encoder-only files from a checkpoint of DeepRank, MVDeepRank or RecognizerGCN.
 
-A file holds the weights under backbone.*, its config text without paths of this machine, modality,
-method, data, epoch, versions and the SHA-256 of the weights, whose first 8 digits end its name.
-Load it in any downstream config by
+A file holds the weights under backbone.*, the config text without local paths, modality, method,
+data, epoch, versions and the SHA-256 of the weights, whose first 8 digits end the file name.
+Load it in any downstream config with
     init_cfg=dict(type='Pretrained', checkpoint='FILE')
 
 Example:
@@ -17,7 +17,7 @@ import re
 import sys
 from pathlib import Path
 
-from deeprank_plugin.command_line import refuse
+from deeprank_plugin.command_line import exit_with_error
 from deeprank_plugin.engine.encoders import list_streams, read_checkpoint
 from deeprank_plugin.engine.publishing import (
     DIGITS,
@@ -29,7 +29,7 @@ from deeprank_plugin.engine.publishing import (
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -38,9 +38,9 @@ def parse_args() -> argparse.Namespace:
         'out', nargs='?', type=Path, help='OUT.pth becomes OUT-<hash>.pth, OUT_<stream>-<hash>.pth'
     )
     parser.add_argument(
-        '--stream', nargs='+', help='joint, bone, motion; default: all that the checkpoint holds'
+        '--stream', nargs='+', help='joint, bone, motion; default: all in the checkpoint'
     )
-    parser.add_argument('--force', action='store_true', help='replace another file of that name')
+    parser.add_argument('--force', action='store_true', help='overwrite an existing file')
     parser.add_argument(
         '--verify', metavar='FILE', help='only compare a published file with its hash'
     )
@@ -53,9 +53,9 @@ def parse_args() -> argparse.Namespace:
 
 
 def publish(checkpoint_path: str, out: Path, streams, force: bool) -> None:
-    """Extract all asked streams, then write them."""
+    """Extract all requested streams, then write them."""
     if out.is_dir():
-        refuse(f'{out} is a folder: name a file in it, such as {out / "encoder.pth"}.')
+        exit_with_error(f'{out} is a folder: name a file in it, such as {out / "encoder.pth"}.')
     checkpoint = read_checkpoint(checkpoint_path)
     held = list_streams(checkpoint)
     several = any(
@@ -77,21 +77,21 @@ def publish(checkpoint_path: str, out: Path, streams, force: bool) -> None:
         )
 
 
-def check(path: str) -> None:
-    """Say whether the weights are those of the hash, in the file and in its name."""
+def verify_file(path: str) -> None:
+    """Check the weights against the hash in the file and in its name."""
     published = read_checkpoint(path)
     matches = verify(published)
     found = hash_weights(published['state_dict'])
     if not matches:
         print(
-            f'{path}: does NOT match: recorded sha256 {published["meta"]["sha256"]}, the weights '
-            f'have {found}'
+            f'{path}: does NOT match: recorded sha256 {published["meta"]["sha256"]}, but '
+            f'the weights have {found}'
         )
         sys.exit(1)
     in_name = re.search(rf'-([0-9a-f]{{{DIGITS}}})\.pth$', path)
     if in_name is not None and not found.startswith(in_name[1]):
         print(
-            f'{path}: does NOT match: its name ends with {in_name[1]}, and the weights have sha256 '
+            f'{path}: does NOT match: its name ends in {in_name[1]}, but the weights have sha256 '
             f'{found}'
         )
         sys.exit(1)
@@ -103,11 +103,11 @@ def main() -> None:
     args = parse_args()
     try:
         if args.verify is not None:
-            check(args.verify)
+            verify_file(args.verify)
         else:
             publish(args.checkpoint, args.out, args.stream, args.force)
     except (ValueError, OSError) as error:
-        refuse(str(error))
+        exit_with_error(str(error))
 
 
 if __name__ == '__main__':

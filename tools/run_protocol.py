@@ -2,7 +2,7 @@
 """Run a downstream protocol: all streams and seeds of a config, one JSON file and one table.
 
 Each run is one call of tools/train.py (of tools/dist_train.sh with --gpus) and one of
-tools/test.py. What is done is not done again: the same command goes on where it was interrupted.
+tools/test.py. Completed runs are skipped: the same command resumes where it was interrupted.
 
 Example:
     # finetuning with 10 % of the labels, five seeds, joint encoder of a DeepRank run
@@ -32,21 +32,21 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.runner.checkpoint import find_latest_checkpoint
 
-from deeprank_plugin.command_line import OptionAction, find_checkpoint, load_config, refuse
+from deeprank_plugin.command_line import OptionAction, exit_with_error, find_checkpoint, load_config
 from deeprank_plugin.command_line.parameters import SHARES
 from deeprank_plugin.engine.encoders import list_streams, read_checkpoint
 from deeprank_plugin.models.data_preprocessor import MODALITIES
 
-FIGURES = {'acc/top1': 'top-1', 'acc/top5': 'top-5', 'acc/mean1': 'mean class'}
+METRICS = {'acc/top1': 'top-1', 'acc/top5': 'top-5', 'acc/mean1': 'mean class'}
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('config', help='config of finetuning, linear probe or k-NN')
-    parser.add_argument('out', type=Path, help='folder of the results; the same one resumes')
+    parser.add_argument('out', type=Path, help='folder of the results; reuse it to resume')
     parser.add_argument(
         '--checkpoint',
         nargs='+',
@@ -74,18 +74,18 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-# ---------------------------------------------------------------------- what is to be run
+# ---------------------------------------------------------------------- settings
 
 
 def read_options(options: Sequence[str]) -> Dict:
-    """``--cfg-options`` as a dict."""
+    """Parse ``--cfg-options`` into a dict."""
     parser = argparse.ArgumentParser()
     parser.add_argument('--cfg-options', nargs='+', action=OptionAction)
     return parser.parse_args(['--cfg-options', *options]).cfg_options if options else {}
 
 
 def find_checkpoints(args: argparse.Namespace) -> Dict[str, Optional[str]]:
-    """Checkpoint file of each stream, None for training from scratch."""
+    """Find the checkpoint of each stream; None means training from scratch."""
     if args.checkpoint == ['none']:
         return dict.fromkeys(args.streams)
     pairs = [entry.partition('=') for entry in args.checkpoint]
@@ -93,7 +93,7 @@ def find_checkpoints(args: argparse.Namespace) -> Dict[str, Optional[str]]:
     if not named and len(args.checkpoint) == 1:
         named = dict.fromkeys(args.streams, args.checkpoint[0])
     if set(named) != set(args.streams) or len(named) < len(set(args.streams)):
-        refuse(
+        exit_with_error(
             f'--checkpoint {" ".join(args.checkpoint)} does not give one file for each of the '
             f'streams {", ".join(args.streams)}: give one file for all of them, or one for each as '
             f'{args.streams[0]}=FILE.'
@@ -105,31 +105,31 @@ def find_checkpoints(args: argparse.Namespace) -> Dict[str, Optional[str]]:
 
 
 def check_streams(path: str, streams: Sequence[str]) -> None:
-    """Refuse a checkpoint that has not the encoders of these streams."""
+    """Exit with an error if a checkpoint lacks the encoder of a stream."""
     try:
         found = list_streams(read_checkpoint(path))
     except (ValueError, OSError) as error:
-        refuse(str(error))
+        exit_with_error(str(error))
     for stream in streams:
         if stream not in found:
-            refuse(
-                f'checkpoint {path!r} holds the encoder of {", ".join(found)} and is to be used '
-                f'for stream {stream}: name a checkpoint of that stream, or another --streams.'
+            exit_with_error(
+                f'checkpoint {path!r} holds the encoder of {", ".join(found)} but is needed for '
+                f'stream {stream}: name a checkpoint of that stream, or change --streams.'
             )
 
 
-def digest(path: str) -> str:
+def hash_file(path: str) -> str:
     """SHA-256 of a file."""
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
-def describe(args: argparse.Namespace, cfg: Config, checkpoints: Dict) -> Dict:
-    """Everything that the results depend on, besides streams and seeds."""
+def collect_settings(args: argparse.Namespace, cfg: Config, checkpoints: Dict) -> Dict:
+    """Everything that the results depend on, except streams and seeds."""
     return dict(
         config=osp.basename(args.config),
         config_sha256=hashlib.sha256(cfg.pretty_text.encode()).hexdigest(),
         checkpoints={
-            stream: path and dict(file=osp.basename(path), sha256=digest(path))
+            stream: path and dict(file=osp.basename(path), sha256=hash_file(path))
             for stream, path in checkpoints.items()
         },
         share=args.share,
@@ -139,14 +139,14 @@ def describe(args: argparse.Namespace, cfg: Config, checkpoints: Dict) -> Dict:
     )
 
 
-def settle(folder: Path, settings: Dict) -> None:
-    """Write the settings of a stream down; refuse a folder that holds the results of others."""
+def record_settings(folder: Path, settings: Dict) -> None:
+    """Record the settings of a stream; exit with an error if the folder has different ones."""
     path = folder / 'settings.json'
     if path.is_file():
         before = json.loads(path.read_text())
         changed = [key for key in settings if before.get(key) != settings[key]]
         if changed:
-            refuse(
+            exit_with_error(
                 f'{folder} holds results with another {changed[0]} ({before.get(changed[0])!r}, '
                 f'now {settings[changed[0]]!r}): name another folder, or remove this one.'
             )
@@ -155,8 +155,8 @@ def settle(folder: Path, settings: Dict) -> None:
     write_json(path, settings)
 
 
-def announce(args: argparse.Namespace, cfg: Config) -> None:
-    """Say what batch and learning rate the runs use, and what they were made for."""
+def print_batch(args: argparse.Namespace, cfg: Config) -> None:
+    """Print batch size and learning rate of the runs, and the batch size of the config."""
     if cfg.get('train_dataloader') is None:
         return
     batch = cfg.train_dataloader.batch_size * args.gpus
@@ -168,7 +168,7 @@ def announce(args: argparse.Namespace, cfg: Config) -> None:
         f'batch {args.gpus} x {cfg.train_dataloader.batch_size} = {batch}, learning rate {rate:g}'
     )
     if base and batch != base:
-        text += f' (the config names {base} as the batch of its learning rate: '
+        text += f' (the config sets its learning rate for a batch of {base}: '
         text += 'scaled)' if args.auto_scale_lr else 'not scaled; --auto-scale-lr would)'
     print(text)
 
@@ -176,8 +176,8 @@ def announce(args: argparse.Namespace, cfg: Config) -> None:
 # ---------------------------------------------------------------------- the runs
 
 
-def call(command: List, log: Path) -> None:
-    """Run one tool with its output in a file; end with the output's last lines if it fails."""
+def run_tool(command: List, log: Path) -> None:
+    """Run one tool with its output in a file; if it fails, exit with the last lines."""
     environment = dict(os.environ, PYTHON=sys.executable)  # for dist_train.sh
     with open(log, 'a') as file:
         result = subprocess.run(
@@ -185,24 +185,26 @@ def call(command: List, log: Path) -> None:
         )
     if result.returncode:
         tail = log.read_text().strip().splitlines()[-5:]
-        refuse(f'{" ".join(map(str, command[:3]))} ... failed, see {log}:\n  ' + '\n  '.join(tail))
+        exit_with_error(
+            f'{" ".join(map(str, command[:3]))} ... failed, see {log}:\n  ' + '\n  '.join(tail)
+        )
 
 
 def common_options(args: argparse.Namespace, cfg: Config, stream: str) -> Tuple[List, List]:
-    """Parameters, and ``--cfg-options``, of training and testing one stream."""
+    """Parameters and ``--cfg-options`` for training and testing one stream."""
     parameters, options = [], list(args.cfg_options)
     for name in ('data', 'num_classes', 'share'):
         if getattr(args, name) is not None:
             parameters += [f'--{name.replace("_", "-")}', getattr(args, name)]
     if 'modality' in cfg:
         parameters += ['--modality', stream]
-    else:  # a config without parameters, as that of a project
+    else:  # a config without parameters, such as a project's
         options.append(f'model.data_preprocessor.modality={stream}')
     return parameters, options
 
 
 def run_one(args, cfg: Config, stream: str, checkpoint, seed: int) -> Dict:
-    """Train (where the config trains) and test one stream with one seed."""
+    """Train (if the config trains) and test one stream with one seed."""
     folder = args.out / stream / f'seed_{seed}'
     done = folder / 'result.json'
     if done.is_file():
@@ -231,30 +233,30 @@ def run_one(args, cfg: Config, stream: str, checkpoint, seed: int) -> Dict:
         if args.auto_scale_lr:
             command.append('--auto-scale-lr')
         command += [*train_parameters, '--cfg-options', *train_options]
-        call(command, folder / 'train.log')
+        run_tool(command, folder / 'train.log')
         trained = find_latest_checkpoint(str(folder))
         options.append('model.backbone.init_cfg=None')
     command = [sys.executable, TOOLS / 'test.py', args.config, trained, '--work-dir']
     command += [folder / 'test', '--dump', folder / 'scores.pkl']
     command += parameters
     command += ['--cfg-options', *options] if options else []
-    call(command, folder / 'test.log')
+    run_tool(command, folder / 'test.log')
     latest = max((folder / 'test').glob('*/*.json'), key=lambda path: path.stat().st_mtime)
-    figures = json.loads(latest.read_text().splitlines()[-1])
-    figures = {k: v for k, v in figures.items() if '/' in k and isinstance(v, float)}
-    write_json(done, figures)
-    return figures
+    metrics = json.loads(latest.read_text().splitlines()[-1])
+    metrics = {k: v for k, v in metrics.items() if '/' in k and isinstance(v, float)}
+    write_json(done, metrics)
+    return metrics
 
 
 def fuse(args: argparse.Namespace, seed: int) -> Dict:
-    """Figures of the streams' fused scores, by tools/analysis/fuse_scores.py."""
+    """Metrics of the streams' fused scores, from tools/analysis/fuse_scores.py."""
     folder = args.out / 'fused' / f'seed_{seed}'
     folder.mkdir(parents=True, exist_ok=True)
     dumps = [args.out / stream / f'seed_{seed}' / 'scores.pkl' for stream in args.streams]
     command = [sys.executable, TOOLS / 'analysis' / 'fuse_scores.py', *dumps, '--out-dir', folder]
     if args.weights:
         command += ['--weights', *args.weights]
-    call(command, folder / 'fuse.log')
+    run_tool(command, folder / 'fuse.log')
     fused = json.loads((folder / 'fused.json').read_text())['fusion']
     return {'acc/top1': fused['top1'], 'acc/top5': fused['top5'], 'acc/mean1': fused['mean_class']}
 
@@ -263,14 +265,14 @@ def fuse(args: argparse.Namespace, seed: int) -> Dict:
 
 
 def write_json(path: Path, content: Dict) -> None:
-    """Write whole or not at all."""
+    """Write a JSON file, whole or not at all."""
     temporary = path.with_suffix('.tmp')
     temporary.write_text(json.dumps(content, indent=2) + '\n')
     os.replace(temporary, path)
 
 
 def summarise(runs: Dict[int, Dict]) -> Dict:
-    """Mean and sample standard deviation (None for a single seed) of each figure over the seeds."""
+    """Mean and sample standard deviation (None for a single seed) of each metric over seeds."""
     summary = {}
     for key in next(iter(runs.values())):
         values = [run[key] for run in runs.values()]
@@ -279,18 +281,18 @@ def summarise(runs: Dict[int, Dict]) -> Dict:
     return summary
 
 
-def draw_table(results: Dict[str, Dict]) -> str:
-    """A Markdown table: streams down, figures across, in percent."""
+def format_table(results: Dict[str, Dict]) -> str:
+    """Format a Markdown table: streams in rows, metrics in columns, in percent."""
     keys = [k for k in next(iter(results.values()))['summary'] if 'num_' not in k]
-    header = ['stream', *(FIGURES.get(key, key) for key in keys), 'seeds (top-1)']
+    header = ['stream', *(METRICS.get(key, key) for key in keys), 'seeds (top-1)']
     rows = []
     for stream, result in results.items():
         cells = []
         for key in keys:
-            figure = result['summary'].get(key)
-            text = '' if figure is None else f'{100 * figure["mean"]:.1f}'
-            if figure is not None and figure['std'] is not None:
-                text += f' ± {100 * figure["std"]:.1f}'
+            metric = result['summary'].get(key)
+            text = '' if metric is None else f'{100 * metric["mean"]:.1f}'
+            if metric is not None and metric['std'] is not None:
+                text += f' ± {100 * metric["std"]:.1f}'
             cells.append(text)
         singles = ', '.join(f'{100 * run[keys[0]]:.1f}' for run in result['seeds'].values())
         rows.append([stream, *cells, singles])
@@ -305,23 +307,27 @@ def draw_table(results: Dict[str, Dict]) -> str:
 
 
 def main() -> None:
-    """Settle what is to be run, run it, write it down."""
+    """Record the settings, run everything, write the results."""
     args = parse_args()
     if args.weights and len(args.weights) != len(args.streams):
-        refuse(f'{len(args.weights)} --weights for {len(args.streams)} streams: give one for each.')
+        exit_with_error(
+            f'{len(args.weights)} --weights for {len(args.streams)} streams: give one for each.'
+        )
     cfg = load_config(args.config, data=args.data, share=args.share, num_classes=args.num_classes)
     cfg.merge_from_dict(read_options(args.cfg_options))
     trains = cfg.get('train_dataloader') is not None
     checkpoints = find_checkpoints(args)
     if not trains and (None in checkpoints.values() or args.share is not None):
-        refuse(f'{args.config} trains nothing: it needs a --checkpoint to test, and no --share.')
+        exit_with_error(
+            f'{args.config} does not train: it needs a --checkpoint to test, and no --share.'
+        )
     for path in filter(None, set(checkpoints.values())):
         check_streams(path, [stream for stream in checkpoints if checkpoints[stream] == path])
-    settings = describe(args, cfg, checkpoints)
+    settings = collect_settings(args, cfg, checkpoints)
     for stream in args.streams:
         own = dict(settings, checkpoints=settings['checkpoints'][stream])
-        settle(args.out / stream, own)
-    announce(args, cfg)
+        record_settings(args.out / stream, own)
+    print_batch(args, cfg)
     results = {}
     for stream in args.streams:
         runs = {}
@@ -333,7 +339,7 @@ def main() -> None:
     if len(args.streams) > 1 and 'test_evaluator' in cfg and trains:
         runs = {seed: fuse(args, seed) for seed in args.seeds}
         results['fused'] = dict(seeds=runs, summary=summarise(runs))
-    table = draw_table(results)
+    table = format_table(results)
     write_json(args.out / 'results.json', dict(settings=settings, results=results))
     (args.out / 'results.md').write_text(table + '\n')
     print(table)

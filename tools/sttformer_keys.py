@@ -1,7 +1,7 @@
-"""Weights of STTFormer in the layout of its authors' code, and in ours.
+"""Convert weights of STTFormer between the format of its authors' code and ours.
 
-Both are the same network with other names; no value changes on the way. The two halves of
-``to_qkvs``, all queries and all keys, each head by head, lie as in our ``to_qk``.
+Both are the same network under different names; values do not change. The two halves of
+``to_qkvs``, all queries and all keys, head by head, are ordered as in our ``to_qk``.
 """
 
 from typing import Callable, Dict, List, Mapping, Optional
@@ -25,28 +25,28 @@ NAMES = {
     '.spatial_residual.': '.ress.',
     '.temporal_residual.': '.rest.',
 }
-"""Part of a key of ours, in a RecognizerGCN -> what the authors call it."""
+"""Part of our key, in a RecognizerGCN -> the authors' name."""
 
 POSITIONS = '.pes.pe'
 POSITION_TOLERANCE = 1e-4
-"""Computed in float32, as by the authors, positions are up to 1e-5 away from ours."""
+"""Computed in float32, as by the authors, positions differ from ours by up to 1e-5."""
 
 
 def from_authors(state_dict: Mapping[str, Tensor]) -> Dict[str, Tensor]:
-    """Weights for a RecognizerGCN with STTFormer and GCNHead.
+    """Convert the authors' weights for a RecognizerGCN with STTFormer and GCNHead.
 
     Args:
-        state_dict (Mapping): In the authors' layout, each key with or without 'module.'. The
-            buffers ``blocks.<i>.pes.pe`` of shape (1, C, T', P) are compared with our positions and
-            left out. Without them (``use_pes=False`` there) the weights are of a network without
-            positions, which ours is not. ``fc.*`` may be missing.
+        state_dict (Mapping): In the authors' format, with or without 'module.' in the keys. The
+            buffers ``blocks.<i>.pes.pe`` of shape (1, C, T', P) are compared with our positions
+            and dropped. Without them (``use_pes=False`` there), the weights belong to a network
+            without positions, unlike ours. ``fc.*`` may be missing.
 
     Returns:
         dict: The same tensors under ``backbone.*`` and ``cls_head.fc.*``.
 
     Raises:
-        ValueError: If keys are missing or unknown or shapes do not fit each other, with a list of
-            them, or if the positions are others.
+        ValueError: If keys are missing or unknown or shapes do not match, with a list of them, or
+            if the positions differ.
     """
     state_dict = _with_names(state_dict)
     shapes = _expected(state_dict, authors_key)
@@ -60,7 +60,7 @@ def from_authors(state_dict: Mapping[str, Tensor]) -> Dict[str, Tensor]:
         if not distance <= POSITION_TOLERANCE:
             raise ValueError(
                 f'{name} differs by {distance:.2g} from our sine-cosine positions; expected the '
-                f'same within {POSITION_TOLERANCE}: these weights are of another network'
+                f'same within {POSITION_TOLERANCE}: these weights belong to another network'
             )
     return {key: state_dict[authors_key(key)] for key in shapes if authors_key(key) in state_dict}
 
@@ -68,11 +68,11 @@ def from_authors(state_dict: Mapping[str, Tensor]) -> Dict[str, Tensor]:
 def to_authors(
     state_dict: Mapping[str, Tensor], pe_tuples: Optional[int] = None
 ) -> Dict[str, Tensor]:
-    """Weights for the authors' network; the inverse of :func:`from_authors`.
+    """Convert weights for the authors' network; the inverse of :func:`from_authors`.
 
     Args:
         state_dict (Mapping): Of a RecognizerGCN with STTFormer and GCNHead, or its ``backbone.*``
-            alone, each key with or without 'module.'.
+            alone, with or without 'module.' in the keys.
         pe_tuples (int, optional): Write the buffers ``blocks.<i>.pes.pe`` for this number T' of
             tuples (T / tuple length), which the authors' network has by default. Defaults to None:
             none.
@@ -81,8 +81,8 @@ def to_authors(
         dict: The same tensors under the authors' names.
 
     Raises:
-        ValueError: If keys are missing or unknown or shapes do not fit each other, with a list of
-            them, or if ``pe_tuples`` is not positive.
+        ValueError: If keys are missing or unknown or shapes do not match, with a list of them, or
+            if ``pe_tuples`` is not positive.
     """
     if pe_tuples is not None and pe_tuples < 1:
         raise ValueError(f'pe_tuples={pe_tuples}; expected the number of tuples, at least 1')
@@ -96,18 +96,18 @@ def to_authors(
 
 
 def read_settings(state_dict: Mapping[str, Tensor], name: Callable[[str], str] = str) -> Dict:
-    """Arguments of STTFormer as its weights show them.
+    """Infer the arguments of STTFormer from its weights.
 
     Args:
         state_dict (Mapping): Weights.
-        name (Callable): A key of ours -> the key in this state dict. Defaults to the same.
+        name (Callable): Our key -> the key in this state dict. Defaults to the identity.
 
     Returns:
-        dict: ``num_joints`` (times tuple length: weights show the product alone),
+        dict: ``num_joints`` (times the tuple length: weights determine only the product),
         ``tuple_length`` 1, ``blocks``, ``num_heads``, ``kernel_sizes``, ``in_channels``.
 
     Raises:
-        ValueError: If tensors that show them are missing or have another number of axes.
+        ValueError: If the required tensors are missing or have another number of axes.
     """
     problems: List[str] = []
 
@@ -150,22 +150,22 @@ def read_settings(state_dict: Mapping[str, Tensor], name: Callable[[str], str] =
 
 
 def authors_key(key: str) -> str:
-    """A key of ours, in a RecognizerGCN, as the authors call it."""
+    """The authors' name for our key in a RecognizerGCN."""
     for ours, authors in NAMES.items():
         key = key.replace(ours, authors)
     return key
 
 
 def _with_names(state_dict: Mapping) -> Dict:
-    """The weights without 'module.'; a ``ValueError`` if a key is no string."""
+    """The weights without 'module.'; raises ``ValueError`` if a key is not a string."""
     unnamed = [repr(key) for key in state_dict if not isinstance(key, str)]
     if unnamed:
-        raise ValueError(f'keys {list_some(unnamed)} are no names; expected a state dict')
+        raise ValueError(f'keys {list_some(unnamed)} are not strings; expected a state dict')
     return strip_module(state_dict)
 
 
 def _expected(state_dict: Mapping, name: Callable[[str], str]) -> Dict[str, Tensor]:
-    """Our keys, with tensors without content, of a network of the size of these weights."""
+    """Our keys with meta tensors, for a network of the size of these weights."""
     settings = read_settings(state_dict, name)
     weight = state_dict.get(name('cls_head.fc.weight'))
     with torch.device('meta'):
@@ -179,7 +179,7 @@ def _expected(state_dict: Mapping, name: Callable[[str], str]) -> Dict[str, Tens
 
 
 def _count_tuples(state_dict: Mapping[str, Tensor]) -> int:
-    """Number of tuples T' that the first buffer of positions is written for."""
+    """Number of tuples T' in the first position buffer."""
     shapes = [
         getattr(value, 'shape', ()) for key, value in state_dict.items() if key.endswith(POSITIONS)
     ]
@@ -187,7 +187,7 @@ def _count_tuples(state_dict: Mapping[str, Tensor]) -> int:
 
 
 def _positions(state_dict: Mapping[str, Tensor], tuples: int) -> Dict[str, Tensor]:
-    """The authors' buffers of shape (1, C, T', P) for a state dict in their layout."""
+    """The authors' buffers of shape (1, C, T', P) for a state dict in their format."""
     positions = {}
     for name, weight in state_dict.items():
         if name.endswith('.to_qkvs.weight'):
@@ -198,7 +198,7 @@ def _positions(state_dict: Mapping[str, Tensor], tuples: int) -> Dict[str, Tenso
 
 
 def _check(state_dict: Mapping, expected: Mapping[str, Tensor]) -> None:
-    """Raise a ``ValueError`` that lists what is missing, unknown or of another shape."""
+    """Raise a ``ValueError`` that lists missing, unknown and mismatched tensors."""
     difference = compare_state_dicts(state_dict, expected)
     strange = [
         f'{key} ({type(value).__name__})'
@@ -207,9 +207,9 @@ def _check(state_dict: Mapping, expected: Mapping[str, Tensor]) -> None:
     ]
     if any(difference) or strange:
         raise ValueError(
-            'the weights do not make one STTFormer; '
+            'the weights do not form one STTFormer; '
             f'missing: {list_some(difference.missing, 20)}; '
             f'unknown: {list_some(difference.unexpected, 20)}; '
-            f'of another shape than the others ask for: {list_some(difference.reshaped, 20)}; '
-            f'no tensors: {list_some(strange, 20)}'
+            f'mismatched shapes: {list_some(difference.reshaped, 20)}; '
+            f'not tensors: {list_some(strange, 20)}'
         )

@@ -16,17 +16,18 @@ from mmengine.runner import Runner
 from deeprank_plugin.command_line import (
     add_common_arguments,
     build_runner,
+    exit_with_error,
     find_checkpoint,
     read_config,
-    refuse,
     require_checkpoint,
     require_writable,
-    run_or_refuse,
+    run_or_exit,
 )
 from deeprank_plugin.engine import Pretrained
 
 
 def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -38,9 +39,9 @@ def parse_args() -> argparse.Namespace:
 
 
 def add_dump(cfg, path: str) -> None:
-    """Let the evaluator also write the predictions to a file."""
+    """Make the evaluator also write the predictions to a file."""
     if not path.endswith(('.pkl', '.pickle')):
-        refuse(f'--dump {path!r}: the file must end in .pkl or .pickle.')
+        exit_with_error(f'--dump {path!r}: the file must end in .pkl or .pickle.')
     require_writable(osp.dirname(osp.abspath(path)), 'folder of --dump', '--dump')
     evaluators = cfg.test_evaluator
     evaluators = list(evaluators) if isinstance(evaluators, (list, tuple)) else [evaluators]
@@ -48,32 +49,33 @@ def add_dump(cfg, path: str) -> None:
 
 
 def load_and_test(runner: Runner) -> None:
-    """Test; a model that is an encoder only (k-NN) takes it from any checkpoint that has one."""
+    """Test; an encoder-only model (k-NN) loads its encoder from any checkpoint that has one."""
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     if all(key.startswith('backbone.') for key in model.state_dict()):
         modality = runner.cfg.model.data_preprocessor.get('modality')
         try:
             Pretrained(runner._load_from, modality=modality)(model.backbone)
         except ValueError as error:
-            refuse(str(error))
+            exit_with_error(str(error))
         runner._load_from = None
     runner.test()
 
 
 def main() -> None:
+    """Read the config and test."""
     args = parse_args()
     if osp.isdir(args.checkpoint):
         args.checkpoint = find_checkpoint(args.checkpoint)
     require_checkpoint(args.checkpoint)
     cfg = read_config(args)
     if cfg.get('test_evaluator') is None:
-        refuse(f'config {args.config!r} has no test_evaluator: there is nothing to test with it.')
+        exit_with_error(f'config {args.config!r} has no test_evaluator, so it cannot be tested.')
     if args.dump is not None:
         add_dump(cfg, args.dump)
     cfg.load_from = args.checkpoint
     cfg.resume = False
     runner = build_runner(cfg)
-    run_or_refuse(lambda: load_and_test(runner))
+    run_or_exit(lambda: load_and_test(runner))
 
 
 if __name__ == '__main__':

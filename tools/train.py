@@ -6,8 +6,8 @@ Example:
     python tools/train.py configs/deeprank/deeprank_stgcn.py --data my_annotations.pkl
     bash tools/dist_train.sh configs/deeprank/deeprank_stgcn.py 4 --seed 0
 
-Exit codes: 0 the run came to its end; 143 it was stopped by SIGTERM and can go on with --resume;
-1 it failed, as on a full disk or a loss that is NaN; 2 what was asked for cannot be run.
+Exit codes: 0, the run finished; 143, stopped by SIGTERM, continue with --resume; 1, the run failed,
+for example with a full disk or a NaN loss; 2, the request is invalid.
 """
 
 import argparse
@@ -20,16 +20,17 @@ from deeprank_plugin import compat
 from deeprank_plugin.command_line import (
     add_common_arguments,
     build_runner,
+    exit_with_error,
     read_config,
-    refuse,
     require_checkpoint,
     require_same_run,
-    run_or_refuse,
+    run_or_exit,
 )
 from deeprank_plugin.engine.recovery.checkpoints import describe_torn, find_resumable, is_whole
 
 
 def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -39,7 +40,7 @@ def parse_args() -> argparse.Namespace:
         nargs='?',
         const='auto',
         metavar='CHECKPOINT',
-        help='go on from this checkpoint; without a name, from the latest one in the work dir',
+        help='resume from this checkpoint; without a name, from the latest one in the work dir',
     )
     parser.add_argument('--amp', action='store_true', help='mixed precision (needs an accelerator)')
     parser.add_argument('--no-validate', action='store_true', help='train without validation')
@@ -53,31 +54,31 @@ def parse_args() -> argparse.Namespace:
 
 
 def set_amp(cfg: Config, args: argparse.Namespace) -> None:
-    """Switch mixed precision on where asked for, or refuse."""
+    """Enable mixed precision if requested; exit with an error if that is impossible."""
     wrapper = cfg.get('optim_wrapper') or {}
     wrapper_type = wrapper.get('type', 'OptimWrapper')
     if args.amp:
         if wrapper_type not in ('OptimWrapper', 'AmpOptimWrapper'):
-            refuse(
+            exit_with_error(
                 f'--amp cannot change optim_wrapper.type {wrapper_type!r}; expected '
                 "'OptimWrapper' or 'AmpOptimWrapper': set mixed precision in the config."
             )
         wrapper_type = wrapper['type'] = 'AmpOptimWrapper'
         wrapper.setdefault('loss_scale', 'dynamic')
     if wrapper_type == 'AmpOptimWrapper' and not compat.has_accelerator():
-        refuse(
+        exit_with_error(
             'mixed precision (--amp, or AmpOptimWrapper in the config) needs an accelerator, and '
             'none was found: train without it here.'
         )
 
 
 def set_resume(cfg: Config, resume: Optional[str]) -> Optional[str]:
-    """Put ``--resume`` into the config, and the newest whole checkpoint.
+    """Set ``--resume`` in the config, with the latest complete checkpoint.
 
-    MMEngine resumes from nothing in silence when the work dir has no checkpoint yet.
+    MMEngine silently starts from scratch if the work dir has no checkpoint yet.
 
     Returns:
-        str, optional: What to log: that there is nothing to resume from, or only an older one.
+        str, optional: A notice to log: there is nothing to resume from, or only an older one.
     """
     if resume == 'auto':
         cfg.resume, cfg.load_from = True, None
@@ -86,7 +87,9 @@ def set_resume(cfg: Config, resume: Optional[str]) -> Optional[str]:
     if cfg.get('load_from'):
         require_checkpoint(cfg.load_from)
         if cfg.get('resume') and osp.isfile(cfg.load_from) and not is_whole(cfg.load_from):
-            refuse(f'{describe_torn(cfg.load_from)}: name another by --resume CHECKPOINT.')
+            exit_with_error(
+                f'{describe_torn(cfg.load_from)}: name another with --resume CHECKPOINT.'
+            )
         if cfg.get('resume'):
             require_same_run(cfg, cfg.load_from)
     if not cfg.get('resume') or cfg.get('load_from'):
@@ -94,7 +97,7 @@ def set_resume(cfg: Config, resume: Optional[str]) -> Optional[str]:
     try:
         cfg.load_from, notices = find_resumable(cfg.work_dir)
     except ValueError as error:
-        refuse(str(error))
+        exit_with_error(str(error))
     if cfg.load_from is None:
         cfg.resume = False
         return f'Nothing to resume from in {cfg.work_dir}: training starts from the beginning.'
@@ -103,6 +106,7 @@ def set_resume(cfg: Config, resume: Optional[str]) -> Optional[str]:
 
 
 def main() -> None:
+    """Read the config and train."""
     args = parse_args()
     cfg = read_config(args)
     if args.no_validate:
@@ -110,7 +114,7 @@ def main() -> None:
     set_amp(cfg, args)
     if args.auto_scale_lr:
         if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
-            refuse(
+            exit_with_error(
                 f'--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=...) in '
                 f'{args.config!r}, which has none.'
             )
@@ -119,7 +123,7 @@ def main() -> None:
     runner = build_runner(cfg)
     if notice is not None:
         runner.logger.warning(notice) if cfg.resume else runner.logger.info(notice)
-    run_or_refuse(runner.train, cfg.work_dir)
+    run_or_exit(runner.train, cfg.work_dir)
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""For a program: load a model, classify or embed sequences."""
+"""Python interface: load a model, classify or embed sequences."""
 
 from .inference import (
     Prediction,

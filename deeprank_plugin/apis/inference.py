@@ -1,13 +1,14 @@
-"""Classify or embed skeleton sequences with the config's own test pipeline.
+"""Classify or embed skeleton sequences with the config's test pipeline.
 
-The numbers are those of ``tools/test.py`` on the same sequences in the same batches.
+Results equal those of ``tools/test.py`` on the same sequences in the same batches.
 """
 
-from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Tuple, Union, cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from mmengine.model import BaseModel
+from torch import Tensor
 
 from deeprank_plugin.evaluation.functional import fuse_scores
 from deeprank_plugin.models.pretrainers.base import EncoderPretrainer, encode
@@ -17,11 +18,11 @@ from .models import label_names, require_classifier
 
 
 class Prediction(NamedTuple):
-    """What a model says of one sequence.
+    """Prediction of a model for one sequence.
 
     Attributes:
-        label: Class of the highest score, from 0.
-        name: Its name, or its number as text where the model knows no names.
+        label: Class with the highest score, from 0.
+        name: Name of the class, or its number as a string if the model has no class names.
         scores: Scores of shape (C,); probabilities, unless the head's ``average_clips`` is not
             'prob'.
         names: Names of all C classes.
@@ -33,32 +34,32 @@ class Prediction(NamedTuple):
     names: List[str]
 
     def top(self, k: int = 5) -> List[Tuple[int, str, float]]:
-        """(class, name, score) of the ``k`` highest scores (of all, if there are fewer)."""
+        """(class, name, score) of the ``k`` highest scores, or of all if there are fewer."""
         order = np.argsort(-self.scores, kind='stable')[:k]
         return [(int(i), self.names[i], float(self.scores[i])) for i in order]
 
 
 def inference_skeleton_sequence(
-    model: nn.Module, keypoints: Keypoints, batch_size: Optional[int] = None
+    model: BaseModel, keypoints: Keypoints, batch_size: Optional[int] = None
 ) -> Union[Prediction, List[Prediction]]:
     """Classify one sequence, or several.
 
     Args:
-        model (nn.Module): A classifier from :func:`init_model`.
+        model (BaseModel): A classifier from :func:`init_model`.
         keypoints (np.ndarray, Tensor, dict or list of these): One sequence of shape (M, T, V, C):
-            bodies, frames, joints, coordinates in the unit of the training data (NTU: metres), an
-            absent body or joint zero; or an annotation ``dict(keypoint=..., ...)``, whose other
+            bodies, frames, joints, coordinates in the unit of the training data (NTU: metres), with
+            absent bodies or joints zero; or an annotation ``dict(keypoint=..., ...)``, whose other
             keys (such as ``keypoint_score``, ``img_shape``) go to the pipeline. Or a list of them,
             of any lengths.
-        batch_size (int, optional): Sequences at a time. Defaults to that of the config's
+        batch_size (int, optional): Sequences per batch. Defaults to that of the config's
             ``test_dataloader``.
 
     Returns:
-        Prediction or list[Prediction]: One for one sequence, a list for a list.
+        Prediction or list[Prediction]: One for a single sequence, a list for a list.
 
     Raises:
-        ValueError: If a sequence has another shape or number of joints than the model takes, is
-            not finite, has no frame or is zero throughout, or the model is no classifier.
+        ValueError: If a sequence does not have the model's shape or number of joints, is not
+            finite, has no frame or is zero throughout, or the model is not a classifier.
     """
     infos, single = pack_infos(model, keypoints)
     require_classifier(model)
@@ -70,12 +71,12 @@ def inference_skeleton_sequence(
 
 
 def extract_features(
-    model: nn.Module, keypoints: Keypoints, batch_size: Optional[int] = None
+    model: BaseModel, keypoints: Keypoints, batch_size: Optional[int] = None
 ) -> np.ndarray:
-    """The encoder's output of one sequence, or several, averaged over bodies, time and joints.
+    """Encode one sequence, or several; features are averaged over bodies, time and joints.
 
     Args:
-        model (nn.Module): From :func:`init_model`; DeepRank, MVDeepRank or a RecognizerGCN.
+        model (BaseModel): From :func:`init_model`; DeepRank, MVDeepRank or a RecognizerGCN.
         keypoints (np.ndarray, Tensor, dict or list of these): As for
             :func:`inference_skeleton_sequence`.
         batch_size (int, optional): Defaults to that of the config's ``test_dataloader``.
@@ -94,31 +95,31 @@ def extract_features(
         with torch.no_grad():
             inputs = model.data_preprocessor(batch, False)['inputs']
             features.append(encoder(inputs).float().cpu().numpy())
-    features = np.concatenate(features)
-    return features[0] if single else features
+    joined = np.concatenate(features)
+    return joined[0] if single else joined
 
 
 def fuse_streams(
-    models: Sequence[nn.Module],
+    models: Sequence[BaseModel],
     keypoints: Keypoints,
     weights: Optional[Sequence[float]] = None,
     batch_size: Optional[int] = None,
 ) -> Union[Prediction, List[Prediction]]:
-    """Classify by the weighted mean of several models' probabilities (joint, bone, motion).
+    """Classify with the weighted mean of several models' probabilities (joint, bone, motion).
 
     Args:
-        models (Sequence[nn.Module]): Classifiers from :func:`init_model` with the same classes.
+        models (Sequence[BaseModel]): Classifiers from :func:`init_model` with the same classes.
         keypoints (np.ndarray, Tensor, dict or list of these): Joints, as for
             :func:`inference_skeleton_sequence`; each model derives its own modality.
-        weights (Sequence[float], optional): One a model. Defaults to None: all alike.
+        weights (Sequence[float], optional): One per model. Defaults to None: equal weights.
         batch_size (int, optional): Defaults to that of each config's ``test_dataloader``.
 
     Returns:
         Prediction or list[Prediction]: With scores in float64.
 
     Raises:
-        ValueError: As for :func:`inference_skeleton_sequence`, or if the models have other classes
-            than each other, or give no probabilities.
+        ValueError: As for :func:`inference_skeleton_sequence`, or if the models have different
+            classes, or do not return probabilities.
     """
     if not models:
         raise ValueError('no models to fuse; expected at least one')
@@ -132,10 +133,12 @@ def fuse_streams(
                 f'{len(other)} ({other[0]!r}, ...); expected models trained on the same data'
             )
     single = is_single(keypoints)
-    sequences = [keypoints] if single else list(keypoints)
+    sequences: List[Any] = [keypoints] if single else list(keypoints)
     scores = []
     for model in models:
-        predictions = inference_skeleton_sequence(model, sequences, batch_size)
+        predictions = cast(
+            List[Prediction], inference_skeleton_sequence(model, sequences, batch_size)
+        )
         scores.append(np.stack([prediction.scores for prediction in predictions]).astype(float))
         sums = scores[-1].sum(axis=1)
         if (scores[-1] < 0).any() or not np.allclose(sums, 1, atol=0.005):
@@ -150,18 +153,18 @@ def fuse_streams(
 
 
 def make_prediction(scores: np.ndarray, label: int, names: List[str]) -> Prediction:
-    """A prediction from the scores of all classes and the label that they name."""
+    """A prediction from the scores of all classes and the predicted label."""
     return Prediction(label, names[label], scores, names)
 
 
-def to_prediction(model: nn.Module, sample) -> Prediction:
-    """From a sample that the model has predicted."""
+def to_prediction(model: BaseModel, sample) -> Prediction:
+    """A prediction from a data sample that the model has filled in."""
     scores = sample.pred_score.float().cpu().numpy()
     return make_prediction(scores, int(sample.pred_label), label_names(model))
 
 
-def choose_encoder(model: nn.Module) -> Callable[[Tensor], Tensor]:
-    """From the preprocessor's inputs to features (B, D) or (B, S, D)."""
+def choose_encoder(model: BaseModel) -> Callable[[Tensor], Tensor]:
+    """The function from preprocessed inputs to features (B, D) or (B, S, D)."""
     if isinstance(model, EncoderPretrainer):
         return model.extract_feat
     backbone = getattr(model, 'backbone', None)

@@ -1,16 +1,16 @@
-"""MMEngine's inferencer for skeletons: files or arrays in, predictions and pictures out."""
+"""MMEngine's inferencer for skeletons: files or arrays in, predictions and animations out."""
 
 import json
 import re
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Union
+from typing import Any, Dict, List, Optional, Sequence, Union, cast
 
 import numpy as np
 from mmaction.structures import ActionDataSample
 from mmengine.config import Config
 from mmengine.infer import BaseInferencer
+from mmengine.model import BaseModel
 from rich.progress import track
-from torch import nn
 from torch.utils.data import DataLoader
 
 from deeprank_plugin.visualization.animation import animate_skeleton, check_format
@@ -24,7 +24,7 @@ Inputs = Union[str, Path, Keypoints, Sequence[Union[str, Path]]]
 
 
 class SkeletonInferencer(BaseInferencer):
-    """Classify sequences from files, folders or arrays, as MMAction2's inferencers do.
+    """Classify sequences from files, folders or arrays, like MMAction2's inferencers.
 
     Example:
         >>> inferencer = SkeletonInferencer('configs/finetune/<config>.py', 'epoch_100.pth')
@@ -34,12 +34,12 @@ class SkeletonInferencer(BaseInferencer):
     Args:
         model (str, Path or Config): Config of a classifier.
         weights (str, optional): Its checkpoint; see :func:`init_model`. Defaults to None.
-        device (str, optional): Defaults to None: an accelerator where there is one.
+        device (str, optional): Defaults to None: an accelerator, if there is one.
         show_progress (bool): Show a progress bar. Defaults to True.
 
     Raises:
         FileNotFoundError: If config or checkpoint does not exist.
-        ValueError: If the checkpoint is of another network, or the model is no classifier.
+        ValueError: If the checkpoint is from another network, or the model is not a classifier.
     """
 
     visualize_kwargs = {'vis_dir', 'vis_format', 'fps'}
@@ -54,8 +54,8 @@ class SkeletonInferencer(BaseInferencer):
     ) -> None:
         if not isinstance(model, (str, Path, Config)):
             raise TypeError(f'model is a {type(model).__name__}; expected the path of a config')
-        # read here, since MMEngine's inferencer looks for a name that is no file among its own
-        # models, and runs the text of a checkpoint's config
+        # built here, since MMEngine's inferencer looks up names that are not files among its own
+        # models, and runs the config text stored in a checkpoint
         built = init_model(model, weights, 'cpu')
         require_classifier(built)
         self._built = built
@@ -75,29 +75,29 @@ class SkeletonInferencer(BaseInferencer):
         fps: float = 30,
         topk: int = 5,
     ) -> Dict[str, Any]:
-        """Classify, and write what is asked for.
+        """Classify, and write the requested files.
 
         Args:
             inputs (str, Path, np.ndarray, dict or list): File or folder (see
                 :func:`read_sequences`), array of shape (M, T, V, C), annotation, or a list of
                 these.
-            return_datasamples (bool): Return MMAction2's samples in place of dicts.
+            return_datasamples (bool): Return MMAction2's data samples instead of dicts.
                 Defaults to False.
             batch_size (int, optional): Defaults to that of the config's ``test_dataloader``.
             out_dir (str, optional): Folder for ``preds/<name>.json`` and, with ``vis``,
                 ``vis/<name>.gif``. Defaults to None: nothing is written.
             vis (bool): Animate each sequence beside its prediction. Defaults to False.
             vis_format (str): 'gif', or 'mp4' where ffmpeg is installed. Defaults to 'gif'.
-            fps (float): Frames a second of the sequences. Defaults to 30.
+            fps (float): Frames per second of the sequences. Defaults to 30.
             topk (int): Classes to list. Defaults to 5.
 
         Returns:
-            dict: ``predictions``, one a sequence: a dict of ``frame_dir``, ``label``, ``name``,
+            dict: ``predictions``, one per sequence: a dict of ``frame_dir``, ``label``, ``name``,
             ``score``, ``top`` (list of label, name, score) and ``scores`` (C,), or a sample; and
             ``visualization``, the files written, or None.
 
         Raises:
-            ValueError: If a sequence cannot be used, or ``vis`` lacks its folder or its program.
+            ValueError: If a sequence is invalid, or ``vis`` lacks ``out_dir`` or ffmpeg.
         """
         if vis and out_dir is None:
             raise ValueError('vis=True and no out_dir; expected a folder for the animations')
@@ -105,20 +105,20 @@ class SkeletonInferencer(BaseInferencer):
             check_format(f'.{vis_format}')
         if topk < 1:
             raise ValueError(f'topk={topk}; expected at least 1')
-        out_dir = None if out_dir is None else Path(out_dir)
+        folder = None if out_dir is None else Path(out_dir)
         return super().__call__(
             inputs,
             return_datasamples,
             batch_size,
-            vis_dir=out_dir / 'vis' if vis else None,
+            vis_dir=folder / 'vis' if vis and folder else None,
             vis_format=vis_format,
             fps=fps,
-            pred_dir=None if out_dir is None else out_dir / 'preds',
+            pred_dir=None if folder is None else folder / 'preds',
             topk=topk,
         )
 
     def preprocess(self, inputs: List[Dict], batch_size: Optional[int] = None) -> DataLoader:
-        """Batches for the model; the progress bar knows their number."""
+        """Make batches for the model; their number is known to the progress bar."""
         return make_batches(self.model, inputs, batch_size)
 
     def visualize(
@@ -147,7 +147,7 @@ class SkeletonInferencer(BaseInferencer):
         pred_dir: Optional[Path] = None,
         topk: int = 5,
     ) -> Dict[str, Any]:
-        """Write and return what was predicted."""
+        """Write and return the predictions."""
         infos = [sample.metainfo for sample in preds]
         results = [
             to_record(info, to_prediction(self.model, sample), topk)
@@ -163,8 +163,9 @@ class SkeletonInferencer(BaseInferencer):
         )
 
     def _inputs_to_list(self, inputs: Inputs) -> List[Dict]:
-        """Read files, and check all sequences before the first is put through the model."""
-        several = [inputs] if is_single(inputs) or isinstance(inputs, (str, Path)) else inputs
+        """Read files, and check all sequences before running the model on the first."""
+        single = isinstance(inputs, (str, Path)) or is_single(inputs)
+        several = cast(Sequence, [inputs] if single else inputs)
         sequences: List = []
         for entry in several:
             if isinstance(entry, (str, Path)):
@@ -173,18 +174,18 @@ class SkeletonInferencer(BaseInferencer):
                 sequences.append(entry)
         return pack_infos(self.model, sequences)[0]
 
-    def _init_model(self, cfg: Config, weights: Optional[str], device: str = 'cpu') -> nn.Module:
+    def _init_model(self, cfg: Config, weights: Optional[str], device: str = 'cpu') -> BaseModel:
         return self.__dict__.pop('_built').to(device)
 
     def _init_pipeline(self, cfg: Config) -> None:
         return None  # make_batches applies it
 
     def _init_visualizer(self, cfg: Config) -> None:
-        return None  # MMAction2's draws videos
+        return None  # MMAction2's visualizer draws videos
 
 
 def to_record(info: Dict, prediction: Prediction, topk: int = 5) -> Dict[str, Any]:
-    """What is written of one sequence: plain values that JSON knows."""
+    """The record written for one sequence: plain values for JSON."""
     return dict(
         frame_dir=info['frame_dir'],
         label=prediction.label,
@@ -196,13 +197,13 @@ def to_record(info: Dict, prediction: Prediction, topk: int = 5) -> Dict[str, An
 
 
 def animate_prediction(
-    model: nn.Module, info: Dict, prediction: Prediction, path: Path, fps: float = 30
+    model: BaseModel, info: Dict, prediction: Prediction, path: Path, fps: float = 30
 ) -> Path:
-    """Animate one sequence beside the five likeliest classes, and the true one if it is known."""
+    """Animate one sequence beside its top five classes, and the true class if known."""
     layout = model_layout(model)
     if layout is None:
         raise ValueError(
-            'the config does not say which joints the data have; expected layout in '
+            'the config does not name the joint layout of the data; expected layout in '
             "test_dataloader.dataset, such as 'nturgb+d'"
         )
     return animate_skeleton(
@@ -217,16 +218,17 @@ def animate_prediction(
 
 
 def true_name(info: Dict, names: List[str]) -> Optional[str]:
-    """Name of a sequence's own label, if it has one."""
+    """Name of a sequence's true class, if it has a label."""
     label = info.get('label')
-    known = isinstance(label, (int, np.integer)) and 0 <= label < len(names)
-    return names[label] if known else None
+    if isinstance(label, (int, np.integer)) and 0 <= label < len(names):
+        return names[int(label)]
+    return None
 
 
 def file_names(infos: Sequence[Dict]) -> List[str]:
-    """A file name for each sequence, made of its own name; no two are alike."""
+    """A unique file name for each sequence, made from its name."""
     names: List[str] = []
-    used = set()  # in lower case: some file systems do not tell it from upper case
+    used = set()  # in lower case: some file systems ignore case
     for info in infos:
         plain = re.sub(r'[^\w.-]+', '_', str(info['frame_dir'])).lstrip('.')[:150] or 'sequence'
         name, number = plain, 1

@@ -1,13 +1,14 @@
-"""Sequences as the config's own test pipeline takes them, checked and in batches."""
+"""Prepare sequences for the config's test pipeline, checked and in batches."""
 
 import warnings
-from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
-from torch import Tensor, nn
+from mmengine.model import BaseModel
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from deeprank_plugin.datasets.annotations import check_keypoint, check_score
@@ -17,26 +18,26 @@ from deeprank_plugin.layouts import Layout, find_layout
 Sequence4D = Union[np.ndarray, Tensor, Mapping]
 Keypoints = Union[Sequence4D, Sequence[Sequence4D]]
 PERSONS = 'FormatGCNInput'
-"""The transform that takes the first ``num_person`` bodies."""
+"""The transform that keeps the first ``num_person`` bodies."""
 
 
-def is_single(keypoints: Keypoints) -> bool:
-    """Whether it is one sequence and not a list of them."""
+def is_single(keypoints: Any) -> bool:
+    """Whether this is one sequence, not a list of sequences."""
     return isinstance(keypoints, (np.ndarray, Tensor, Mapping))
 
 
-def pack_infos(model: nn.Module, keypoints: Keypoints) -> Tuple[List[Dict], bool]:
-    """Checked inputs of the pipeline as ``SkeletonDataset`` gives them, and whether it is one.
+def pack_infos(model: BaseModel, keypoints: Keypoints) -> Tuple[List[Dict], bool]:
+    """Checked pipeline inputs as from ``SkeletonDataset``, and whether it was a single sequence.
 
     Raises:
-        ValueError: If a sequence cannot be used.
+        ValueError: If a sequence is invalid.
     """
     if not hasattr(model, 'cfg'):
         raise ValueError(
             f'this {type(model).__name__} carries no config; expected a model from init_model'
         )
     single = is_single(keypoints)
-    sequences = [keypoints] if single else list(keypoints)
+    sequences: List[Any] = [keypoints] if single else list(keypoints)
     if not sequences:
         raise ValueError('no sequences; expected at least one')
     layout = model_layout(model)
@@ -47,15 +48,16 @@ def pack_infos(model: nn.Module, keypoints: Keypoints) -> Tuple[List[Dict], bool
     if cut:
         warnings.warn(
             f'{len(cut)} sequences, such as {cut[0]!r}, have more than {persons[0]} bodies, the '
-            f'number that {PERSONS} of the pipeline takes: their first ones are used',
+            f'number that {PERSONS} of the pipeline keeps: only the first ones are used',
             stacklevel=3,
         )
     return infos, single
 
 
 def make_info(sequence: Sequence4D, index: int, layout: Optional[Layout] = None) -> Dict:
-    """One checked input of the pipeline."""
-    info = dict(sequence) if isinstance(sequence, Mapping) else dict(keypoint=sequence)
+    """Make one checked pipeline input."""
+    given = sequence if isinstance(sequence, Mapping) else dict(keypoint=sequence)
+    info: Dict[str, Any] = dict(given)
     where = f'sequence {info.get("frame_dir", index)!r}'
     if 'keypoint' not in info:
         raise ValueError(f'{where} has the keys {sorted(info)}; expected keypoint')
@@ -76,14 +78,14 @@ def make_info(sequence: Sequence4D, index: int, layout: Optional[Layout] = None)
     return dict(defaults, **dict(info, sample_idx=index))
 
 
-def model_layout(model: nn.Module) -> Optional[Layout]:
+def model_layout(model: BaseModel) -> Optional[Layout]:
     """Joint layout of the test data, else of the preprocessor, else of the backbone, else None."""
     cfg = model.cfg
     graph = (cfg.model.get('backbone') or {}).get('graph_cfg') or {}
     for settings in (find_test_data(cfg), cfg.model.get('data_preprocessor') or {}, graph):
         layout = settings.get('layout')
         if layout is not None:
-            # a graph's own dict names no bones
+            # a custom graph dict does not define bones
             return None if 'num_node' in layout else find_layout(layout)
     return None
 
@@ -92,19 +94,17 @@ def find_test_data(cfg: Config):
     """Config of the test data set, inside MMEngine's wrappers.
 
     Raises:
-        ValueError: If there is no test data set with a pipeline.
+        ValueError: If the config has no test data set with a pipeline.
     """
     loader = cfg.get('test_dataloader')
-    leaf = None if loader is None else leaf_configs(loader.dataset)[0]
-    if leaf is None or leaf.get('pipeline') is None:
-        raise ValueError(
-            'the config has no test_dataloader.dataset.pipeline; expected one: inference uses it'
-        )
-    return leaf
+    dataset = None if loader is None else leaf_configs(loader.dataset)[0]
+    if dataset is None or dataset.get('pipeline') is None:
+        raise ValueError('the config has no test_dataloader.dataset.pipeline; inference needs it')
+    return dataset
 
 
 class PipelineDataset(Dataset):
-    """Inputs of the pipeline, each put through it when it is asked for."""
+    """Pipeline inputs, each transformed when it is accessed."""
 
     def __init__(self, infos: Sequence[Dict], pipeline: Callable) -> None:
         self.infos, self.pipeline = infos, pipeline
@@ -115,15 +115,15 @@ class PipelineDataset(Dataset):
     def __getitem__(self, index: int) -> Dict:
         info = self.infos[index]
         packed = self.pipeline(dict(info, keypoint=info['keypoint'].copy()))
-        # a sample carries its name, whatever meta_keys the pipeline packs
+        # a sample carries its name whichever meta_keys the pipeline packs
         packed['data_samples'].set_metainfo(dict(frame_dir=info['frame_dir'], sample_idx=index))
         return packed
 
 
 def make_batches(
-    model: nn.Module, infos: Sequence[Dict], batch_size: Optional[int] = None
+    model: BaseModel, infos: Sequence[Dict], batch_size: Optional[int] = None
 ) -> DataLoader:
-    """Batches for ``model.test_step``, in order.
+    """Make batches for ``model.test_step``, in order.
 
     Raises:
         ValueError: If the batch size is not positive.

@@ -1,4 +1,4 @@
-"""Build a config's model, load a checkpoint, and find the names of its classes."""
+"""Build a config's model, load a checkpoint, and find its class names."""
 
 import copy
 import logging
@@ -12,8 +12,8 @@ import torch
 from mmaction.registry import MODELS
 from mmengine.config import Config
 from mmengine.logging import MMLogger
+from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
-from torch import nn
 
 from deeprank_plugin.datasets.class_names import CLASS_NAMES
 from deeprank_plugin.engine.encoders import read_checkpoint, strip_module
@@ -25,26 +25,27 @@ def init_model(
     checkpoint: Optional[str] = None,
     device: Union[str, torch.device] = 'cpu',
     cfg_options: Optional[Dict] = None,
-) -> nn.Module:
-    """Build a config's model, load a checkpoint into it, and make it ready to predict.
+) -> BaseModel:
+    """Build a config's model, load a checkpoint into it, and prepare it for inference.
 
-    The model carries ``cfg`` and ``dataset_meta``, whose ``classes`` are the label names: those
-    that training saved in the checkpoint, else ``label_names`` of the config, else None.
+    The model carries ``cfg`` and ``dataset_meta``, whose ``classes`` are the class names: those
+    that training saved in the checkpoint, else ``label_names`` or ``class_names`` of the config,
+    else None.
 
     Args:
         config (str, Path or Config): Config of the model, with ``test_dataloader``.
-        checkpoint (str, optional): Local file that MMEngine's runner saved. Keys may be missing or
-            left over only where ``StrictLoadHook`` in the config allows it, as in
-            ``tools/test.py``. Defaults to None: the weights that training begins with (random
-            ones, or those that ``init_cfg`` names), with a warning.
-        device (str or torch.device): Where the model runs. Defaults to 'cpu'.
+        checkpoint (str, optional): Local file saved by MMEngine's runner. Keys may be missing or
+            unexpected only where ``StrictLoadHook`` in the config allows it, as in
+            ``tools/test.py``. Defaults to None: the initial weights (random, or as named by
+            ``init_cfg``), with a warning.
+        device (str or torch.device): Device of the model. Defaults to 'cpu'.
         cfg_options (dict, optional): Entries of the config to override. Defaults to None.
 
     Raises:
         FileNotFoundError: If config or checkpoint does not exist.
-        ValueError: If the checkpoint cannot be read or is of another network, or there is no such
-            device.
-        TypeError: If ``config`` is none of these.
+        ValueError: If the checkpoint cannot be read or is from another network, or the device does
+            not exist.
+        TypeError: If ``config`` has another type.
     """
     cfg = read_config(config)
     if cfg_options:
@@ -56,7 +57,7 @@ def init_model(
     meta: Mapping = {}
     if checkpoint is None:
         warnings.warn(
-            f'no checkpoint: {type(model).__name__} has the weights that training begins with',
+            f'no checkpoint: {type(model).__name__} has its initial weights',
             stacklevel=2,
         )
         init_quietly(model)
@@ -74,8 +75,8 @@ def init_model(
         ) from error
 
 
-def init_quietly(model: nn.Module) -> None:
-    """Initialise without MMEngine's two lines a parameter in the log."""
+def init_quietly(model: BaseModel) -> None:
+    """Initialise without MMEngine's two log lines per parameter."""
     logger = MMLogger.get_current_instance()
     level = logger.level
     logger.setLevel(logging.WARNING)
@@ -86,7 +87,7 @@ def init_quietly(model: nn.Module) -> None:
 
 
 def read_config(config: Union[str, Path, Config]) -> Config:
-    """A config of its own from a file or from another, or an error that says what is wrong."""
+    """Read a config from a file, or copy one."""
     if isinstance(config, Config):
         return copy.deepcopy(config)
     if not isinstance(config, (str, Path)):
@@ -96,31 +97,31 @@ def read_config(config: Union[str, Path, Config]) -> Config:
     return Config.fromfile(config)
 
 
-def load_weights(model: nn.Module, cfg: Config, path: str) -> Mapping:
-    """Load a checkpoint as ``tools/test.py`` does; returns its meta."""
+def load_weights(model: BaseModel, cfg: Config, path: str) -> Mapping:
+    """Load a checkpoint as ``tools/test.py`` does, and return its meta."""
     checkpoint = read_checkpoint(path)
     if not isinstance(checkpoint.get('state_dict'), Mapping):
         raise ValueError(
             f'{path!r} has no state_dict among {sorted(map(str, checkpoint))[:5]}; expected a '
-            "checkpoint that MMEngine's runner saved"
+            "checkpoint saved by MMEngine's runner"
         )
     settings = (cfg.get('default_hooks') or {}).get('strict_load') or {}
     settings = {key: value for key, value in settings.items() if key.startswith('allow_')}
     runner = SimpleNamespace(model=model, _load_from=str(path))
     StrictLoadHook(**settings).after_load_checkpoint(runner, checkpoint)
-    # what is missing or left over, the hook has allowed
+    # the hook has allowed any missing or unexpected keys
     model.load_state_dict(strip_module(checkpoint['state_dict']), strict=False)
     meta = checkpoint.get('meta')
     return meta if isinstance(meta, Mapping) else {}
 
 
-def find_label_names(model: nn.Module, meta: Mapping, cfg: Config) -> Optional[List[str]]:
-    """Names of the model's classes from a checkpoint's meta, else from the config, else None.
+def find_label_names(model: BaseModel, meta: Mapping, cfg: Config) -> Optional[List[str]]:
+    """The model's class names from a checkpoint's meta, else from the config, else None.
 
-    Names whose number is not that of the classes are not used, with a warning.
+    If their number differs from the model's classes, they are ignored with a warning.
 
     Raises:
-        ValueError: If there are names that are no list of texts.
+        ValueError: If the names are not a list of strings.
     """
     dataset_meta = meta.get('dataset_meta')
     names = dataset_meta.get('classes') if isinstance(dataset_meta, Mapping) else None
@@ -136,29 +137,29 @@ def find_label_names(model: nn.Module, meta: Mapping, cfg: Config) -> Optional[L
     classes = count_classes(model)
     if classes is not None and len(names) != classes:
         warnings.warn(
-            f'{source} names {len(names)} classes and the model has {classes}: classes are told '
-            'by number; set metainfo.classes of the training data (or label_names) to their names',
+            f'{source} names {len(names)} classes and the model has {classes}: using numbers '
+            'instead; set metainfo.classes of the training data (or label_names) to the names',
             stacklevel=3,
         )
         return None
     return list(names)
 
 
-def count_classes(model: nn.Module) -> Optional[int]:
-    """Number of classes of a classifier; None where a model has no classes."""
+def count_classes(model: BaseModel) -> Optional[int]:
+    """Number of classes of a classifier; None for other models."""
     return getattr(getattr(model, 'cls_head', None), 'num_classes', None)
 
 
-def label_names(model: nn.Module) -> List[str]:
-    """Names of a classifier's classes; their numbers where it knows no names."""
+def label_names(model: BaseModel) -> List[str]:
+    """Class names of a classifier; class numbers if it has no names."""
     known = (getattr(model, 'dataset_meta', None) or {}).get('classes')
-    return list(map(str, range(count_classes(model)))) if known is None else list(known)
+    return list(map(str, range(count_classes(model) or 0))) if known is None else list(known)
 
 
-def require_classifier(model: nn.Module) -> None:
-    """Raise a ``ValueError`` if the model tells no classes."""
+def require_classifier(model: BaseModel) -> None:
+    """Raise a ``ValueError`` unless the model is a classifier."""
     if count_classes(model) is None:
         raise ValueError(
-            f'{type(model).__name__} has no classes to tell; expected a finetuned recogniser: use '
-            'the config and checkpoint of a finetuning, or extract_features'
+            f'{type(model).__name__} has no classes to predict; expected a finetuned recogniser: '
+            'use the config and checkpoint of a finetuning run, or extract_features'
         )

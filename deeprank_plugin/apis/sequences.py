@@ -1,4 +1,4 @@
-"""Skeleton sequences from files of several formats, as ``dict(frame_dir, keypoint, ...)``."""
+"""Read skeleton sequences from several file formats, as ``dict(frame_dir, keypoint, ...)``."""
 
 import zipfile
 from pathlib import Path
@@ -13,23 +13,23 @@ SUFFIXES = ('.npy', '.npz', '.pkl', '.pickle', '.skeleton')
 
 
 def read_sequences(path: Union[str, Path], split: Optional[str] = None) -> List[Dict]:
-    """Read a file, or all files of a folder in the order of their names.
+    """Read a file, or all files of a folder sorted by name.
 
     ``.npy`` holds one array of shape (M, T, V, C), ``.npz`` one under each name (or annotations as
     ``tools/data/convert_annotations.py`` writes them), ``.pkl`` annotations in MMAction2's format,
-    ``.skeleton`` one sequence of NTU RGB+D, cleaned up as its converter does. No file runs code;
-    other files of a folder are passed over.
+    ``.skeleton`` one sequence of NTU RGB+D, cleaned up as by its converter. No file can run code;
+    other files in a folder are skipped.
 
     Args:
         path (str): File or folder.
         split (str, optional): Split of annotations. Defaults to None: all samples.
 
     Returns:
-        list[dict]: With ``frame_dir`` (the name), ``keypoint`` and what else annotations hold.
+        list[dict]: With ``frame_dir`` (the name), ``keypoint`` and other annotation keys.
 
     Raises:
-        FileNotFoundError: If there is no such path, or no such file in the folder.
-        ValueError: If a file cannot be read, or ``split`` is given for one without splits.
+        FileNotFoundError: If the path does not exist, or the folder has no such file.
+        ValueError: If a file cannot be read, or ``split`` is given for a file without splits.
     """
     path = Path(path)
     if not path.is_dir():
@@ -41,7 +41,7 @@ def read_sequences(path: Union[str, Path], split: Optional[str] = None) -> List[
 
 
 def read_file(path: Path, split: Optional[str] = None) -> List[Dict]:
-    """Sequences of one file."""
+    """Read the sequences of one file."""
     suffix = path.suffix.lower()
     if not path.is_file():
         raise FileNotFoundError(f'{path} does not exist; expected a file or folder of sequences')
@@ -60,7 +60,7 @@ def read_file(path: Path, split: Optional[str] = None) -> List[Dict]:
 
 
 def read_annotations(content: Any, path: Path, split: Optional[str]) -> List[Dict]:
-    """Samples of an annotation file."""
+    """The samples of an annotation file."""
     if split is not None or not isinstance(content, dict):
         annotations = split_annotations(content, str(path), split)
     else:
@@ -72,7 +72,7 @@ def read_annotations(content: Any, path: Path, split: Optional[str]) -> List[Dic
 
 
 def read_arrays(path: Path) -> Any:
-    """One array, or a dict of them; arrays of Python objects are refused."""
+    """Read an array, or a dict of arrays; arrays of Python objects are rejected."""
     try:
         loaded = np.load(path, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
@@ -82,16 +82,16 @@ def read_arrays(path: Path) -> Any:
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         cause = str(error).splitlines()[0] if str(error) else type(error).__name__
         if 'allow_pickle' in cause:
-            cause = 'it holds Python objects or is no NumPy file'
+            cause = 'it holds Python objects or is not a NumPy file'
         raise ValueError(
-            f'{path} cannot be read ({cause}); expected NumPy arrays of numbers, complete'
+            f'{path} cannot be read ({cause}); expected a complete file of NumPy arrays of numbers'
         ) from error
 
 
 def is_annotation_npz(path: Path) -> bool:
-    """Whether it has the members of the annotation format, and is not just arrays."""
+    """Whether the ``.npz`` holds annotations rather than plain arrays."""
     try:
         with zipfile.ZipFile(path) as archive:
             return {'format.npy', 'bodies.npy', 'frames.npy'} <= set(archive.namelist())
     except (zipfile.BadZipFile, OSError):
-        return False  # reading it then says what is wrong
+        return False  # reading the file reports the problem

@@ -2,12 +2,12 @@
 
 from .arguments import OptionAction, add_common_arguments, add_parameters
 from .failures import (
+    exit_with_error,
     fail,
     find_checkpoint,
-    refuse,
     require_checkpoint,
     require_writable,
-    run_or_refuse,
+    run_or_exit,
 )
 from .parameters import load_config, parameters_of, require_same_run
 from .running import build_runner, read_config
@@ -22,9 +22,9 @@ __all__ = [
     'load_config',
     'parameters_of',
     'read_config',
-    'refuse',
+    'exit_with_error',
     'require_checkpoint',
     'require_same_run',
     'require_writable',
-    'run_or_refuse',
+    'run_or_exit',
 ]

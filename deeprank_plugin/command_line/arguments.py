@@ -1,4 +1,4 @@
-"""Options that several tools have."""
+"""Options that several tools share."""
 
 import argparse
 import os.path as osp
@@ -10,9 +10,9 @@ from .parameters import SHARES
 
 
 class OptionAction(DictAction):
-    """MMEngine's ``KEY=VALUE``, but a value that names a file or folder is taken as it stands.
+    """MMEngine's ``KEY=VALUE``, except that a value naming a file or folder is taken literally.
 
-    MMEngine takes a comma for a list and drops blanks, so that such paths would be torn apart.
+    MMEngine splits values at commas and drops spaces, which would tear such paths apart.
     """
 
     @staticmethod
@@ -28,28 +28,30 @@ def add_parameters(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         '--data',
         metavar='NAME|FILE',
-        help='data set and split, such as ntu60_xview, or an annotation file of your own',
+        help='data set and split, such as ntu60_xview, or your own annotation file',
     )
     group.add_argument('--modality', help='joint, bone or motion')
     group.add_argument('--share', help=f'share of labels for finetuning: {", ".join(SHARES)}')
     group.add_argument(
         '--pretrained',
         metavar='CHECKPOINT',
-        help='checkpoint or work dir of the encoder (default: that of DeepRank)',
+        help='checkpoint or work dir of the encoder (default: the DeepRank run)',
     )
     group.add_argument(
-        '--num-classes', type=int, help='of an annotation FILE (default: counted in it)'
+        '--num-classes',
+        type=int,
+        help='classes of an annotation FILE (default: counted in the file)',
     )
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that training and testing have in common."""
+    """Add the options that training and testing share."""
     add_parameters(parser)
     parser.add_argument(
         '--work-dir',
         help='folder for logs and checkpoints; default: ./work_dirs/<config name>_<parameters>',
     )
-    parser.add_argument('--seed', type=int, help='random seed; wins over the config')
+    parser.add_argument('--seed', type=int, help='random seed; overrides the config')
     parser.add_argument(
         '--diff-rank-seed', action='store_true', help='give every process its own seed'
     )

@@ -1,7 +1,7 @@
 """Parameters of the configs: data set, modality, share of labels, pretrained encoder.
 
 A config reads them from environment variables (``'{{$DATA:ntu60_xsub}}'``), which MMEngine
-substitutes in its text; the tools take them as options and set the variables while they read it.
+substitutes in its text; the tools take them as options and set the variables while reading it.
 """
 
 import argparse
@@ -20,12 +20,12 @@ from mmengine.logging import MMLogger
 from deeprank_plugin.engine.encoders import read_checkpoint, read_checkpoint_config
 from deeprank_plugin.models.data_preprocessor import MODALITIES
 
-from .data_file import find_facts
-from .failures import refuse
+from .data_file import derive_variables
+from .failures import exit_with_error
 
 SHARES = ('all', '10p', '5p', '1p')
 VARIABLES = dict(data='DATA', modality='MODALITY', share='SHARE', pretrained='PRETRAINED')
-UNSAFE = re.compile(r'[\\\'"\n{}]')  # would end the string of the config that takes the value
+UNSAFE = re.compile(r'[\\\'"\n{}]')  # would break the string literal in the config
 
 
 def parameters_of(args: argparse.Namespace) -> Dict:
@@ -41,7 +41,7 @@ def load_config(
     pretrained: Optional[str] = None,
     num_classes: Optional[int] = None,
 ) -> Config:
-    """Read a config with its parameters; without one, the environment's or the config's own stands.
+    """Read a config with its parameters; the environment or the config sets those not given.
 
     Args:
         path (str): Config file.
@@ -49,32 +49,34 @@ def load_config(
         modality (str, optional): 'joint', 'bone' or 'motion'.
         share (str, optional): One of ``SHARES``.
         pretrained (str, optional): Checkpoint or work dir of the encoder.
-        num_classes (int, optional): Of an annotation file.
+        num_classes (int, optional): Number of classes in an annotation file.
 
     Raises:
-        SystemExit: With one sentence, if there is no such file, if a value is not known, or if the
-            config does not read a parameter that is given.
+        SystemExit: With one sentence, if the file does not exist, a value is unknown, or the config
+            does not have a parameter that is given.
     """
     if not osp.isfile(path):
-        refuse(f'config file {path!r} does not exist.')
-    given = dict(data=data, modality=modality, share=share, pretrained=pretrained)
-    given = {name: value for name, value in given.items() if value is not None}
+        exit_with_error(f'config file {path!r} does not exist.')
+    values = dict(data=data, modality=modality, share=share, pretrained=pretrained)
+    given = {name: value for name, value in values.items() if value is not None}
     for name, value in given.items():
         if not value or UNSAFE.search(value):
-            refuse(f'--{name} {value!r} is empty or holds a quote, a brace or a backslash.')
+            exit_with_error(
+                f'--{name} {value!r} is empty or contains a quote, a brace or a backslash.'
+            )
     check_choice('--modality', modality, MODALITIES)
     check_choice('--share', share, SHARES)
     variables = {VARIABLES[name]: value for name, value in given.items()}
     if data is not None and (osp.isfile(data) or data.endswith(('.pkl', '.pickle', '.npz'))):
-        variables.update(find_facts(data, num_classes))
+        variables.update(derive_variables(data, num_classes))
     elif num_classes is not None:
-        refuse('--num-classes is for an annotation file: give it with --data FILE.')
+        exit_with_error('--num-classes needs an annotation file: use it with --data FILE.')
     with environment(variables), quiet():
         cfg = read_file(path)
     for name in given:
         if VARIABLES[name] not in cfg.env_variables:
             readable = [n for n, variable in VARIABLES.items() if reads(path, variable)]
-            refuse(
+            exit_with_error(
                 f'{path} has no parameter {name}; it has: {", ".join(readable) or "none"}. '
                 f'Leave --{name} out.'
             )
@@ -86,7 +88,7 @@ def load_config(
 
 
 def read_file(path: str) -> Config:
-    """``Config.fromfile``, with one sentence for a value that names no base config."""
+    """``Config.fromfile``, with a one-sentence error for a value without a base config."""
     try:
         return Config.fromfile(path)
     except FileNotFoundError as error:
@@ -94,25 +96,25 @@ def read_file(path: str) -> Config:
         if found and osp.isdir(found[1]):
             known = sorted(file.stem for file in Path(found[1]).glob('*.py'))
             known.remove('custom')
-            refuse(
+            exit_with_error(
                 f'data set {found[2]!r} is not known; expected one of {", ".join(known)}, or an '
-                'annotation file (.pkl, .npz), by --data or the environment variable DATA.'
+                'annotation file (.pkl, .npz), in --data or the environment variable DATA.'
             )
-        refuse(f'config {path!r} names a base config that does not exist: {error}')
+        exit_with_error(f'config {path!r} names a base config that does not exist: {error}')
     except (KeyError, ValueError):
         check_choice('the environment variable SHARE', os.environ.get('SHARE'), SHARES)
         raise
 
 
 def check_choice(name: str, value: Optional[str], choices) -> None:
-    """Refuse a value that is given and not known."""
+    """Exit with an error if a given value is unknown."""
     if value is not None and value not in choices:
-        refuse(f'{name} {value!r} is not known; expected one of {", ".join(choices)}.')
+        exit_with_error(f'{name} {value!r} is not known; expected one of {", ".join(choices)}.')
 
 
 @contextmanager
 def environment(variables: Dict[str, str]) -> Iterator[None]:
-    """Set environment variables for a while."""
+    """Set environment variables within the context."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
@@ -127,7 +129,7 @@ def environment(variables: Dict[str, str]) -> Iterator[None]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without MMEngine's line for each variable and file."""
+    """Suppress the line that MMEngine logs for each variable and file."""
     logger = MMLogger.get_current_instance()
     level = logger.level
     logger.setLevel(logging.WARNING)
@@ -138,16 +140,16 @@ def quiet() -> Iterator[None]:
 
 
 def reads(path: str, variable: str) -> bool:
-    """Whether a config, or one that it inherits, reads a variable."""
+    """Whether a config, or one that it inherits from, reads a variable."""
     probe = dict(DATA='ntu60_xsub', MODALITY='joint', SHARE='all', PRETRAINED='auto')[variable]
     with environment({variable: probe}), quiet():
         return variable in read_file(path).env_variables
 
 
 def set_work_dir(cfg: Config, path: str, pretrained: Optional[str]) -> None:
-    """Name the work dir after the config file and its parameters, where it does not do so itself.
+    """Name the work dir after the config file and its parameters, unless the config names it.
 
-    Encoders that were named show in it: ``..._from-<run>``.
+    An explicit ``pretrained`` is appended: ``..._from-<run>``.
     """
     targets = [
         target.id
@@ -165,7 +167,7 @@ def set_work_dir(cfg: Config, path: str, pretrained: Optional[str]) -> None:
 
 
 def name_run(checkpoint: str) -> str:
-    """Name of the run that wrote a checkpoint, or of a file that stands alone."""
+    """Name of the run that wrote a checkpoint, or of a standalone file."""
     path = Path(checkpoint)
     if re.fullmatch(r'(epoch|iter|best)_.*\.pth', path.name):
         return path.resolve().parent.name
@@ -173,17 +175,17 @@ def name_run(checkpoint: str) -> str:
 
 
 def require_same_run(cfg: Config, checkpoint: str) -> None:
-    """Refuse to resume a run whose parameters were others."""
+    """Exit with an error if the run to resume had different parameters."""
     try:
         before = read_checkpoint_config(read_checkpoint(checkpoint))
     except (ValueError, OSError):
-        return  # no config in it, or no readable file: what loads it says so
+        return  # without a config, or unreadable: loading it reports that
     for name in VARIABLES:
         values = [config.get(name) for config in (before, cfg)]
         if name == 'pretrained':
             values = [value and osp.normpath(value) for value in values]
         if None not in values and values[0] != values[1]:
-            refuse(
-                f'{checkpoint} is of a run with {name} {values[0]!r}, and this one has '
+            exit_with_error(
+                f'{checkpoint} is from a run with {name} {values[0]!r}, but this one has '
                 f'{values[1]!r}: resume it with --{name} {values[0]}, or name another --work-dir.'
             )

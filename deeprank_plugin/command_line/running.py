@@ -1,4 +1,4 @@
-"""From the command line to a runner."""
+"""From command line arguments to a runner."""
 
 import argparse
 import os
@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 from deeprank_plugin import compat
 from deeprank_plugin.engine.memory import keep_freed_memory
 
-from .failures import refuse, require_writable
+from .failures import exit_with_error, require_writable
 from .parameters import load_config, parameters_of
 
 
@@ -28,7 +28,7 @@ def read_config(args: argparse.Namespace) -> Config:
 
 
 def set_launcher(cfg: Config, args: argparse.Namespace) -> None:
-    """Put the launcher into the config, and a backend that this machine has."""
+    """Set the launcher in the config, with a backend that this machine supports."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg.launcher = args.launcher
     if args.launcher == 'none':
@@ -39,20 +39,20 @@ def set_launcher(cfg: Config, args: argparse.Namespace) -> None:
     if compat.has_accelerator():
         return
     if args.launcher != 'pytorch':
-        refuse(
+        exit_with_error(
             f'--launcher {args.launcher} binds every process to an accelerator, and this machine '
-            'has none: use --launcher pytorch (tools/dist_train.sh), which runs on CPUs by gloo.'
+            'has none: use --launcher pytorch (tools/dist_train.sh), which runs on CPUs with gloo.'
         )
     dist_cfg = cfg.setdefault('env_cfg', {}).setdefault('dist_cfg', {})
     backend = dist_cfg.get('backend', 'nccl')
     if backend == 'nccl':
         dist_cfg['backend'] = 'gloo'
         if os.environ.get('RANK', '0') == '0':
-            print("No accelerator here: the processes talk by backend 'gloo' instead of 'nccl'.")
+            print("No accelerator found: using backend 'gloo' instead of 'nccl'.")
 
 
 def set_randomness(cfg: Config, args: argparse.Namespace) -> None:
-    """Let the command line's seed and switches win over those of the config."""
+    """Override the config's seed and switches with those of the command line."""
     randomness = dict(cfg.get('randomness') or dict(seed=None))
     if args.seed is not None:
         randomness['seed'] = args.seed
@@ -64,7 +64,7 @@ def set_randomness(cfg: Config, args: argparse.Namespace) -> None:
 
 
 def build_runner(cfg: Config) -> Runner:
-    """Build MMEngine's runner, or the one that ``runner_type`` of the config names."""
+    """Build MMEngine's runner, or the one named by ``runner_type`` in the config."""
     if not compat.has_accelerator():
         keep_freed_memory()
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)

@@ -1,1 +1,1 @@
-"""From raw files of data sets to annotations in MMAction2's format."""
+"""Convert raw files of data sets to annotations in MMAction2's format."""

@@ -1,4 +1,4 @@
-"""What converters of many files share: broken files, several processes, splits, the report."""
+"""Shared by converters of many files: broken files, several processes, splits, the report."""
 
 import os
 import sys
@@ -8,11 +8,11 @@ from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tupl
 
 from tqdm import tqdm
 
-SHOWN = 20  # faults that are printed
+SHOWN = 20  # number of faults printed
 
 
 class BrokenFile(ValueError):
-    """A raw file is not as it should be: which, what was found, what was expected, what to do."""
+    """A raw file is invalid: which one, what was found, what was expected, what to do."""
 
 
 def convert_all(
@@ -23,21 +23,21 @@ def convert_all(
     unit: str = 'file',
     chunk: Optional[int] = None,
 ) -> Tuple[List[Dict], List[str]]:
-    """Samples of many files, in the order of the files however many processes there are.
+    """Convert many files; the samples keep the order of the files for any number of processes.
 
     Args:
-        function (callable): Gives the annotations of one file, and a sentence for each fault.
+        function (callable): Returns the annotations of one file, and a sentence for each fault.
         jobs (Sequence[tuple]): Its arguments for each file.
-        skip_bad (bool): Whether to go on after a fault. Defaults to False.
-        workers (int, optional): Processes. Defaults to None: one a core that this process may use.
-        unit (str): What the progress bar calls a job. Defaults to 'file'.
+        skip_bad (bool): Whether to continue after a fault. Defaults to False.
+        workers (int, optional): Processes. Defaults to None: one per available core.
+        unit (str): Name of a job in the progress bar. Defaults to 'file'.
         chunk (int, optional): Jobs that a process takes at a time. Defaults to None: up to 32.
 
     Returns:
         tuple: All annotations, and all faults.
 
     Raises:
-        BrokenFile: At the first fault, unless they are to be skipped.
+        BrokenFile: At the first fault, unless ``skip_bad``.
     """
     if workers is None:
         workers = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else 1
@@ -60,11 +60,11 @@ def gather(
     skip_bad: bool,
     unit: str = 'file',
 ) -> Tuple[List[Dict], List[str]]:
-    """Collect what :func:`convert_all` returns, behind a progress bar where there is a terminal."""
+    """Collect the results of :func:`convert_all`, with a progress bar on a terminal."""
     annotations, faults = [], []
     for made, found in tqdm(results, total=number, unit=unit, disable=None):
         if found and not skip_bad:
-            raise BrokenFile(f'{found[0]} (--skip-bad leaves out what is broken)')
+            raise BrokenFile(f'{found[0]} (--skip-bad leaves out broken files)')
         annotations += made
         faults += found
     return annotations, faults
@@ -80,14 +80,14 @@ def fill_splits(
 
     Args:
         annotations (Sequence[dict]): The samples.
-        belongs (dict): Name of a split to the set of its sources (videos, files).
-        source (callable): Source of a sample, from its name.
+        belongs (dict): Split name to the set of its sources (videos, files).
+        source (callable): Returns the source of a sample, given its name.
         faults (Sequence[str]): What was left out, for messages.
 
     Raises:
-        BrokenFile: If a split is left without a sample.
+        BrokenFile: If a split has no sample left.
     """
-    splits = {split: [] for split in belongs}
+    splits: Dict[str, List[str]] = {split: [] for split in belongs}
     for annotation in annotations:
         name = annotation['frame_dir']
         for split, members in belongs.items():
@@ -96,18 +96,18 @@ def fill_splits(
     empty = [split for split, names in splits.items() if not names]
     if empty:
         raise BrokenFile(
-            f'split {empty[0]!r} is left without a sample; expected at least one: repair what is '
-            f'broken ({len(faults)} faults, the first: {faults[0] if faults else "none"})'
+            f'split {empty[0]!r} has no sample left; expected at least one: repair the broken '
+            f'files ({len(faults)} faults, the first: {faults[0] if faults else "none"})'
         )
     return splits
 
 
 def check_output(path: Path, force: bool) -> None:
-    """Raise ``ValueError`` if a pickle cannot or must not be written there."""
+    """Raise ``ValueError`` if a pickle cannot or must not be written to a path."""
     if path.suffix == '.npz':
         raise ValueError(
-            f'{path} ends in .npz; expected the name of a pickle: write one, and then convert it '
-            'with tools/data/convert_annotations.py'
+            f'{path} ends in .npz; expected the name of a pickle: write one, then convert it with '
+            'tools/data/convert_annotations.py'
         )
     if path.is_dir() or (path.exists() and not force):
         remedy = 'choose another name' if path.is_dir() else 'or replace it with --force'
@@ -117,7 +117,7 @@ def check_output(path: Path, force: bool) -> None:
 def report_faults(
     faults: Sequence[str], path: Optional[Path] = None, notes: Sequence[str] = ()
 ) -> None:
-    """Print the first faults to stderr; write all, and then notes, to a file if one is named."""
+    """Print the first faults to stderr; write all faults and notes to a file, if given."""
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(''.join(line + '\n' for line in [*faults, *notes]), encoding='utf-8')

@@ -1,12 +1,12 @@
-"""The way from Kinect v1's 20 joints to the 25 of Kinect v2, which NTU RGB+D uses."""
+"""Conversion of Kinect v1's 20 joints to the 25 of Kinect v2, which NTU RGB+D uses."""
 
 import numpy as np
 
 from deeprank_plugin.layouts import KINECT_V1, NTU
 
 NECK_SHARE = 0.35  # of the way from the shoulder centre to the head
-# Kinect v1 (SDK 1) numbers its 20 joints as Kinect v2 its first 20, but for number 2: there the
-# shoulder centre, which v2 has as number 20, with the neck in its place.
+# Kinect v1 (SDK 1) numbers its 20 joints like the first 20 of Kinect v2, except for number 2: the
+# shoulder centre in v1, which is number 20 in v2, where number 2 is the neck.
 SHOULDERS, HEAD = KINECT_V1.names.index('shoulder_center'), KINECT_V1.names.index('head')
 TIPS_AND_THUMBS = (
     ('left_hand', ('left_hand_tip', 'left_thumb')),
@@ -20,12 +20,12 @@ COPIES = {
 
 
 def kinect_v1_to_ntu(keypoint: np.ndarray) -> np.ndarray:
-    """The 20 joints of Kinect v1 as the 25 of Kinect v2, which NTU RGB+D uses.
+    """Convert the 20 joints of Kinect v1 to the 25 of Kinect v2, which NTU RGB+D uses.
 
-    The order of the 20 is that of Kinect SDK 1: hip centre, spine, shoulder centre, head; shoulder,
-    elbow, wrist, hand of the left, then of the right; hip, knee, ankle, foot of the left, then of
-    the right. The neck lies 0.35 of the way from the shoulder centre to the head; hand tips and
-    thumbs copy their hand. A joint made of an absent one (exactly zero) is absent.
+    The 20 joints are in the order of Kinect SDK 1: hip centre, spine, shoulder centre, head;
+    shoulder, elbow, wrist, hand of the left, then of the right; hip, knee, ankle, foot of the left,
+    then of the right. The neck lies 0.35 of the way from the shoulder centre to the head; hand tips
+    and thumbs copy their hand. A joint derived from an absent one (exactly zero) is absent.
 
     Args:
         keypoint (np.ndarray): Coordinates of shape (..., 20, 3).
@@ -34,7 +34,7 @@ def kinect_v1_to_ntu(keypoint: np.ndarray) -> np.ndarray:
         np.ndarray: Coordinates of shape (..., 25, 3), same unit, at least float32.
 
     Raises:
-        ValueError: If the shape is another.
+        ValueError: If the shape is different.
     """
     if keypoint.ndim < 2 or keypoint.shape[-2:] != (20, 3):
         raise ValueError(

@@ -1,13 +1,13 @@
 """PKU-MMD, parts I and II: raw skeleton, label and split files to annotations.
 
-A video is a text file of skeletons (a line a frame, 150 numbers: two bodies of 25 joints of x, y, z
-in metres, an absent body zeros) and a text file of labels (a line an instance of an action: action
-number, first frame, last frame, confidence; frames count from 1, and the last one belongs to the
-instance). A split list is a text file whose line 2 names the videos to train on and line 4 those to
-test on, separated by commas. Each instance becomes one sample.
+A video is a text file of skeletons (one line per frame, 150 numbers: two bodies of 25 joints of x,
+y, z in metres; an absent body is all zeros) and a text file of labels (one line per action
+instance: action number, first frame, last frame, confidence; frames count from 1, and the last one
+is included). A split list is a text file whose line 2 names the training videos and line 4 the test
+videos, separated by commas. Each instance becomes one sample.
 
 Source of the format: the data set's own description (Liu et al., arXiv:1703.07475, and the README
-that comes with the files).
+shipped with the files).
 """
 
 import re
@@ -21,12 +21,12 @@ from deeprank_plugin.converters.text import WHOLE, read_lines, read_table, short
 from deeprank_plugin.datasets.class_names import CLASS_NAMES
 
 BODIES, JOINTS, COORDINATES = 2, 25, 3
-ACTIONS = CLASS_NAMES['pkummd1']  # 1 to 51, as the data set's list of actions has them
-# Part II has the numbers of part I without these ten: eight between two persons, two with a pocket.
-# A label file with another number is an error, so that a wrong set cannot go unnoticed.
+ACTIONS = CLASS_NAMES['pkummd1']  # 1 to 51, as in the data set's list of actions
+# Part II uses the numbers of part I without these ten: eight between two persons, two with a
+# pocket. Any other number in a label file is an error, so that a wrong set cannot go unnoticed.
 NOT_IN_PART_2 = (12, 14, 16, 18, 21, 24, 26, 27, 29, 38)
 NUM_CLASSES = {1: 51, 2: 41}
-PUBLISHED = {1: 21545, 2: 7000}  # instances; of part II its authors say 'about'
+PUBLISHED = {1: 21545, 2: 7000}  # instances; for part II the authors say 'about'
 NAMES = {1: re.compile(r'\d{4}-[LMR]'), 2: re.compile(r'A\d\dN\d\d-[LMR]')}
 PROTOCOLS = ('xsub', 'xview')
 
@@ -35,7 +35,7 @@ class Instance(NamedTuple):
     """An action in a video.
 
     Attributes:
-        number (int): Which of the video's instances, from 1.
+        number (int): Number of the instance within the video, from 1.
         label (int): Its class, from 0.
         start (int): First frame, from 1.
         end (int): Last frame, included.
@@ -48,22 +48,22 @@ class Instance(NamedTuple):
 
 
 def class_numbers(part: int, classes: Optional[int] = None) -> Dict[int, int]:
-    """Action number in the files to label from 0.
+    """Map action numbers in the files to labels from 0.
 
     Args:
         part (int): 1 or 2.
         classes (int, optional): 51 keeps all numbers for part II too (label = number - 1), as some
-            other code has it. Defaults to None: 51 for part I, 41 for part II.
+            other code does. Defaults to None: 51 for part I, 41 for part II.
 
     Raises:
-        ValueError: If an argument is another.
+        ValueError: If an argument has another value.
     """
     if part not in NUM_CLASSES:
-        raise ValueError(f'part={part!r} is not known; expected 1 or 2')
+        raise ValueError(f'part={part!r} is unknown; expected 1 or 2')
     classes = NUM_CLASSES[part] if classes is None else classes
     if classes not in (NUM_CLASSES[part], len(ACTIONS)):
         raise ValueError(
-            f'classes={classes!r} is not known for part {part}; expected 51, or 41 for part 2'
+            f'classes={classes!r} is unknown for part {part}; expected 51, or 41 for part 2'
         )
     left_out = NOT_IN_PART_2 if classes == NUM_CLASSES[2] else ()
     numbers = [number for number in range(1, len(ACTIONS) + 1) if number not in left_out]
@@ -71,7 +71,7 @@ def class_numbers(part: int, classes: Optional[int] = None) -> Dict[int, int]:
 
 
 def read_skeletons(path: Union[str, Path]) -> np.ndarray:
-    """Coordinates of a video.
+    """Read the coordinates of a video.
 
     Args:
         path (str): Its skeleton file.
@@ -80,10 +80,10 @@ def read_skeletons(path: Union[str, Path]) -> np.ndarray:
         np.ndarray: Float32 of shape (2, T, 25, 3), metres, an absent body exactly zero.
 
     Raises:
-        BrokenFile: If the file is not as the module's docstring says.
+        BrokenFile: If the file does not match the module's docstring.
     """
     columns = BODIES * JOINTS * COORDINATES
-    lines = read_lines(path, f'{columns} numbers a line, a line a frame')
+    lines = read_lines(path, f'{columns} numbers per line, one line per frame')
     table = read_table(lines, path, columns)
     frames = table.reshape(len(table), BODIES, JOINTS, COORDINATES)
     return np.ascontiguousarray(frames.transpose(1, 0, 2, 3))
@@ -92,7 +92,7 @@ def read_skeletons(path: Union[str, Path]) -> np.ndarray:
 def read_instances(
     path: Union[str, Path], num_frames: int, labels: Dict[int, int]
 ) -> Tuple[List[Instance], List[str]]:
-    """Action instances of a video, and a sentence for each that is faulty.
+    """Read the action instances of a video, and report each faulty one in a sentence.
 
     Args:
         path (str): Its label file.
@@ -100,7 +100,7 @@ def read_instances(
         labels (dict): Action number to label, see :func:`class_numbers`.
 
     Returns:
-        tuple: The sound instances, and what is wrong with the others.
+        tuple: The valid instances, and the faults of the others.
 
     Raises:
         BrokenFile: If the file cannot be read at all, or is empty.
@@ -121,16 +121,16 @@ def read_instances(
 
 
 def find_fault(line: str, num_frames: int, labels: Dict[int, int]) -> Optional[str]:
-    """What is wrong with a line of a label file, and what is expected; None if it is sound."""
+    """The fault of a line in a label file, with what is expected; None if it is valid."""
     fields = [field.strip() for field in line.split(',')]
     if len(fields) != 4 or not all(WHOLE.fullmatch(field) for field in fields):
-        return f'is {shorten(line)}; expected four whole numbers, action,start,end,confidence'
+        return f'is {shorten(line)}; expected four integers, action,start,end,confidence'
     action, start, end, _ = map(int, fields)
     if action not in labels:
         if 1 <= action <= len(ACTIONS):
             return (
-                f'has action {action} ({ACTIONS[action - 1]}), which is none of the {len(labels)} '
-                'of part II; expected one of those, or --classes 51'
+                f'has action {action} ({ACTIONS[action - 1]}), which is not among the '
+                f'{len(labels)} of part II; expected one of those, or --classes 51'
             )
         return f'has action {action}; expected 1 to {len(ACTIONS)}'
     if not 1 <= start <= end:
@@ -144,15 +144,15 @@ def find_fault(line: str, num_frames: int, labels: Dict[int, int]) -> Optional[s
 
 
 def read_split(path: Union[str, Path]) -> Tuple[List[str], List[str]]:
-    """Videos to train on and to test on, in the order of a split list.
+    """Read the training and test videos of a split list, in its order.
 
     Raises:
-        BrokenFile: If the file is none, or a video occurs twice.
+        BrokenFile: If the file is not a split list, or a video occurs twice.
     """
     expected = 'a split list of PKU-MMD: line 2 the training videos, line 4 the test videos'
     lines = read_lines(path, expected)
     if len(lines) != 4:
-        raise BrokenFile(f'{path} has {len(lines)} lines; expected {expected}, no others')
+        raise BrokenFile(f'{path} has {len(lines)} lines; expected {expected}, and no others')
     parts = []
     for row in (2, 4):
         names = [name.strip() for name in lines[row - 1].split(',')]
@@ -169,18 +169,18 @@ def read_split(path: Union[str, Path]) -> Tuple[List[str], List[str]]:
     for name in parts[0] + parts[1]:
         if name in seen:
             raise BrokenFile(
-                f'{path} names video {name} twice; expected it once, to train or to test on: '
+                f'{path} names video {name} twice; expected it once, for training or test: '
                 'remove one of them'
             )
         seen.add(name)
     return parts[0], parts[1]
 
 
-def doubt_split(protocol: str, train: Sequence[str], test: Sequence[str]) -> Optional[str]:
-    """A sentence if a list looks like that of the other protocol; None if it does not.
+def suspect_split(protocol: str, train: Sequence[str], test: Sequence[str]) -> Optional[str]:
+    """A warning if a list looks like that of the other protocol, else None.
 
-    A recording has one name and three views (L, M, R). X-Sub keeps its views together, X-View keeps
-    each view to one side.
+    A recording has one name and three views (L, M, R). X-Sub keeps the views of a recording
+    together, X-View puts each view in one part only.
     """
     stem, view = ({name.rpartition('-')[i] for name in train} for i in (0, 2))
     other_stem, other_view = ({name.rpartition('-')[i] for name in test} for i in (0, 2))
@@ -190,14 +190,14 @@ def doubt_split(protocol: str, train: Sequence[str], test: Sequence[str]) -> Opt
     kind = 'recordings' if protocol == 'xsub' else 'views'
     return (
         f'{protocol}: {len(both)} {kind} ({", ".join(both[:3])}{", ..." if both[3:] else ""}) are '
-        'both in train and in val: is this the list of the other protocol?'
+        'in both train and val: is this the list of the other protocol?'
     )
 
 
 def convert_video(
     name: str, skeletons: Union[str, Path], labels: Union[str, Path], numbers: Dict[int, int]
 ) -> Tuple[List[Dict], List[str]]:
-    """Samples of a video.
+    """Convert a video to samples.
 
     Args:
         name (str): Name of the video, such as '0002-L'.
@@ -207,8 +207,8 @@ def convert_video(
 
     Returns:
         tuple: Annotations in MMAction2's format, named <video>_<instance, three digits, from 1>,
-        keypoint of shape (2, T, 25, 3), a body that is absent throughout last; and a sentence for
-        each instance, or for the video, that was left out because it is broken.
+        keypoint of shape (2, T, 25, 3), with bodies that are absent throughout last; and a sentence
+        for each instance, or the video, left out because it is broken.
     """
     try:
         keypoint = read_skeletons(Path(skeletons) / f'{name}.txt')
@@ -238,7 +238,7 @@ def convert_video(
 
 
 def check_names(videos: Sequence[str], part: int) -> None:
-    """Raise if the videos are named as those of the other part.
+    """Raise if the videos are named like those of the other part.
 
     Raises:
         BrokenFile: If they are.
@@ -247,8 +247,8 @@ def check_names(videos: Sequence[str], part: int) -> None:
     odd = [name for name in videos if NAMES[other].fullmatch(name)]
     if odd:
         raise BrokenFile(
-            f'video {odd[0]} ({len(odd)} such) is named as those of part {other}; expected those '
-            f'of part {part}: name the part and split lists that belong together'
+            f'video {odd[0]} ({len(odd)} such) is named like those of part {other}; expected names '
+            f'of part {part}: give the part and split lists that belong together'
         )
 
 
@@ -261,26 +261,25 @@ def convert_videos(
     skip_bad: bool = False,
     workers: Optional[int] = None,
 ) -> Tuple[Dict, List[str], List[str]]:
-    """Annotations of a part of PKU-MMD.
+    """Convert a part of PKU-MMD to annotations.
 
     Args:
         skeletons (str): Folder of skeleton files, <video>.txt.
         labels (str): Folder of label files, <video>.txt.
-        split_files (dict): 'xsub' and perhaps 'xview', to the split list.
+        split_files (dict): 'xsub', 'xview' or both, to the split list.
         part (int): 1 or 2.
         classes (int, optional): See :func:`class_numbers`.
         skip_bad (bool): Whether to leave out broken files and instances. Defaults to False.
-        workers (int, optional): Processes. Defaults to None: one a core.
+        workers (int, optional): Processes. Defaults to None: one per core.
 
     Returns:
         tuple: The content of an annotation pickle, with splits <protocol>_train, <protocol>_val and
-        ``label_names`` (by class); a sentence for each video or instance left out; and sentences on
-        what looks doubtful.
+        ``label_names`` (by class); a sentence for each video or instance left out; and warnings.
 
     Raises:
-        BrokenFile: If a split list is wrong, a file or instance is broken and not to be skipped, or
-            a split is left without a sample.
-        ValueError: If an argument is wrong.
+        BrokenFile: If a split list is invalid, a file or instance is broken and not to be skipped,
+            or a split has no sample left.
+        ValueError: If an argument is invalid.
     """
     numbers = class_numbers(part, classes)
     unknown = sorted(set(split_files) - set(PROTOCOLS))
@@ -296,7 +295,7 @@ def convert_videos(
     for protocol, path in split_files.items():
         train, test = read_split(path)
         check_names([*train, *test], part)
-        doubts.append(doubt_split(protocol, train, test))
+        doubts.append(suspect_split(protocol, train, test))
         belongs.update({f'{protocol}_train': set(train), f'{protocol}_val': set(test)})
     videos = sorted(set().union(*belongs.values()))
     there = {path.stem for path in Path(skeletons).glob('*.txt')}
@@ -316,8 +315,8 @@ def convert_videos(
     return content, faults, [doubt for doubt in doubts if doubt is not None]
 
 
-def published(part: int, samples: int) -> str:
-    """How a number of instances compares with the published one, in words."""
+def compare_published(part: int, samples: int) -> str:
+    """Compare a number of instances with the published one, in words."""
     expected = PUBLISHED[part]
     if part == 1:
         verdict = 'the same' if samples == expected else f'differs by {samples - expected:+,}'

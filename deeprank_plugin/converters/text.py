@@ -1,4 +1,4 @@
-"""Text files of numbers, read strictly: what is wrong is named by file, line and column."""
+"""Text files of numbers, read strictly: errors name file, line and column."""
 
 import re
 from pathlib import Path
@@ -13,14 +13,14 @@ WHOLE = re.compile(r'[+-]?[0-9]{1,9}')
 
 
 def read_lines(path: Union[str, Path], expected: str) -> List[str]:
-    """Lines of a UTF-8 text file, without byte order mark, line ends and blank lines at the end.
+    """Read the lines of a UTF-8 file, without byte order mark, line ends and trailing blank lines.
 
     Args:
-        path (str): The file; its lines may end as on Linux, Windows or an old Mac.
-        expected (str): What the file should hold, for messages.
+        path (str): The file, with Unix, Windows or old Mac line ends.
+        expected (str): What the file should contain, for messages.
 
     Raises:
-        BrokenFile: If it cannot be read, is no text, or is empty.
+        BrokenFile: If it cannot be read, is not text, or is empty.
     """
     try:
         data = Path(path).read_bytes()
@@ -30,16 +30,16 @@ def read_lines(path: Union[str, Path], expected: str) -> List[str]:
 
 
 def split_lines(data: bytes, path: Union[str, Path], expected: str) -> List[str]:
-    """As :func:`read_lines`, of what was read already; ``path`` is for messages.
+    """Like :func:`read_lines`, for data already read; ``path`` is for messages.
 
     Raises:
-        BrokenFile: If it is no text, or is empty.
+        BrokenFile: If it is not text, or is empty.
     """
     try:
         text = data.decode('utf-8-sig').replace('\r\n', '\n').replace('\r', '\n')
     except UnicodeDecodeError as error:
         raise BrokenFile(
-            f'{path} is no UTF-8 text (byte {error.start}); expected {expected}: unpack it, or '
+            f'{path} is not UTF-8 text (byte {error.start}); expected {expected}: unpack it, or '
             'copy it again'
         ) from None
     lines = text.split('\n')
@@ -57,21 +57,21 @@ def read_table(
     delimiter: Optional[str] = None,
     first: int = 1,
 ) -> np.ndarray:
-    """Numbers in rows of the same length.
+    """Parse rows of numbers of equal length.
 
     Args:
         lines (Sequence[str]): The rows, at least one.
         path (str): For messages.
-        columns (int, optional): Numbers in a row. Defaults to None: as many as in the first.
-        delimiter (str, optional): What separates them. Defaults to None: white space.
-        first (int): Number of the first of these lines in the file, for messages. Defaults to 1.
+        columns (int, optional): Numbers in a row. Defaults to None: as many as in the first row.
+        delimiter (str, optional): Separator. Defaults to None: white space.
+        first (int): Line number of the first row in the file, for messages. Defaults to 1.
 
     Returns:
         np.ndarray: Float32 of shape (rows, columns), all finite.
 
     Raises:
-        BrokenFile: At the first row that is blank, of another length, or holds anything but finite
-            decimal numbers that float32 can hold.
+        BrokenFile: At the first row that is blank, has another length, or holds anything but finite
+            decimal numbers in the range of float32.
     """
     columns = len(lines[0].split(delimiter)) if columns is None else columns
     try:
@@ -83,14 +83,14 @@ def read_table(
                 return table
     except ValueError:
         pass
-    find_row(lines, path, columns, delimiter, first)
+    raise_bad_row(lines, path, columns, delimiter, first)
 
 
-def find_row(
+def raise_bad_row(
     lines: Sequence[str], path: Union[str, Path], columns: int, delimiter: Optional[str], first: int
 ) -> NoReturn:
-    """Raise for the first row that :func:`read_table` could not take."""
-    expected = f'expected {columns} numbers a line'
+    """Raise for the first row that :func:`read_table` could not parse."""
+    expected = f'expected {columns} numbers per line'
     for number, line in enumerate(lines, first):
         if not line.strip():
             raise BrokenFile(f'{path}, line {number} is blank; {expected}: remove it')
@@ -99,7 +99,7 @@ def find_row(
             text = field.strip()
             if not NUMBER.fullmatch(text):
                 raise BrokenFile(
-                    f'{path}, line {number}, number {column} is {shorten(text)}; {expected}, in '
+                    f'{path}, line {number}, number {column} is {shorten(text)}; {expected}, as '
                     'decimals: repair or remove the file'
                 )
             if not abs(float(text)) < float(np.finfo(np.float32).max):
@@ -109,12 +109,12 @@ def find_row(
                 )
         if len(fields) != columns:
             raise BrokenFile(
-                f'{path}, line {number} has {len(fields)} numbers; {expected}: the file may be cut '
-                'off, copy it again'
+                f'{path}, line {number} has {len(fields)} numbers; {expected}: the file may be '
+                'truncated, copy it again'
             )
     raise BrokenFile(f'{path} cannot be read as a table of numbers; {expected}: make it again')
 
 
 def shorten(text: str, length: int = 40) -> str:
-    """A text in quotes, cut to a length."""
+    """A string in quotes, truncated to a length."""
     return repr(text if len(text) <= length else text[:length] + '...')

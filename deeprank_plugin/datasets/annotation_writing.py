@@ -1,4 +1,4 @@
-"""Write annotations as a pickle or as an ``.npz``: whole or not at all, and compared afterwards."""
+"""Write annotations as a pickle or an ``.npz``, whole or not at all, and verify the result."""
 
 import json
 import os
@@ -14,10 +14,10 @@ from .npz_annotations import MAPPED, NUMBERS_AND_TEXTS, VERSION, load_npz
 
 
 def write_pickle(content: Any, path: Union[str, Path]) -> None:
-    """Write annotations as a pickle, and compare what comes back; whole or nothing.
+    """Write annotations as a pickle, whole or not at all, and verify them by reading back.
 
     Raises:
-        ValueError: If something would not come back as it was.
+        ValueError: If a value would not be read back unchanged.
         OSError: If the file cannot be written.
     """
     path = Path(path)
@@ -33,14 +33,14 @@ def write_pickle(content: Any, path: Union[str, Path]) -> None:
 
 
 def write_npz(content: Any, path: Union[str, Path]) -> None:
-    """Write annotations that passed their checks, and compare what comes back; whole or nothing.
+    """Write checked annotations as an ``.npz``, whole or not at all; verify by reading back.
 
     Args:
         content (dict or list): As from ``load_annotations``, checked by ``check_annotations``.
-        path (str): Path of the ``.npz``; another file of that name is replaced.
+        path (str): Path of the ``.npz``; an existing file is replaced.
 
     Raises:
-        ValueError: If something would not come back as it was.
+        ValueError: If a value would not be read back unchanged.
         OSError: If the file cannot be written.
     """
     annotations = content if isinstance(content, list) else content['annotations']
@@ -63,12 +63,12 @@ def write_npz(content: Any, path: Union[str, Path]) -> None:
 
 
 def open_member(archive: zipfile.ZipFile, name: str):
-    """A new array of the zip; without a date, so that equal content gives equal bytes."""
+    """Open a new array in the zip; without a date, so equal content gives equal bytes."""
     return archive.open(zipfile.ZipInfo(f'{name}.npy'), 'w', force_zip64=True)
 
 
 def write_concatenated(sequences: List[np.ndarray], archive: zipfile.ZipFile, name: str) -> None:
-    """Write arrays (M, T, ...) as one of shape (R, ...), without holding it."""
+    """Write arrays (M, T, ...) as one of shape (R, ...), without concatenating them in memory."""
     first = sequences[0]
     rows = sum(sequence.shape[0] * sequence.shape[1] for sequence in sequences)
     head = dict(
@@ -83,14 +83,14 @@ def write_concatenated(sequences: List[np.ndarray], archive: zipfile.ZipFile, na
 
 
 def pack(content: Any, annotations: List[Dict]) -> Dict[str, np.ndarray]:
-    """All arrays but the coordinates."""
+    """All arrays except the coordinates."""
     keys, kinds = list(annotations[0]), {}
     for annotation in annotations:
         name = annotation.get('frame_dir', annotation.get('filename'))
         if set(annotation) != set(keys):
             raise ValueError(
                 f'sample {name!r} has the keys {sorted(annotation)} and the first sample '
-                f'{sorted(keys)}; expected the same in all: leave keys out with --drop'
+                f'{sorted(keys)}; expected the same keys in all: remove keys with --drop'
             )
         for key in MAPPED:
             if key in keys and annotation[key].dtype != annotations[0][key].dtype:
@@ -120,12 +120,12 @@ def pack(content: Any, annotations: List[Dict]) -> Dict[str, np.ndarray]:
 
 
 def require_same(before: Any, after: Any, where: str = 'the file') -> None:
-    """Raise unless two contents are the same in types and values; splits are compared as lists.
+    """Raise unless two contents agree in types and values; splits are compared as lists.
 
-    ``numpy.testing`` compares values only: 1 and 1.0, or a list and a tuple, are the same to it.
+    ``numpy.testing`` compares values only: it accepts 1 for 1.0, and a list for a tuple.
 
     Raises:
-        ValueError: At the first difference, naming where it is.
+        ValueError: At the first difference, with its place.
     """
     if isinstance(before, dict) and isinstance(after, dict) and before.keys() == after.keys():
         for key, value in before.items():
@@ -143,35 +143,35 @@ def require_same(before: Any, after: Any, where: str = 'the file') -> None:
                 return
         elif isinstance(before, (list, tuple)) and len(before) == len(after):
             for index, (value, other) in enumerate(zip(before, after)):
-                require_same(value, other, f'{where}, number {index}')
+                require_same(value, other, f'{where}, item {index}')
             return
         elif before == after or (before != before and after != after):
             return
     raise ValueError(
-        f'{where}: {str(before)[:60]!r} ({type(before).__name__}) would come back as '
+        f'{where}: {str(before)[:60]!r} ({type(before).__name__}) would be read back as '
         f'{str(after)[:60]!r} ({type(after).__name__}); expected values of one type in all '
-        'samples, numbers, texts, or sequences of these of one length: leave the key out with '
+        'samples: numbers, strings, or sequences of these of equal length; remove the key with '
         '--drop'
     )
 
 
 def to_column(values: Sequence, key: str) -> Tuple[np.ndarray, str]:
-    """One array of the values of one key, and their kind.
+    """The values of one key as an array, and their kind.
 
     Raises:
-        ValueError: If they are neither numbers nor texts, nor sequences of these of one length.
+        ValueError: If they are not numbers, strings, or sequences of these of equal length.
     """
     first = values[0]
     classes = {tuple: 'tuple', list: 'list', np.ndarray: 'array'}
     kind = 'numpy' if isinstance(first, np.generic) else classes.get(type(first), 'plain')
     try:
         array = np.array(values)
-    except (ValueError, OverflowError):  # sequences of several lengths, integers beyond 64 bits
+    except (ValueError, OverflowError):  # sequences of unequal lengths, integers beyond 64 bits
         array = np.empty(0, object)
     if array.dtype.kind not in NUMBERS_AND_TEXTS or array.shape[:1] != (len(values),):
         raise ValueError(
-            f'key {key!r} (the first value is {str(first)[:60]!r}) cannot be an array; expected '
-            'numbers, texts, or sequences of these of one length in all samples: leave it out '
-            'with --drop'
+            f'key {key!r} (the first value is {str(first)[:60]!r}) cannot become an array; '
+            'expected numbers, strings, or sequences of these of equal length in all samples: '
+            'remove it with --drop'
         )
     return array, kind

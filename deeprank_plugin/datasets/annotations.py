@@ -1,4 +1,4 @@
-"""Read annotation files without running code from them, and check what they hold."""
+"""Read annotation files without running code from them, and check their content."""
 
 from collections import Counter
 from pathlib import Path
@@ -14,7 +14,7 @@ LayoutLike = Union[str, Path, Dict, Layout]
 
 
 class AnnotationFault(ValueError):
-    """A fault of one sample, with a word for its kind."""
+    """A fault of one sample, with its kind."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -22,28 +22,28 @@ class AnnotationFault(ValueError):
 
 
 def load_annotations(path: Union[str, Path]) -> Any:
-    """Read an annotation file; everything but NumPy arrays and plain containers is refused.
+    """Read an annotation file; anything but NumPy arrays and plain containers is rejected.
 
     Args:
-        path (str): Path of a pickle, or of an ``.npz`` (see ``npz_annotations.py``).
+        path (str): Path of a pickle or an ``.npz`` (see ``npz_annotations.py``).
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is no whole file of its kind, or asks for something else.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If it is damaged, or asks for anything else.
     """
     return open_annotations(path)[0]
 
 
 def open_annotations(path: Union[str, Path]) -> Tuple[Any, Optional[MappedSequences]]:
-    """As :func:`load_annotations`, with the mapped coordinates of an ``.npz`` (None for a pickle).
+    """Like :func:`load_annotations`, plus the mapped coordinates of an ``.npz``, else None.
 
-    Those have the order of the file's annotations.
+    The coordinates are in the order of the file's annotations.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(
             f'annotation file {path} does not exist; expected an annotation pickle or .npz there: '
-            'set ann_file, or make one (tools/data/make_toy.py makes a toy)'
+            'set ann_file, or make one (tools/data/make_toy.py makes toy data)'
         )
     if path.suffix == '.npz':
         return load_npz(path)
@@ -54,12 +54,12 @@ def open_annotations(path: Union[str, Path]) -> Tuple[Any, Optional[MappedSequen
         raise
     except (EOFError, IndexError) as error:
         raise ValueError(
-            f'annotation file {path} ends too early ({error}); expected a whole pickle: copy or '
+            f'annotation file {path} ends too early ({error}); expected a complete pickle: copy or '
             'make it again'
         ) from error
     except Exception as error:  # damaged bytes make NumPy and pickle raise nearly anything
         cause = str(error).replace('\n', ' ') or type(error).__name__
-        reason = 'ends too early' if 'truncated' in cause else f'is refused: {cause}'
+        reason = 'ends too early' if 'truncated' in cause else f'is rejected: {cause}'
         raise ValueError(
             f'annotation file {path} {reason}; expected a pickle of dicts, lists, strings, numbers '
             "and NumPy arrays (MMAction2's PoseDataset format): save it as such"
@@ -69,15 +69,15 @@ def open_annotations(path: Union[str, Path]) -> Tuple[Any, Optional[MappedSequen
 def split_annotations(
     content: Any, path: str, split: Optional[Union[str, Sequence[str]]]
 ) -> List[Dict]:
-    """Annotations of a split, each with the key ``split``, in the order of the file.
+    """Annotations of a split in the order of the file, each with the key ``split``.
 
     Args:
         content (dict or list): What :func:`load_annotations` returned.
         path (str): For messages.
-        split (str or list[str], optional): Name or names; None takes all annotations.
+        split (str or list[str], optional): Name or names; None selects all annotations.
 
     Raises:
-        ValueError: If the content, the split's name or its samples are wrong.
+        ValueError: If the content, the split's name or its samples are invalid.
     """
     if split is None and isinstance(content, list):
         annotations = content
@@ -90,22 +90,22 @@ def split_annotations(
     elif not isinstance(content['split'], dict):
         raise ValueError(
             f'annotation file {path} has a split of type {type(content["split"]).__name__}; '
-            'expected a dict of names of splits to lists of sample names'
+            'expected a dict from split names to lists of sample names'
         )
     else:
         annotations = content['annotations']
     if not isinstance(annotations, list) or not all(isinstance(a, dict) for a in annotations):
-        raise ValueError(f'annotations of {path} are no list of dicts; expected one dict a sample')
+        raise ValueError(f'annotations of {path} are not a list of dicts; expected one per sample')
     names = [sample_name(annotation, path, row) for row, annotation in enumerate(annotations)]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise ValueError(
             f'annotation file {path}: sample {twice[0]!r} occurs {names.count(twice[0])} times '
-            f'({len(twice)} such names); expected unique names: remove or rename the copies'
+            f'({len(twice)} such names); expected unique names: remove or rename the duplicates'
         )
     if split is None:
         return annotations
-    wanted = {}
+    wanted: Dict[str, str] = {}
     for name in [split] if isinstance(split, str) else split:
         if name not in content['split']:
             known = sorted(map(str, content['split']))
@@ -125,7 +125,7 @@ def split_annotations(
         both = [member for member in members if member in wanted]
         if both:
             raise ValueError(
-                f'sample {both[0]!r} of {path} is twice in split {wanted[both[0]]!r} and '
+                f'sample {both[0]!r} of {path} is in split {wanted[both[0]]!r} and '
                 f'{name!r} ({len(both)} such samples); expected each sample once'
             )
         wanted.update(dict.fromkeys(members, name))
@@ -146,8 +146,8 @@ def sample_name(annotation: Dict, path: str, row: int) -> str:
         if isinstance(annotation[key], str):
             return annotation[key]
         raise ValueError(
-            f'annotation number {row} of {path} has the {key} {annotation[key]!r:.80}; expected a '
-            "text, the sample's name"
+            f'annotation number {row} of {path} has {key} {annotation[key]!r:.80}; expected the '
+            "sample's name, a string"
         )
     raise ValueError(
         f'annotation number {row} of {path} has the keys {sorted(map(str, annotation))}; expected '
@@ -161,17 +161,17 @@ def check_annotations(
     num_classes: Optional[int] = None,
     layout: Optional[LayoutLike] = None,
 ) -> None:
-    """Check every sample: keys, shapes, numbers, lengths and labels.
+    """Check every sample: keys, shapes, values, lengths and labels.
 
     Args:
         annotations (Sequence[dict]): Annotations in MMAction2's format.
         path (str): For messages.
         num_classes (int, optional): Labels must be below it. Defaults to None: any from 0.
-        layout (str, dict or Layout, optional): Joint layout that the data must have, as for
+        layout (str, dict or Layout, optional): Required joint layout, as for
             :func:`~deeprank_plugin.layouts.find_layout`. Defaults to None.
 
     Raises:
-        ValueError: At the first fault, naming file and sample.
+        ValueError: At the first fault, with file and sample.
     """
     for _, fault in find_faults(annotations, path, num_classes, layout):
         raise fault
@@ -183,13 +183,13 @@ def find_faults(
     num_classes: Optional[int] = None,
     layout: Optional[LayoutLike] = None,
 ) -> Iterator[Tuple[int, AnnotationFault]]:
-    """All faults of all samples, as :func:`check_annotations` would raise the first of them.
+    """All faults of all samples, of which :func:`check_annotations` raises the first.
 
     Yields:
-        tuple[int, AnnotationFault]: Index of the sample and what is wrong with it.
+        tuple[int, AnnotationFault]: Index of the sample and its fault.
 
     Raises:
-        ValueError: If a sample has no name, or the layout is not known.
+        ValueError: If a sample has no name, or the layout is unknown.
     """
     layout = None if layout is None else find_layout(layout)
     joints = None
@@ -228,7 +228,7 @@ def find_faults(
 
 
 def find_misfits(annotation: Dict, joints: Tuple, where: str) -> Iterator[AnnotationFault]:
-    """Faults of a sample whose shape fits neither the samples before it nor its own length."""
+    """Faults of a sample whose shape does not match the previous samples or ``total_frames``."""
     keypoint = annotation['keypoint']
     if keypoint.shape[2:] != joints:
         yield AnnotationFault(
@@ -246,11 +246,9 @@ def find_misfits(annotation: Dict, joints: Tuple, where: str) -> Iterator[Annota
 
 
 def check_label(label: Any, where: str, num_classes: Optional[int]) -> None:
-    """Raise unless a label is a whole number within its range."""
+    """Raise unless a label is an integer within its range."""
     if isinstance(label, bool) or not isinstance(label, (int, np.integer)):
-        raise AnnotationFault(
-            'label', f'{where} has label {label!r}; expected a whole number from 0'
-        )
+        raise AnnotationFault('label', f'{where} has label {label!r}; expected an integer from 0')
     if label < 0 or (num_classes is not None and label >= num_classes):
         upper = 'from 0' if num_classes is None else f'from 0 to {num_classes - 1}'
         raise AnnotationFault(
@@ -263,7 +261,7 @@ def check_label(label: Any, where: str, num_classes: Optional[int]) -> None:
 def check_keypoint(
     keypoint: Any, where: str, layout: Optional[LayoutLike], has_score: bool
 ) -> None:
-    """Raise unless coordinates have a shape, type and values that can be used."""
+    """Raise unless coordinates have a valid shape, type and values."""
     if not isinstance(keypoint, np.ndarray) or keypoint.dtype.kind not in 'fiu':
         kind = getattr(keypoint, 'dtype', type(keypoint).__name__)
         raise AnnotationFault(
@@ -299,7 +297,7 @@ def check_keypoint(
 
 
 def check_score(score: Any, shape: Sequence[int], where: str) -> None:
-    """Raise unless there is one finite number a joint."""
+    """Raise unless there is one finite number per joint."""
     found = getattr(score, 'shape', type(score).__name__)
     if not isinstance(score, np.ndarray) or score.dtype.kind not in 'fiu' or found != shape:
         raise AnnotationFault(
@@ -316,7 +314,7 @@ def check_score(score: Any, shape: Sequence[int], where: str) -> None:
 
 
 def check_layout(keypoint: np.ndarray, where: str, layout: LayoutLike, has_score: bool) -> None:
-    """Raise unless joints and coordinates fit a layout."""
+    """Raise unless joints and coordinates match a layout."""
     layout = find_layout(layout)
     if keypoint.shape[2] != layout.num_joints:
         raise AnnotationFault(
@@ -335,6 +333,6 @@ def check_layout(keypoint: np.ndarray, where: str, layout: LayoutLike, has_score
     if layout.planar and keypoint.shape[3] == 2 and not has_score:
         raise AnnotationFault(
             'layout',
-            f'{where} has two coordinates a joint and no keypoint_score; layout {layout.name!r} '
-            'expects keypoint_score beside them, or x, y and score as three channels',
+            f'{where} has two coordinates per joint and no keypoint_score; layout {layout.name!r} '
+            'expects keypoint_score in addition, or x, y and score as three channels',
         )

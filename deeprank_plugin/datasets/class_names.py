@@ -1,6 +1,6 @@
-"""Names of the classes of the data sets, by their labels; configs name them by their key.
+"""Class names of the data sets, in the order of the labels; configs refer to them by key.
 
-NTU RGB+D and PKU-MMD as their authors list them; HDM05 by the names in its files.
+NTU RGB+D and PKU-MMD as listed by their authors; HDM05 as in its file names.
 """
 
 from typing import Dict, Tuple

@@ -1,27 +1,27 @@
-"""Annotations in an ``.npz`` file: no pickle, and coordinates that processes share.
+"""Annotations in an ``.npz`` file: no pickle, and coordinates shared between processes.
 
-The file is an uncompressed zip of NumPy arrays, N samples, R rows (one body in one frame) in all:
+The file is an uncompressed zip of NumPy arrays for N samples and R rows (a body in a frame):
 
 =================== =========== =================================================================
 member              shape       content
 =================== =========== =================================================================
-``format``          ()          JSON text: the version, and which values are no plain numbers or
-                                texts but a tuple, list, NumPy scalar or array
+``format``          ()          JSON text: the version, and which values are not plain numbers or
+                                strings but a tuple, list, NumPy scalar or array
 ``keypoint``        (R, V, C)   coordinates of all samples, one after another, body by body
-``keypoint_score``  (R, V)      of 2D data, optional
+``keypoint_score``  (R, V)      for 2D data, optional
 ``bodies``          (N,)        bodies M of each sample
 ``frames``          (N,)        frames T of each sample; R is the sum of M * T
-``sample/<key>``    (N, ...)    one for each key of the annotations: ``sample/frame_dir`` (texts),
+``sample/<key>``    (N, ...)    one for each annotation key: ``sample/frame_dir`` (strings),
                                 ``sample/label``, ``sample/total_frames``, ``sample/subject`` ...
-``split_names``     (S,)        names of the splits; the three of the splits may be absent
+``split_names``     (S,)        names of the splits; all three split arrays may be absent
 ``split_sizes``     (S,)        number of samples of each
 ``split_samples``   (sum,)      indices of the samples, split after split
-``file/<key>``      (1, ...)    one for each other key beside ``split`` and ``annotations``
+``file/<key>``      (1, ...)    one for each key other than ``split`` and ``annotations``
 =================== =========== =================================================================
 
-``keypoint`` and ``keypoint_score`` are not read but mapped from the place in the zip where they lie
-uncompressed, so that all processes of a machine share one copy, the file's own pages. ``np.load``
-maps an ``.npy`` only: of an ``.npz`` it would read a copy for each process.
+``keypoint`` and ``keypoint_score`` are not read but memory-mapped where they lie uncompressed in
+the zip, so all processes of a machine share one copy, the file's own pages. ``np.load`` can map an
+``.npy`` only: from an ``.npz`` it would read a copy for each process.
 """
 
 import errno
@@ -40,11 +40,11 @@ REQUIRED = ('format', 'keypoint', 'bodies', 'frames')
 SPLITS = ('split_names', 'split_sizes', 'split_samples')
 KINDS = ('plain', 'tuple', 'list', 'numpy', 'array')
 NUMBERS_AND_TEXTS = 'biufU'
-REMEDY = 'expected what tools/data/convert_annotations.py writes: make the file again with it'
+REMEDY = 'expected a file by tools/data/convert_annotations.py: make it again'
 
 
 class Place(NamedTuple):
-    """Where an array lies in a file: offset in bytes, type and shape."""
+    """Location of an array in a file: offset in bytes, type and shape."""
 
     offset: int
     dtype: np.dtype
@@ -54,11 +54,11 @@ class Place(NamedTuple):
 class MappedSequences:
     """Coordinates of an ``.npz`` file, sample by sample, through memory maps.
 
-    A copy of it, or what a spawned worker unpickles, takes along where the arrays lie and maps the
-    file again on first use; it never takes the coordinates along.
+    A copy, such as the one that a spawned worker unpickles, carries only the locations of the
+    arrays, never the coordinates, and maps the file again on first use.
 
     Args:
-        path (str): The file.
+        path (str): Path of the ``.npz``.
         places (dict): Name ('keypoint', 'keypoint_score') to :class:`Place`.
         bodies (np.ndarray): Bodies of each sample. Shape (N,).
         frames (np.ndarray): Frames of each sample. Shape (N,).
@@ -88,14 +88,14 @@ class MappedSequences:
         if self._stat() != self._state:
             raise ValueError(
                 f'annotation file {self.path} has changed since it was read; expected it to stay '
-                'as it is while a program uses it: start the program again'
+                'unchanged while a program uses it: restart the program'
             )
         for name, (offset, dtype, shape) in self.places.items():
             array = np.memmap(self.path, dtype=dtype, mode='r', offset=offset, shape=shape)
             self._maps[name] = array.view(np.ndarray)
 
     def view(self, index: int) -> Dict[str, np.ndarray]:
-        """Read-only ``keypoint`` (M, T, V, C) and, if there, ``keypoint_score`` (M, T, V)."""
+        """Read-only ``keypoint`` (M, T, V, C) and, if present, ``keypoint_score`` (M, T, V)."""
         if not self._maps:
             self._map()
         start, bodies, frames = self.starts[index], self.bodies[index], self.frames[index]
@@ -106,19 +106,19 @@ class MappedSequences:
         }
 
     def read(self, index: int) -> Dict[str, np.ndarray]:
-        """As :meth:`view`, copied: what a transform may change."""
+        """Like :meth:`view`, but copied, so that transforms may modify it."""
         return {name: array.copy() for name, array in self.view(index).items()}
 
 
 def load_npz(path: Union[str, Path]) -> Tuple[Any, MappedSequences]:
-    """Open an annotation file; arrays of Python objects are refused, nothing is unpickled.
+    """Open an annotation file; arrays of Python objects are rejected, nothing is unpickled.
 
     Args:
         path (str): Path of the ``.npz``.
 
     Returns:
-        tuple: The same dict (or list) as from a pickle, whose coordinates are read-only views of
-        the mapped file, and the :class:`MappedSequences` behind them, in the same order.
+        tuple: The same dict (or list) as from a pickle, with coordinates that are read-only views
+        of the mapped file, and the :class:`MappedSequences` behind them, in the same order.
 
     Raises:
         ValueError: If the file is damaged or not in this format.
@@ -128,7 +128,7 @@ def load_npz(path: Union[str, Path]) -> Tuple[Any, MappedSequences]:
         sequences = map_sequences(path, arrays, places)
         return to_content(arrays, sequences), sequences
     except (OSError, zipfile.BadZipFile) as error:
-        # what the zip says leads to a place before the file's start: damage, not the disk
+        # EINVAL: the zip points before the start of the file, so it is damaged, not the disk
         if isinstance(error, OSError) and error.errno != errno.EINVAL:
             raise
         raise ValueError(
@@ -137,14 +137,14 @@ def load_npz(path: Union[str, Path]) -> Tuple[Any, MappedSequences]:
         ) from error
     except Exception as error:  # damaged bytes make zipfile and NumPy raise nearly anything
         cause = str(error).replace('\n', ' ') or type(error).__name__
-        raise ValueError(f'annotation file {path} is refused: {cause}; {REMEDY}') from error
+        raise ValueError(f'annotation file {path} is rejected: {cause}; {REMEDY}') from error
 
 
 def read_members(path: Union[str, Path]) -> Tuple[Dict[str, np.ndarray], Dict[str, Place]]:
-    """Read the small arrays of an ``.npz``, and find where those lie that are mapped.
+    """Read the small arrays of an ``.npz``, and locate those to be mapped.
 
     Raises:
-        ValueError: If a member is no plain, uncompressed array that lies within the file.
+        ValueError: If a member is not a plain, uncompressed array that lies within the file.
         zipfile.BadZipFile: If the zip is damaged.
     """
     arrays, places = {}, {}
@@ -152,7 +152,7 @@ def read_members(path: Union[str, Path]) -> Tuple[Dict[str, np.ndarray], Dict[st
         for info in archive.infolist():
             name = info.filename[: -len('.npy')]
             if not info.filename.endswith('.npy') or name in arrays or name in places:
-                raise ValueError(f'its member {info.filename!r} is no array, or is there twice')
+                raise ValueError(f'its member {info.filename!r} is not an array, or a duplicate')
             if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
                 raise ValueError(
                     f'its array {name!r} is compressed or encrypted, and cannot be mapped'
@@ -162,12 +162,14 @@ def read_members(path: Union[str, Path]) -> Tuple[Dict[str, np.ndarray], Dict[st
                 start = member.tell()
             if dtype.hasobject:
                 raise ValueError(
-                    f'its array {name!r} holds Python objects, which only a pickle could bring back'
+                    f'its array {name!r} holds Python objects, which only a pickle could restore'
                 )
             if dtype.kind not in NUMBERS_AND_TEXTS:
-                raise ValueError(f'its array {name!r} is of type {dtype}, no numbers or texts')
+                raise ValueError(
+                    f'its array {name!r} is of type {dtype}, expected numbers or strings'
+                )
             size = dtype.itemsize
-            for length in shape:  # Python's integers: a header that lies must not overflow
+            for length in shape:  # Python integers: a false header must not overflow
                 size *= length
             if start + size != info.file_size or info.file_size != info.compress_size:
                 raise ValueError(
@@ -181,7 +183,7 @@ def read_members(path: Union[str, Path]) -> Tuple[Dict[str, np.ndarray], Dict[st
             if fortran and len(shape) > 1:
                 raise ValueError(f'its array {name!r} is in Fortran order; expected C order')
             file.seek(info.header_offset + 26)
-            lengths = struct.unpack('<HH', file.read(4))  # of the name and of what follows it
+            lengths = struct.unpack('<HH', file.read(4))  # of the name and of the extra field
             offset = info.header_offset + 30 + sum(lengths) + start
             if offset + size > os.fstat(file.fileno()).st_size:
                 raise ValueError(f'its array {name!r} reaches beyond the end of the file')
@@ -190,7 +192,7 @@ def read_members(path: Union[str, Path]) -> Tuple[Dict[str, np.ndarray], Dict[st
 
 
 def read_header(member) -> Tuple[Tuple[int, ...], bool, np.dtype]:
-    """Shape, order and type from the head of an ``.npy``."""
+    """Shape, order and type from the header of an ``.npy``."""
     version = np.lib.format.read_magic(member)
     if version == (1, 0):
         return np.lib.format.read_array_header_1_0(member)
@@ -202,10 +204,10 @@ def read_header(member) -> Tuple[Tuple[int, ...], bool, np.dtype]:
 def map_sequences(
     path: Union[str, Path], arrays: Dict[str, np.ndarray], places: Dict[str, Place]
 ) -> MappedSequences:
-    """Check members and index arrays against each other, and map the coordinates.
+    """Check that members and index arrays match, and map the coordinates.
 
     Raises:
-        ValueError: If a member is missing, unknown, or does not fit the others.
+        ValueError: If a member is missing, unknown, or does not match the others.
     """
     found = {*arrays, *places}
     missing = sorted({*REQUIRED} - found)
@@ -214,7 +216,7 @@ def map_sequences(
     known = {*REQUIRED, *MAPPED, *SPLITS}
     unknown = sorted(n for n in found - known if not n.startswith(('sample/', 'file/')))
     if unknown:
-        raise ValueError(f'its arrays {unknown} are not known')
+        raise ValueError(f'its arrays {unknown} are unknown')
     if 0 < len(found & {*SPLITS}) < len(SPLITS):
         raise ValueError(f'it lacks the arrays {sorted({*SPLITS} - found)} of the splits')
     number = arrays['bodies'].shape[0] if arrays['bodies'].ndim else 0
@@ -225,8 +227,8 @@ def map_sequences(
         array = arrays[name]
         if array.shape != (number,) or array.dtype.kind not in 'iu' or number == 0:
             raise ValueError(
-                f'its {name!r} is {array.dtype} of shape {array.shape}; expected as many whole '
-                "numbers as 'bodies' has, at least one"
+                f'its {name!r} is {array.dtype} of shape {array.shape}; expected as many '
+                "integers as 'bodies' has, at least one"
             )
     counts = [arrays['bodies'].tolist(), arrays['frames'].tolist()]
     if min(map(min, counts)) < 0:
@@ -234,7 +236,7 @@ def map_sequences(
     rows = sum(bodies * frames for bodies, frames in zip(*counts))
     if rows != keypoint[0] or rows == 0:
         raise ValueError(
-            f"its 'bodies' and 'frames' ask for {rows} rows of 'keypoint', which has {keypoint[0]}"
+            f"its 'bodies' and 'frames' imply {rows} rows of 'keypoint', which has {keypoint[0]}"
         )
     if 'keypoint_score' in places and places['keypoint_score'].shape != keypoint[:2]:
         raise ValueError(
@@ -250,9 +252,9 @@ def map_sequences(
 
 
 def to_content(arrays: Dict[str, np.ndarray], sequences: MappedSequences) -> Any:
-    """What an annotation pickle would hold."""
+    """The content that an annotation pickle would have."""
     kinds = read_format(arrays['format'])
-    annotations = [{} for _ in range(len(sequences))]
+    annotations: List[Dict] = [{} for _ in range(len(sequences))]
     content: Dict[str, Any] = {}
     for name, array in arrays.items():
         part, _, key = name.partition('/')
@@ -266,14 +268,14 @@ def to_content(arrays: Dict[str, np.ndarray], sequences: MappedSequences) -> Any
     if 'split_names' not in arrays:
         return annotations
     content['split'] = read_splits(
-        arrays, [a.get('frame_dir', a.get('filename')) for a in annotations]
+        arrays, [a.get('frame_dir', a.get('filename', '')) for a in annotations]
     )
     content['annotations'] = annotations
     return content
 
 
 def read_format(array: np.ndarray) -> Dict[str, str]:
-    """Kinds of values that are not plain, by member."""
+    """Kinds of the values that are not plain, by member."""
     text = str(array[()]) if array.ndim == 0 else ''
     try:
         found = json.loads(text)
@@ -296,13 +298,13 @@ def read_splits(arrays: Dict[str, np.ndarray], names: Sequence[str]) -> Dict[str
     if not whole or splits.ndim != 1 or sizes.shape != splits.shape or samples.ndim != 1:
         raise ValueError(
             f'its {SPLITS} have the shapes {splits.shape}, {sizes.shape} and {samples.shape}; '
-            'expected (S,), (S,) and (sum,), the last two whole numbers'
+            'expected (S,), (S,) and (sum,), the last two integers'
         )
     sizes, samples = sizes.tolist(), samples.tolist()
     if min(sizes, default=0) < 0 or sum(sizes) != len(samples):
         raise ValueError(f"its 'split_sizes' add up to {sum(sizes)}, not to {len(samples)}")
     if samples and not 0 <= min(samples) <= max(samples) < len(names):
-        raise ValueError(f"its 'split_samples' go beyond the {len(names)} samples")
+        raise ValueError(f"its 'split_samples' exceed the {len(names)} samples")
     if len(set(splits.tolist())) != len(splits):
         raise ValueError(f"its 'split_names' {splits.tolist()} are not all different")
     content, start = {}, 0
@@ -313,7 +315,7 @@ def read_splits(arrays: Dict[str, np.ndarray], names: Sequence[str]) -> Dict[str
 
 
 def from_column(array: np.ndarray, kinds: Dict[str, str], name: str) -> List:
-    """Values of one key, one a sample."""
+    """Values of one key, one per sample."""
     kind = kinds.get(name, 'plain')
     if kind in ('numpy', 'array'):
         return list(array)

@@ -1,11 +1,11 @@
 """Unpickle NumPy arrays and plain containers, and nothing else.
 
-A pickle names functions and calls them. Here each name that NumPy's pickles use stands for a
-function of this file, which checks what it is given before NumPy sees it: NumPy itself believes
-what a pickle says of a type, and a damaged one ends the process.
+A pickle names functions and calls them. Here each name that NumPy's pickles use maps to a function
+in this file, which checks its arguments before NumPy sees them: NumPy itself trusts what a pickle
+says about a type, and a damaged pickle can crash the process.
 
-``torch.load(weights_only=True)`` is no substitute: it reads PyTorch's own files, not plain pickles
-such as MMAction2's annotations, and admits NumPy's arrays by NumPy's own, trusting functions.
+``torch.load(weights_only=True)`` is not a substitute: it reads PyTorch's own files, not plain
+pickles such as MMAction2's annotations, and restores arrays with NumPy's own, trusting functions.
 """
 
 import collections
@@ -16,8 +16,8 @@ from typing import Any, Dict, NoReturn, Tuple
 
 import numpy as np
 
-# kind and bytes of the types that are admitted: truth values, whole, real and complex numbers,
-# texts, bytes and Python objects, which are themselves no more than this file admits
+# kind and size of the allowed types: booleans, integers, floats, complex numbers, strings, bytes
+# and Python objects, which are themselves limited to what this file allows
 TYPE_CODE = re.compile(r'\?|b1|[iu][1248]|f(2|4|8|12|16)|c(8|16|24|32)|O[48]?|[SU]\d{1,6}')
 ORDERS = '<>=|'
 CONTAINERS = (dict, list, tuple, collections.OrderedDict)
@@ -26,9 +26,9 @@ _scalar = np.float32(0).__reduce__()[0]  # its module has another name in NumPy 
 
 
 class _Type:
-    """Stands for a NumPy type until it is known whole: its byte order comes last."""
+    """Stands in for a NumPy type until its byte order, which comes last, is known."""
 
-    __hash__ = None  # no key of a dict: it will be replaced
+    __hash__ = None  # type: ignore[assignment]  # no dict key: it will be replaced
 
     def __init__(self, code: str, align: bool = False, copy: bool = False) -> None:
         if not isinstance(code, str) or not TYPE_CODE.fullmatch(code):
@@ -36,24 +36,24 @@ class _Type:
         self.value = np.dtype(code)
 
     def __setstate__(self, state: Tuple) -> None:
-        """Take the byte order; everything else that a state holds is known from the code."""
+        """Set the byte order; the code implies everything else in the state."""
         if not isinstance(state, tuple) or len(state) < 8 or state[1] not in tuple(ORDERS):
             reject(f'the NumPy type {self.value} has the state {state!r:.80}')
         if any(part is not None for part in state[2:5]) or state[5] not in (
             -1,
             self.value.itemsize,
         ):
-            reject(f'the NumPy type {self.value} is no plain number, text or object')
+            reject(f'the NumPy type {self.value} is not a plain number, string or object')
         self.value = self.value.newbyteorder(state[1])
 
 
 class _Array:
-    """Stands for a NumPy array until its state is read."""
+    """Stands in for a NumPy array until its state is read."""
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
     def __setstate__(self, state: Tuple) -> None:
-        """Let NumPy restore the array, once shape, type and data are found to fit."""
+        """Let NumPy restore the array once shape, type and data are found to match."""
         if not isinstance(state, tuple) or len(state) != 5:
             reject(f'a NumPy array has the state {state!r:.80}')
         _, shape, kind, fortran, data = state
@@ -64,21 +64,21 @@ class _Array:
         held = list if dtype.hasobject else bytes
         size = length if dtype.hasobject else length * dtype.itemsize
         if type(data) is not held or len(data) != size:
-            reject(f'a NumPy array of type {dtype} and shape {shape} has other data than that')
+            reject(f'a NumPy array of type {dtype} and shape {shape} has data that do not match')
         self.value = np.ndarray.__new__(np.ndarray, (0,), 'b')
         self.value.__setstate__((1, shape, dtype, bool(fortran), data))
 
 
-_NDARRAY = object()  # for numpy.ndarray: a mark, not to be called
+_NDARRAY = object()  # placeholder for numpy.ndarray, not callable
 
 
 def reject(reason: str) -> NoReturn:
-    """Raise the error of a pickle that is not admitted."""
+    """Raise the error for a pickle that is not allowed."""
     raise pickle.UnpicklingError(reason)
 
 
 def check_shape(shape: Any) -> None:
-    """Reject what is no tuple of lengths."""
+    """Reject anything but a tuple of lengths."""
     if type(shape) is not tuple or len(shape) > 32:
         reject(f'a NumPy array has the shape {shape!r:.80}')
     if any(type(length) is not int or length < 0 for length in shape):
@@ -86,21 +86,21 @@ def check_shape(shape: Any) -> None:
 
 
 def read_type(kind: Any) -> np.dtype:
-    """The NumPy type that something stands for."""
+    """The NumPy type behind a stand-in."""
     if type(kind) is not _Type:
         reject(f'a NumPy array has the type {kind!r:.80}')
     return kind.value
 
 
 def make_array(subtype: Any, shape: Any, code: Any) -> _Array:
-    """In place of ``_reconstruct``: an array whose state follows."""
+    """Replaces ``_reconstruct``: an array whose state follows."""
     if subtype is not _NDARRAY:
         reject(f'it asks for an array of type {subtype!r:.80}')
     return _Array()
 
 
 def make_scalar(kind: Any, data: Any) -> np.generic:
-    """In place of ``scalar``: a number or text of a NumPy type."""
+    """Replaces ``scalar``: a number or string of a NumPy type."""
     dtype = read_type(kind)
     if dtype.hasobject or type(data) is not bytes or len(data) != dtype.itemsize:
         reject(f'a NumPy number of type {dtype} has the data {data!r:.80}')
@@ -108,13 +108,13 @@ def make_scalar(kind: Any, data: Any) -> np.generic:
 
 
 def make_from_buffer(data: Any, kind: Any, shape: Any, order: Any, axes: Any = None) -> np.ndarray:
-    """In place of ``_frombuffer``, which pickles of protocol 5 use."""
+    """Replaces ``_frombuffer``, which pickles of protocol 5 use."""
     check_shape(shape)
     dtype = read_type(kind)
     if dtype.hasobject or type(data) not in (bytes, bytearray) or order not in ('C', 'F', 'K'):
         reject(f'a NumPy array of type {dtype} has data of type {type(data).__name__}')
     if len(data) != math.prod(shape) * dtype.itemsize:
-        reject(f'a NumPy array of type {dtype} and shape {shape} has other data than that')
+        reject(f'a NumPy array of type {dtype} and shape {shape} has data that do not match')
     array = np.frombuffer(data, dtype) if len(data) else np.empty(shape, dtype)
     if order != 'K':
         return array.reshape(shape, order=order)
@@ -125,65 +125,65 @@ def make_from_buffer(data: Any, kind: Any, shape: Any, order: Any, axes: Any = N
 
 
 def encode(text: Any, codec: Any = 'latin1') -> bytes:
-    """In place of ``_codecs.encode``, by which protocol 2 holds bytes."""
+    """Replaces ``_codecs.encode``, with which protocol 2 stores bytes."""
     if type(text) is not str or codec not in ('latin1', 'latin-1'):
         reject(f'it asks for the encoding {codec!r:.80}')
     try:
         return text.encode('latin1')
     except UnicodeEncodeError:
-        reject('its bytes are held as a text that is not Latin-1')
+        reject('its bytes are stored as a string that is not Latin-1')
 
 
 def make_bytearray(data: Any = b'', codec: Any = 'latin1') -> bytearray:
-    """In place of ``bytearray``, which would also take a number of bytes to reserve."""
+    """Replaces ``bytearray``, which would also accept a number of bytes to allocate."""
     return bytearray(encode(data, codec) if isinstance(data, str) else bytes(memoryview(data)))
 
 
-# Whole names only: no module is admitted, since a dotted name would lead from any module to the
-# builtins. The names are those of NumPy 1 and 2, and of Python 2 and 3.
-ADMITTED: Dict[Tuple[str, str], Any] = {
+# Full names only: allowing a module would let a dotted name reach the builtins through it.
+# The names are those of NumPy 1 and 2, and of Python 2 and 3.
+ALLOWED: Dict[Tuple[str, str], Any] = {
     ('numpy', 'ndarray'): _NDARRAY,
     ('numpy', 'dtype'): _Type,
     ('_codecs', 'encode'): encode,
     ('collections', 'OrderedDict'): collections.OrderedDict,
 }
 for _core in ('numpy.core', 'numpy._core'):
-    ADMITTED[f'{_core}.multiarray', '_reconstruct'] = make_array
-    ADMITTED[f'{_core}.multiarray', 'scalar'] = make_scalar
-    ADMITTED[f'{_core}.numeric', '_frombuffer'] = make_from_buffer
+    ALLOWED[f'{_core}.multiarray', '_reconstruct'] = make_array
+    ALLOWED[f'{_core}.multiarray', 'scalar'] = make_scalar
+    ALLOWED[f'{_core}.numeric', '_frombuffer'] = make_from_buffer
 for _builtins in ('builtins', '__builtin__'):
-    ADMITTED[_builtins, 'bytearray'] = make_bytearray
+    ALLOWED[_builtins, 'bytearray'] = make_bytearray
     for _plain in (set, frozenset, complex):
-        ADMITTED[_builtins, _plain.__name__] = _plain
+        ALLOWED[_builtins, _plain.__name__] = _plain
 
 
 class SafeUnpickler(pickle.Unpickler):
-    """Admits NumPy arrays and plain containers only."""
+    """Allows NumPy arrays and plain containers only."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """What a name stands for.
+        """The object that a name maps to.
 
         Raises:
-            pickle.UnpicklingError: If it is not admitted.
+            pickle.UnpicklingError: If the name is not allowed.
         """
-        if (module, name) not in ADMITTED:
+        if (module, name) not in ALLOWED:
             reject(f'it asks for {module}.{name}')
-        return ADMITTED[module, name]
+        return ALLOWED[module, name]
 
     def load(self) -> Any:
-        """Read the pickle."""
+        """Read the pickle and resolve its stand-ins."""
         return replace_stand_ins(super().load(), {})
 
 
 def replace_stand_ins(value: Any, done: Dict[int, Tuple[Any, Any]]) -> Any:
-    """Put the arrays and types that were read in the place of what stood for them.
+    """Replace stand-ins by the arrays and types that were read.
 
-    Lists and dicts are changed as they are, tuples replaced.
+    Lists and dicts are modified in place, tuples replaced.
 
     Args:
         value: What was unpickled.
-        done (dict): Containers that were seen, by their ``id``, with what they became; it keeps
-            them from being freed, so that an ``id`` is not used twice.
+        done (dict): ``id`` of each container seen to the container and its replacement; keeping
+            them alive ensures that no ``id`` is reused.
     """
     kind = type(value)
     if kind in (_Array, _Type):

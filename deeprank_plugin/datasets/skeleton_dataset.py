@@ -20,41 +20,41 @@ from .subsets import check_holdout, check_labels, draw_holdout, labelled_subset,
 
 @DATASETS.register_module()
 class SkeletonDataset(PoseDataset):
-    """A ``PoseDataset`` that checks what it reads and knows labelled subsets and hold-outs.
+    """A ``PoseDataset`` that checks its data and supports labelled subsets and hold-outs.
 
     ``sample_idx`` of a sample is its index in the split (after ``labels``, before ``holdout``), so
-    that the training part and the held-out part share one range of indices,
+    the training part and the held-out part share one range of indices,
     ``range(num_split_samples)``.
 
-    ``metainfo['classes']``, which MMEngine saves in checkpoints, are the ``label_names`` that stand
-    beside ``annotations`` in the file, if it has them, else what ``metainfo`` of the config says: a
-    list of names, or a key of ``class_names.py`` such as ``'ntu60'``.
+    ``metainfo['classes']``, which MMEngine saves in checkpoints, holds the file's ``label_names``
+    if it has them, else the value from ``metainfo`` in the config: a list of names, or a key of
+    ``class_names.py`` such as ``'ntu60'``.
 
     Args:
         ann_file (str): Annotation pickle, read without running code from it, or an ``.npz`` that
-            ``tools/data/convert_annotations.py`` made of one: its coordinates are mapped, and
-            shared by all workers and processes of a machine.
+            ``tools/data/convert_annotations.py`` made from one: its coordinates are memory-mapped
+            and shared by all workers and processes of a machine.
         pipeline (list): Transforms.
         split (str or list[str], optional): Name or names of splits. Each sample carries the name
-            of its own as ``split``. Defaults to None: all samples.
+            of its split as ``split``. Defaults to None: all samples.
         labels (str or dict, optional): The labelled subset; only its samples are used. Text file of
-            sample names, one a line, or ``dict(share=0.1, seed=0)``: that share of each class is
+            sample names, one per line, or ``dict(share=0.1, seed=0)``: that share of each class is
             drawn by the seed from the sorted names, the same on every machine and process.
             Defaults to None: all.
         holdout (dict, optional): ``dict(share=0.05, seed=0, part='train' or 'holdout')`` keeps one
-            of two parts of the split: the share is drawn by the seed from the sorted names.
+            part of the split: the held-out share is drawn by the seed from the sorted names.
             Defaults to None: the whole split.
-        layout (str or dict, optional): Joint layout that the data must have, as in
+        layout (str or dict, optional): Required joint layout, as in
             ``SkeletonPreprocessor``. Defaults to None: not checked.
         num_classes (int, optional): Labels must be below it. Defaults to None.
         sample_offset (int): Added to ``sample_idx``; ``RelabelHook`` sets it where data sets are
             concatenated. Defaults to 0.
-        **kwargs: As for ``PoseDataset``; ``data_prefix`` has no use here, the annotation file
-            holds everything.
+        **kwargs: As for ``PoseDataset``, except ``data_prefix``: the annotation file holds
+            everything.
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If the file, a sample or an argument is wrong; see ``annotations.py``.
+        ValueError: If the file, a sample or an argument is invalid; see ``annotations.py``.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class SkeletonDataset(PoseDataset):
         if {'video', 'skeleton'} & set(kwargs.get('data_prefix') or {}):
             raise ValueError(
                 f'data_prefix={kwargs["data_prefix"]} of the data set {ann_file}: expected none, '
-                'the coordinates are read from the annotation file alone; remove data_prefix'
+                'since coordinates are read from the annotation file alone; remove data_prefix'
             )
         self.labels = check_labels(labels) if isinstance(labels, Mapping) else labels
         self.holdout = None if holdout is None else check_holdout(holdout)
@@ -81,9 +81,9 @@ class SkeletonDataset(PoseDataset):
         self.sample_names: List[str] = []
         self.sample_rows: List[int] = []
         self.sequences: Optional[MappedSequences] = None  # of an .npz
-        # seed, epoch, rank; in shared memory, because workers that persist hold a copy of the rest
+        # seed, epoch, rank; in shared memory, because persistent workers hold a copy of the rest
         self._epoch = torch.full((3,), -1, dtype=torch.int64).share_memory_()
-        self._seeded = None
+        self._seeded: Optional[Tuple[int, List[int]]] = None
         kwargs['metainfo'] = name_classes(kwargs.get('metainfo'))
         super().__init__(ann_file, pipeline, split=split, num_classes=num_classes, **kwargs)
 
@@ -116,7 +116,7 @@ class SkeletonDataset(PoseDataset):
         return infos
 
     def select(self, infos: List[Dict]) -> List[Dict]:
-        """Those of the labelled subset and of the hold-out's part, numbered by ``row``."""
+        """Samples of the labelled subset and the hold-out part, numbered by ``row``."""
         if self.labels is not None:
             chosen = self._choose_labelled(infos)
             infos = [info for info in infos if info['frame_dir'] in chosen]
@@ -133,8 +133,8 @@ class SkeletonDataset(PoseDataset):
     def _choose_labelled(self, infos: List[Dict]) -> set:
         """Names of the labelled subset."""
         names = [info['frame_dir'] for info in infos]
-        if isinstance(self.labels, str):
-            return read_names(self.labels, names, self.ann_file)
+        if not isinstance(self.labels, dict):
+            return read_names(str(self.labels), names, self.ann_file)
         chosen = labelled_subset(names, [int(info['label']) for info in infos], **self.labels)
         print_log(
             f'{len(chosen)} of {len(names)} samples of {self.ann_file}, split {self.split}, are '
@@ -145,27 +145,27 @@ class SkeletonDataset(PoseDataset):
         return set(chosen)
 
     def _take_label_names(self, content) -> None:
-        """Take the file's own names of the classes, where it has some, into ``metainfo``."""
+        """Copy the file's class names, if it has any, into ``metainfo``."""
         names = content.get('label_names') if isinstance(content, dict) else None
         if names is None:
             return
         if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
             raise ValueError(
                 f'label_names of annotation file {self.ann_file} are {names!r:.80}; expected a '
-                'list of texts, the name of each class'
+                'list of strings, one per class'
             )
         configured = self._metainfo.get('classes')
         if configured is not None and list(configured) != list(names):
             print_log(
-                f'{self.ann_file} names its {len(names)} classes itself; metainfo.classes of the '
-                f'config ({len(configured)} names, others) are not used',
+                f'{self.ann_file} names its {len(names)} classes; metainfo.classes of the config '
+                f'({len(configured)} names) differ and are ignored',
                 logger='current',
                 level=logging.WARNING,
             )
         self._metainfo['classes'] = list(names)
 
     def _serialize_data(self) -> Tuple[np.ndarray, np.ndarray]:
-        """As MMEngine's, but each sample is freed once it is written: half the peak memory."""
+        """As in MMEngine, but each sample is freed once serialized: half the peak memory."""
         buffer, address = bytearray(), []
         for index, info in enumerate(self.data_list):
             self.data_list[index] = None
@@ -186,7 +186,7 @@ class SkeletonDataset(PoseDataset):
         return self.read_sample(info)
 
     def read_sample(self, info: Dict) -> Dict:
-        """Put the coordinates into the annotation."""
+        """Add the coordinates to the annotation."""
         if self.sequences is not None:
             info.update(self.sequences.read(info.pop('stored')))
         info['keypoint'] = info['keypoint'].astype(np.float32, copy=False)
@@ -195,10 +195,10 @@ class SkeletonDataset(PoseDataset):
     def set_epoch(self, epoch: int, seed: int, rank: int = 0) -> None:
         """Let every process that serves this data set draw its own randomness for an epoch.
 
-        Workers see it before they serve the epoch's first sample, whether they persist or not.
+        Persistent or not, workers see it before they serve the epoch's first sample.
 
         Args:
-            epoch (int): Epoch that begins.
+            epoch (int): The epoch that begins.
             seed (int): Seed of the run.
             rank (int): Rank of the training process. Defaults to 0.
         """
@@ -206,8 +206,8 @@ class SkeletonDataset(PoseDataset):
         self._epoch.copy_(torch.tensor([seed, epoch, rank]))
 
     def prepare_data(self, idx: int):
-        """Run the pipeline, after seeding if an epoch has begun since the last call."""
-        # a forked worker inherits what its parent was seeded with, hence the process id
+        """Run the pipeline; seed first if an epoch has begun since the last call."""
+        # a forked worker inherits its parent's seeding, hence the process id
         current, process = self._epoch.tolist(), os.getpid()
         if current[0] >= 0 and self._seeded != (process, current):
             worker = torch.utils.data.get_worker_info()
@@ -222,18 +222,18 @@ class SkeletonDataset(PoseDataset):
 
 
 def name_classes(metainfo: Optional[Mapping]) -> Dict:
-    """Meta information with the names of the classes in place of a key of ``CLASS_NAMES``.
+    """Replace a key of ``CLASS_NAMES`` in the meta information by the names of the classes.
 
     Raises:
-        ValueError: If there is no such key.
+        ValueError: If the key is unknown.
     """
     metainfo = dict(metainfo or {})
     classes = metainfo.get('classes')
     if isinstance(classes, str):
         if classes not in CLASS_NAMES:
             raise ValueError(
-                f'metainfo.classes={classes!r} is no known data set; expected a list of names or '
-                f'one of {", ".join(CLASS_NAMES)}'
+                f'metainfo.classes={classes!r} is not a known data set; expected a list of names '
+                f'or one of {", ".join(CLASS_NAMES)}'
             )
         metainfo['classes'] = list(CLASS_NAMES[classes])
     elif classes is None:

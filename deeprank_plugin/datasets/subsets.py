@@ -30,20 +30,20 @@ def labelled_subset(
     if not 0 < share <= 1:
         raise ValueError(f'share={share} is out of range; expected 0 < share <= 1 (0.1 is 10 %)')
     generator = np.random.default_rng(seed)
-    names, labels = np.asarray(names), np.asarray(labels)
-    drawn = []
-    for label in np.unique(labels):
-        of_class = np.sort(names[labels == label])
+    all_names, all_labels = np.asarray(names), np.asarray(labels)
+    drawn: List[str] = []
+    for label in np.unique(all_labels):
+        of_class = np.sort(all_names[all_labels == label])
         number = max(1, round(share * len(of_class)))
         drawn += generator.permutation(of_class)[:number].tolist()
     return sorted(drawn)
 
 
 def check_labels(labels: Mapping) -> Dict:
-    """The settings of a labelled subset with their defaults.
+    """Complete the settings of a labelled subset with the defaults.
 
     Raises:
-        ValueError: If a key or a value is wrong.
+        ValueError: If a key or a value is invalid.
     """
     settings = dict(dict(seed=0), **labels)
     if set(settings) != {'share', 'seed'}:
@@ -54,10 +54,10 @@ def check_labels(labels: Mapping) -> Dict:
 
 
 def check_holdout(holdout: Dict) -> Dict:
-    """The hold-out's settings with their defaults.
+    """Complete the settings of a hold-out with the defaults.
 
     Raises:
-        ValueError: If a key or a value is wrong.
+        ValueError: If a key or a value is invalid.
     """
     settings = dict(dict(share=0.05, seed=0, part='train'), **holdout)
     if set(settings) != {'share', 'seed', 'part'}:
@@ -72,15 +72,15 @@ def check_holdout(holdout: Dict) -> Dict:
 
 
 def draw_holdout(names: Sequence[str], share: float, seed: int) -> set:
-    """Names of ``round(share * n)`` samples, at least 1, drawn by a seed from the sorted names.
+    """Draw ``round(share * n)`` samples, at least 1, by a seed from the sorted names.
 
     Raises:
-        ValueError: If nothing would be left to train on.
+        ValueError: If no samples would remain for training.
     """
     number = max(1, round(share * len(names)))
     if number >= len(names):
         raise ValueError(
-            f'a hold-out of {number} of {len(names)} samples leaves none to train on; expected '
+            f'a hold-out of {number} of {len(names)} samples leaves none for training; expected '
             'more samples, or a smaller share'
         )
     order = np.random.default_rng(seed).permutation(len(names))
@@ -89,11 +89,11 @@ def draw_holdout(names: Sequence[str], share: float, seed: int) -> set:
 
 
 def read_names(path: str, known: Sequence[str], ann_file: str) -> set:
-    """Names in a text file, one a line.
+    """Read names from a text file, one per line.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is empty, or names a sample twice or one that is not in the split.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If it is empty, repeats a sample, or names one that is not in the split.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(
@@ -104,7 +104,7 @@ def read_names(path: str, known: Sequence[str], ann_file: str) -> set:
     names = [line.strip() for line in lines if line.strip()]
     unknown = sorted(set(names) - set(known))
     if not names:
-        raise ValueError(f'label list {path} is empty; expected sample names, one a line')
+        raise ValueError(f'label list {path} is empty; expected sample names, one per line')
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f'label list {path} names {twice!r} twice; expected each name once')

@@ -1,4 +1,4 @@
-"""Pictures from arrays; nothing here computes a result."""
+"""Plots and animations from arrays; nothing here computes results."""
 
 from .confusion import plot_confusion
 from .skeletons import draw_skeletons

@@ -1,4 +1,4 @@
-"""Pictures of the analysis tools."""
+"""Plots of the analysis tools."""
 
 from typing import Dict, Optional, Sequence
 
@@ -12,7 +12,7 @@ def plot_agreement(triplets: np.ndarray, curves: Dict[str, Dict[str, np.ndarray]
     """Share of labels that differ from view self against the number of triplets (Fig. 4).
 
     Args:
-        triplets (np.ndarray): Numbers of triplets, of shape (K,).
+        triplets (np.ndarray): Triplet counts of shape (K,).
         curves (dict): Stream to view to shares in [0, 1], of shape (K,).
     """
     figure = new_figure(3.2 * len(curves) + 0.4, 2.9)
@@ -42,7 +42,7 @@ def plot_agreement(triplets: np.ndarray, curves: Dict[str, Dict[str, np.ndarray]
 def plot_class_distances(
     matrices: Dict[str, np.ndarray], names: Optional[Sequence[str]] = None
 ) -> Figure:
-    """Mean cosine distances between classes, side by side in one scale of colours (Fig. 6).
+    """Mean cosine distances between classes, side by side with a shared colour scale (Fig. 6).
 
     Args:
         matrices (dict): Title to matrix of shape (C, C).
@@ -70,12 +70,12 @@ def plot_class_distances(
 
 
 def plot_precision(shares: Dict[str, float], chance: Dict[str, float]) -> Figure:
-    """Share of right pseudo-labels as bars, with the level of chance marked (Fig. 8).
+    """Share of correct pseudo-labels as bars, with chance level marked (Fig. 8).
 
     Args:
         shares (dict): Title to share in [0, 1].
-        chance (dict): Title to the share of a random assignment, where known; the other bars, in
-            another colour, are purities of clusters.
+        chance (dict): Title to the share expected by chance, where known; the other bars, in
+            another colour, are cluster purities.
     """
     figure = new_figure(5.2, 0.36 * len(shares) + 1.2)
     axes = figure.add_subplot()

@@ -1,14 +1,14 @@
-"""A moving stick figure beside what a model says of it, as GIF or MP4."""
+"""Animate a skeleton beside a model's prediction, as GIF or MP4."""
 
 import math
 import os
 from pathlib import Path
-from typing import Dict, Optional, Sequence, Tuple, Union
+from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
-from matplotlib.animation import FFMpegWriter, PillowWriter
+from matplotlib.animation import AbstractMovieWriter, FFMpegWriter, PillowWriter
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
+from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
 
 from deeprank_plugin.layouts import Layout, find_layout
@@ -21,23 +21,23 @@ SUFFIXES = ('.gif', '.mp4')
 
 
 class SkeletonFigure:
-    """A figure whose skeleton moves from frame to frame.
+    """A figure with a skeleton that can show any frame.
 
     Left limbs are blue, right limbs orange, the trunk black; further bodies are paler. Joints that
-    are absent (exactly zero) are not drawn. Skeletons are seen by the camera, x to the right and y
-    up, but those of planar layouts ('coco', 'openpose') are pixels, y down.
+    are absent (exactly zero) are not drawn. The view is that of the camera, x to the right and y
+    up; planar layouts ('coco', 'openpose') are in pixels, y down.
 
     Args:
         keypoint (np.ndarray): Of shape (M, T, V, C), C at least 2.
-        title (str): Written above. Defaults to ''.
+        title (str): Title of the figure. Defaults to ''.
         top (Sequence): (name, score) of the classes to list, highest score first, scores in
-            [0, 1]. Defaults to (): the skeleton alone.
+            [0, 1]. Defaults to (): only the skeleton.
         truth (str, optional): Name of the true class, if known. Defaults to None.
         layout (str, dict or Layout): As for :func:`~deeprank_plugin.layouts.find_layout`.
             Defaults to 'nturgb+d'.
 
     Raises:
-        ValueError: If the shape does not fit the layout, or no joint is present in any frame.
+        ValueError: If the shape does not match the layout, or no frame shows a joint.
     """
 
     def __init__(
@@ -56,28 +56,28 @@ class SkeletonFigure:
                 f'keypoint has shape {keypoint.shape}; expected (M, T, {joints}, 2 or 3) for '
                 f'layout {layout.name!r}'
             )
-        self.present = keypoint.any(axis=-1)
+        self.present = np.asarray(keypoint.any(axis=-1))
         if not self.present.any():
             raise ValueError('keypoint is zero throughout; expected at least one joint to draw')
         self.points = keypoint[..., :2].astype(float)
         self.bones = layout.bones
         self.colors = [LINE_COLORS[layout.side(joint)] for joint, _ in self.bones]
         self.figure, body, side = new_panels(bool(top))
-        self.draw_frame_of(body, upright=not layout.planar)
-        self.figure.suptitle(cut(title, 60), fontsize=10, x=0.02, ha='left', color='0.35')
+        self.set_up_axes(body, upright=not layout.planar)
+        self.figure.suptitle(truncate(title, 60), fontsize=10, x=0.02, ha='left', color='0.35')
         if side is not None:
             list_classes(side, top, truth)
-        self.show(self.num_frames - 1)  # with the longest text: the layout leaves room for it
+        self.show_frame(self.num_frames - 1)  # the longest text, so the layout leaves room for it
         self.figure.draw_without_rendering()
-        self.figure.set_layout_engine('none')  # or it would be found anew in every frame
+        self.figure.set_layout_engine('none')  # or every frame would recompute it
 
     @property
     def num_frames(self) -> int:
         """Number of frames T."""
         return self.points.shape[1]
 
-    def draw_frame_of(self, axis: Axes, upright: bool) -> None:
-        """Set the limits once for all frames, and add the artists that :meth:`show` moves."""
+    def set_up_axes(self, axis: Axes, upright: bool) -> None:
+        """Set the limits for all frames, and add the artists that :meth:`show_frame` updates."""
         seen = self.points[self.present]
         low, high = seen.min(axis=0), seen.max(axis=0)
         middle, half = (low + high) / 2, 0.54 * (high - low).max() + 1e-6
@@ -89,11 +89,13 @@ class SkeletonFigure:
             ground = high[1]
         axis.set_frame_on(False)
         axis.axhline(ground, color='0.85', lw=1, zorder=0)
-        self.lines, self.dots = [], []
+        self.lines: List[LineCollection] = []
+        self.dots: List[PathCollection] = []
         for body in range(len(self.points)):
             alpha = 1.0 if body == 0 else 0.45
             lines = LineCollection([], linewidths=3, alpha=alpha, capstyle='round', zorder=2)
-            self.lines.append(axis.add_collection(lines))
+            axis.add_collection(lines)
+            self.lines.append(lines)
             self.dots.append(
                 axis.scatter([], [], s=9, color='white', edgecolors='0.25', linewidths=0.7,
                              alpha=alpha, zorder=3)
@@ -102,7 +104,7 @@ class SkeletonFigure:
             0.0, 0.0, '', transform=axis.transAxes, fontsize=8, color='0.45', va='top'
         )
 
-    def show(self, frame: int) -> None:
+    def show_frame(self, frame: int) -> None:
         """Draw one frame, from 0."""
         for body, (lines, dots) in enumerate(zip(self.lines, self.dots)):
             points, present = self.points[body, frame], self.present[body, frame]
@@ -114,7 +116,7 @@ class SkeletonFigure:
 
 
 def new_panels(listed: bool) -> Tuple[Figure, Axes, Optional[Axes]]:
-    """A figure with room for the skeleton and, if asked for, for a list of classes."""
+    """A figure with a panel for the skeleton and, optionally, one for a list of classes."""
     if not listed:
         figure = new_figure(4.0, 4.2)
         return figure, figure.subplots(), None
@@ -124,24 +126,24 @@ def new_panels(listed: bool) -> Tuple[Figure, Axes, Optional[Axes]]:
 
 
 def list_classes(axis: Axes, top: Sequence[Tuple[str, float]], truth: Optional[str]) -> None:
-    """Names over bars of their scores; the first in bold."""
+    """Draw class names above bars of their scores; the first in bold."""
     for row, (name, score) in enumerate(top):
         color = COLORS[0] if row == 0 else COLORS[5]
         axis.barh(row, 1, height=0.22, color='0.93')
         axis.barh(row, score, height=0.22, color=color)
         weight = 'bold' if row == 0 else 'normal'
-        axis.text(0, row - 0.2, cut(name), fontsize=9, fontweight=weight, va='bottom')
+        axis.text(0, row - 0.2, truncate(name), fontsize=9, fontweight=weight, va='bottom')
         axis.text(1.03, row, f'{score:.1%}', fontsize=9, fontweight=weight, va='center')
     if truth is not None:
         right = truth == top[0][0]
-        axis.text(0, len(top) - 0.35, f'true class: {cut(truth)}', fontsize=9, va='top',
+        axis.text(0, len(top) - 0.35, f'true class: {truncate(truth)}', fontsize=9, va='top',
                   color=COLORS[2] if right else COLORS[3])  # yapf: disable
     axis.set(xlim=(0, 1.2), ylim=(max(len(top), 5) + 0.1, -0.9), xticks=[], yticks=[])
     axis.set_frame_on(False)
 
 
-def cut(text: str, width: int = 44) -> str:
-    """A text that fits its place."""
+def truncate(text: str, width: int = 44) -> str:
+    """Shorten a text to a width."""
     return text if len(text) <= width else text[: width - 1].rstrip() + '…'
 
 
@@ -157,20 +159,20 @@ def animate_skeleton(
 ) -> Path:
     """Write the animation of one sequence, whole or not at all.
 
-    A longer sequence is thinned to at most ``max_frames`` evenly spread frames and keeps its
-    duration, as far as a GIF's hundredths of a second allow.
+    Longer sequences are subsampled to at most ``max_frames`` evenly spaced frames; the duration is
+    kept as far as a GIF's resolution of 1/100 s allows.
 
     Args:
         keypoint (np.ndarray): Of shape (M, T, V, C).
-        path (str or Path): File to write, ``.gif``, or ``.mp4`` where the program ffmpeg is
-            installed; missing folders are made.
+        path (str or Path): File to write, ``.gif``, or ``.mp4`` if ffmpeg is installed; missing
+            folders are created.
         title, top, truth, layout: See :class:`SkeletonFigure`.
-        fps (float): Frames a second of the sequence. Defaults to 30, NTU's and Kinect's rate.
-        max_frames (int): Defaults to 120.
+        fps (float): Frames per second of the sequence. Defaults to 30, as in NTU and Kinect.
+        max_frames (int): Largest number of frames drawn. Defaults to 120.
 
     Raises:
-        ValueError: If the file's ending is another, ``fps`` or ``max_frames`` is not positive, the
-            sequence cannot be drawn, or MP4 is asked for without ffmpeg.
+        ValueError: If the file has another extension, ``fps`` or ``max_frames`` is not positive,
+            the sequence cannot be drawn, or an MP4 is requested without ffmpeg.
     """
     path = Path(path)
     check_format(path.suffix)
@@ -180,17 +182,18 @@ def animate_skeleton(
     step = math.ceil(drawing.num_frames / max_frames)
     frames = range(0, drawing.num_frames, step)
     if path.suffix.lower() == '.mp4':
-        writer = FFMpegWriter(fps=fps / step)
+        writer: AbstractMovieWriter = FFMpegWriter(fps=fps / step)  # type: ignore[arg-type]
     else:
-        # a GIF counts hundredths of a second; PillowWriter rounds down, and viewers slow down
-        # what is faster than two of them
-        writer = PillowWriter(fps=(1 - 1e-9) * 100 / max(2, round(100 * step / fps)))
+        # GIF delays are multiples of 1/100 s; PillowWriter rounds down, and viewers slow down
+        # delays below 2/100 s
+        rate = (1 - 1e-9) * 100 / max(2, round(100 * step / fps))
+        writer = PillowWriter(fps=rate)  # type: ignore[arg-type]
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f'{path.stem}.part{path.suffix}')
     try:
         with writer.saving(drawing.figure, str(temporary), dpi=DOTS_PER_INCH):
             for frame in frames:
-                drawing.show(frame)
+                drawing.show_frame(frame)
                 writer.grab_frame()
         os.replace(temporary, path)
     finally:
@@ -199,11 +202,10 @@ def animate_skeleton(
 
 
 def check_format(suffix: str) -> None:
-    """Raise unless animations of this ending can be written here."""
+    """Raise unless animations with this extension can be written here."""
     if suffix.lower() not in SUFFIXES:
         raise ValueError(f'an animation cannot end in {suffix!r}; expected one of {SUFFIXES}')
     if suffix.lower() == '.mp4' and not FFMpegWriter.isAvailable():
         raise ValueError(
-            'MP4 needs the program ffmpeg, which is not installed here (nothing of that name on '
-            'PATH): install it, or write a .gif'
+            'MP4 needs the program ffmpeg, which was not found on PATH: install it, or write a .gif'
         )

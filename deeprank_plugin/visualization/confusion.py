@@ -1,4 +1,4 @@
-"""Confusion matrices."""
+"""Plot confusion matrices."""
 
 from typing import Optional, Sequence
 
@@ -14,12 +14,12 @@ def plot_confusion(
 ) -> Figure:
     """Draw a confusion matrix, each row in percent of its class; grey where a class has no samples.
 
-    The colours rise with the root of the share, so that rare confusions can be seen as well. That,
-    grey rows, and sizes that keep 120 classes legible are what scikit-learn's
-    ``ConfusionMatrixDisplay`` lacks.
+    Colours follow the square root of the share, so that rare confusions are visible too. This, grey
+    rows, and sizes that keep 120 classes legible are missing from scikit-learn's
+    ``ConfusionMatrixDisplay``.
 
     Args:
-        confusion (np.ndarray): Number of samples of class (row) that were given class (column), of
+        confusion (np.ndarray): Number of samples of class (row) predicted as class (column), of
             shape (C, C).
         names (Sequence[str], optional): Names of the classes. Defaults to their numbers.
         title (str): Title. Defaults to ''.
@@ -28,7 +28,7 @@ def plot_confusion(
         Figure: To be saved with ``savefig``.
 
     Raises:
-        ValueError: If there is not one name for each class.
+        ValueError: If the number of names differs from that of classes.
     """
     number = len(confusion)
     numbers = [str(index) for index in range(number)]
@@ -57,7 +57,7 @@ def plot_confusion(
     shown = [names[tick] for tick in ticks]
     axes.set_xticks(ticks, shown, fontsize=font, rotation=0 if plain else 90)
     axes.set_yticks(ticks, shown, fontsize=font)
-    if number <= 30:  # figures in the cells as long as they can be read
+    if number <= 30:  # numbers in the cells while they are legible
         for row, column in zip(*np.nonzero(confusion)):
             axes.text(
                 *(column, row, f'{percent[row, column]:.0f}'),

@@ -20,15 +20,16 @@ def draw_skeletons(
     frames: int = 8,
     layout: Union[str, Dict, Layout] = 'nturgb+d',
 ) -> Figure:
-    """One row a sequence, some of its frames side by side, seen by the camera (x right, y up).
+    """Draw one row per sequence, with some frames side by side, as the camera sees them.
 
     Left limbs are blue, right limbs orange, the trunk black; a second body is paler. Joints that
-    are absent (exactly zero) are not drawn. In planar layouts y points down.
+    are absent (exactly zero) are not drawn. x points right and y up; in planar layouts, y points
+    down.
 
     Args:
         sequences (Sequence[np.ndarray]): Each of shape (M, T, V, C).
-        titles (Sequence[str]): One name a row.
-        frames (int): Frames drawn of each sequence, evenly spread. Defaults to 8.
+        titles (Sequence[str]): One title per row.
+        frames (int): Frames drawn per sequence, evenly spaced. Defaults to 8.
         layout (str, dict or Layout): As for :func:`~deeprank_plugin.layouts.find_layout`.
             Defaults to 'nturgb+d'.
     """

@@ -1,4 +1,4 @@
-"""Pictures of a pretraining run, from arrays."""
+"""Plots of a pretraining run, from arrays."""
 
 from typing import Dict, List, Sequence
 
@@ -14,7 +14,7 @@ MARKERS = 'os^vDPX*'
 def plot_embeddings(
     embeddings: Dict[str, np.ndarray], labels: np.ndarray, class_names: Sequence[str]
 ) -> Figure:
-    """Points in two dimensions side by side, coloured by class.
+    """Plot two-dimensional embeddings side by side, coloured by class.
 
     Args:
         embeddings (dict): Title to points of shape (N, 2).
@@ -41,10 +41,10 @@ def plot_embeddings(
 
 
 def plot_rounds(rounds: List[Dict[str, float]]) -> Figure:
-    """What is logged at each relabelling, over the rounds.
+    """Plot the metrics logged at each relabelling, over the rounds.
 
     Args:
-        rounds (list[dict]): Figures of ``RelabelHook`` without their prefix, with ``round``.
+        rounds (list[dict]): Metrics of ``RelabelHook`` without their prefix, with ``round``.
     """
     panels = [
         (

@@ -34,7 +34,7 @@ from steps import (
 )
 from tables import TABLES, Cell, Table
 
-from deeprank_plugin.command_line import load_config, refuse
+from deeprank_plugin.command_line import exit_with_error, load_config
 
 DATA = {name.split('_')[0]: name for name in reversed(SAMPLES) if name != 'hdm05_xsub'}
 
@@ -175,16 +175,18 @@ def main() -> None:
     data = DATA[name]
     if (name in IMAGES) != (args.name == 'table9'):
         expected = ' or '.join(IMAGES) if args.name == 'table9' else 'skeletons'
-        refuse(f'{args.name} with --data {name}: expected {expected}.')
+        exit_with_error(f'{args.name} with --data {name}: expected {expected}.')
     small = name in ('toy', 'uiprmd', 'digits')
     if args.preset is not None and (args.preset == 'small') != small:
-        refuse(
+        exit_with_error(
             f'--preset {args.preset} with --data {name}: expected small with toy, uiprmd or '
             'digits, paper '
             'with the others.'
         )
     if args.name in FIGURES and len(args.pretrain_seeds) > 1:
-        refuse(f'{args.name} is drawn from one pretraining: expected one of --pretrain-seeds.')
+        exit_with_error(
+            f'{args.name} is drawn from one pretraining: expected one of --pretrain-seeds.'
+        )
     preset = PAPER if not small else DIGITS if name == 'digits' else SMALL
     if args.seeds:
         preset = preset._replace(seeds=tuple(args.seeds))
@@ -201,7 +203,7 @@ def main() -> None:
             steps = order_steps([step for cell in cells for step in (cell.step, *cell.others)])
         done = {step.key: is_done(step, out) for step in steps}
     except ValueError as error:
-        refuse(str(error))
+        exit_with_error(str(error))
     if args.dry_run:
         hours = estimate_hours(steps, args.tflops)
         for step in steps:
@@ -219,7 +221,7 @@ def main() -> None:
         try:
             run_step(step, out)
         except RuntimeError as error:
-            refuse(str(error))
+            exit_with_error(str(error))
     if args.name in FIGURES:
         folder = out / figure.step.key
         print(f'\n{figure.title}\n')

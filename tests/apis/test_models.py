@@ -117,7 +117,7 @@ def test_names_in_the_annotation_file_win(tiny, tmp_path, kind):
     dataset = dataset_of(tmp_path, tiny, kind, label_names=names)
     assert dataset.metainfo['classes'] == names
     assert dataset_of(tmp_path, tiny, kind).metainfo['classes'] == list(CLASS_NAMES['toy'])
-    with pytest.raises(ValueError, match='label_names of annotation file.*list of texts'):
+    with pytest.raises(ValueError, match='label_names of annotation file.*list of strings'):
         dataset_of(tmp_path, tiny, kind, label_names=[1, 2])
 
 

@@ -35,7 +35,9 @@ def test_splits_by_source():
     belongs = dict(train={'0', '2'}, val={'1', '2'})
     splits = fill_splits(annotations, belongs, lambda name: name[0], [])
     assert splits == dict(train=['0a', '0b', '2a', '2b'], val=['1a', '1b', '2a', '2b'])
-    with pytest.raises(BrokenFile, match="'test' is left without.*1 faults, the first: it is cut"):
+    with pytest.raises(
+        BrokenFile, match="'test' has no sample left.*1 faults, the first: it is cut"
+    ):
         fill_splits(annotations, dict(test={'9'}), lambda name: name[0], ['it is cut'])
 
 

@@ -116,9 +116,9 @@ def test_numbers_of_part_two_are_closed_up():
     assert len(numbers) == 41 and sorted(numbers.values()) == list(range(41))
     assert numbers[1] == 0 and numbers[13] == 11 and numbers[51] == 40 and 14 not in numbers
     assert pkummd.class_numbers(2, 51) == pkummd.class_numbers(1)
-    with pytest.raises(ValueError, match='part=3 is not known'):
+    with pytest.raises(ValueError, match='part=3 is unknown'):
         pkummd.class_numbers(3)
-    with pytest.raises(ValueError, match='classes=41 is not known for part 1'):
+    with pytest.raises(ValueError, match='classes=41 is unknown for part 1'):
         pkummd.class_numbers(1, 41)
 
 
@@ -126,7 +126,7 @@ def damage(folder, what):
     """Break one thing of '0001-L'."""
     skeleton, label = folder / 'skeletons' / '0001-L.txt', folder / 'labels' / '0001-L.txt'
     text = skeleton.read_text()
-    if what == 'cut off':
+    if what == 'truncated':
         skeleton.write_text(text[:-200])
     elif what == 'NaN':
         skeleton.write_text(text.replace(text.split()[160], 'NaN', 1))
@@ -159,7 +159,7 @@ def damage(folder, what):
 @pytest.mark.parametrize(
     'what, message, kept',
     [
-        ('cut off', r'0001-L.txt, line 30 has \d+ numbers; expected 150 numbers a line', 4),
+        ('truncated', r'0001-L.txt, line 30 has \d+ numbers; expected 150 numbers per line', 4),
         ('NaN', "0001-L.txt, line 2, number 11 is 'NaN'", 4),
         ('a column more', 'line 1 has 151 numbers', 4),
         ('no skeletons', '0001-L.txt cannot be read', 4),
@@ -170,8 +170,8 @@ def damage(folder, what):
         ('backwards', 'frames 10 to 1; expected 1 <= start <= end', 4),
         ('from 0', 'frames 0 to 10; expected 1 <= start', 4),
         ('unknown action', 'action 52; expected 1 to 51', 4),
-        ('text', "is 'bow,1,10,1'; expected four whole numbers", 4),
-        ('binary', 'is no UTF-8 text', 4),
+        ('text', "is 'bow,1,10,1'; expected four integers", 4),
+        ('binary', 'is not UTF-8 text', 4),
         ('absent', 'both bodies are absent from frame 1 to 10', 4),
     ],
 )
@@ -193,7 +193,7 @@ def test_what_is_broken_is_an_error_or_left_out(raw, what, message, kept):
         ('a\n0001-L\nb\n0001-L\n', 'names video 0001-L twice'),
         ('a\n0001/L\nb\n0002-L\n', "line 2 names '0001/L'"),
         ('a\n ,\nb\n0002-L\n', 'line 2 names no video'),
-        ('a\nA01N01-L\nb\n0002-L\n', 'A01N01-L .* is named as those of part 2'),
+        ('a\nA01N01-L\nb\n0002-L\n', 'A01N01-L .* is named like those of part 2'),
     ],
 )
 def test_a_wrong_split_list_is_an_error(raw, text, message):
@@ -217,15 +217,15 @@ def test_a_split_without_samples_is_an_error(raw):
     folder, _ = raw
     for name in ('0001-L', '0001-M'):
         (folder / 'labels' / f'{name}.txt').write_text('')
-    with pytest.raises(BrokenFile, match="split 'xsub_train' is left without a sample"):
+    with pytest.raises(BrokenFile, match="split 'xsub_train' has no sample left"):
         convert(folder, skip_bad=True)
 
 
 def test_counts_beside_the_published_ones():
-    assert pkummd.published(1, 21545).endswith('the same')
-    assert pkummd.published(1, 21500).endswith('differs by -45')
-    assert pkummd.published(2, 6945).endswith('agrees')
-    assert pkummd.published(2, 6000).endswith('differs by -1,000')
+    assert pkummd.compare_published(1, 21545).endswith('the same')
+    assert pkummd.compare_published(1, 21500).endswith('differs by -45')
+    assert pkummd.compare_published(2, 6945).endswith('agrees')
+    assert pkummd.compare_published(2, 6000).endswith('differs by -1,000')
 
 
 def test_damaged_files_give_the_documented_error_only(raw):

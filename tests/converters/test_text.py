@@ -14,7 +14,7 @@ def test_line_ends_do_not_matter(tmp_path, data):
 
 
 def test_what_is_no_text(tmp_path):
-    with pytest.raises(BrokenFile, match='x is no UTF-8 text .byte 1.; expected a list'):
+    with pytest.raises(BrokenFile, match='x is not UTF-8 text .byte 1.; expected a list'):
         split_lines(b'a\xff', 'x', 'a list')
     with pytest.raises(BrokenFile, match='x is empty; expected a list'):
         split_lines(b'\n \n', 'x', 'a list')

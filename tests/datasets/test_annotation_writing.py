@@ -12,7 +12,7 @@ from deeprank_plugin.datasets.annotations import load_annotations
     [
         (1, 1.0, 'the file: '),
         ([1, 2], (1, 2), 'the file: '),
-        ([1, 2], [1, 3], 'the file, number 1: '),
+        ([1, 2], [1, 3], 'the file, item 1: '),
         (dict(a=[1]), dict(a=[1, 2]), "the file, key 'a': "),
         (dict(a=1), dict(b=1), 'the file: '),
         (np.float32([1]), np.float64([1]), 'the file: '),
@@ -22,7 +22,9 @@ from deeprank_plugin.datasets.annotations import load_annotations
     ],
 )
 def test_differences_are_found(before, after, where):
-    with pytest.raises(ValueError, match=where + '.*would come back as' if ':' in where else where):
+    with pytest.raises(
+        ValueError, match=where + '.*would be read back as' if ':' in where else where
+    ):
         require_same(before, after)
 
 

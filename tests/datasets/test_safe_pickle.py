@@ -51,7 +51,7 @@ def test_hostile_pickles_are_refused_before_they_run(make_annotations, tmp_path,
         function, f"open({str(mark)!r}, 'w')"
     )
     path = make_annotations(change=change_first(extra=[{'deep': Hostile(function, argument)}]))
-    with pytest.raises(ValueError, match=r'annotations.pkl is refused: it asks for'):
+    with pytest.raises(ValueError, match=r'annotations.pkl is rejected: it asks for'):
         build(path)
     assert not mark.exists()
 
@@ -76,7 +76,7 @@ def test_dotted_names_lead_nowhere(tmp_path, module, name):
         + code
         + b'\x85R.'
     )
-    with pytest.raises(ValueError, match=f'a.pkl is refused: it asks for {module}.{name}'):
+    with pytest.raises(ValueError, match=f'a.pkl is rejected: it asks for {module}.{name}'):
         load_annotations(path)
     assert not mark.exists()
 

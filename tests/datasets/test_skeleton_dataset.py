@@ -285,7 +285,7 @@ def test_real_skeletons(shared_data, name, sizes, classes):
     [
         (dict(labels=dict(share=1.5)), r'labels share=1\.5; expected 0 < share <= 1'),
         (dict(labels=dict(part='train')), "labels has the keys \\['part'\\]"),
-        (dict(metainfo=dict(classes='ntu61')), "'ntu61' is no known data set.*ntu60, ntu120"),
+        (dict(metainfo=dict(classes='ntu61')), "'ntu61' is not a known data set.*ntu60, ntu120"),
     ],
 )
 def test_labels_and_classes_that_are_wrong(make_annotations, more, message):

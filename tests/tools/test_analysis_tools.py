@@ -118,7 +118,7 @@ def test_tsne_of_one_cluster(run, files):
     args = ('A=joint.npz', 'B=motion.npz', '--out-dir', 'out', '--perplexity', '4')
     code, out, err = run('tsne', *args, '--cluster-of', 'dc.pth')
     assert code == 0, err
-    assert 'cluster 0: 14 samples, of them 7 of class 0 and 7 of class 1' in out
+    assert 'cluster 0: 14 samples, including 7 of class 0 and 7 of class 1' in out
     rows = list(csv.DictReader((files / 'out' / 'tsne.csv').open()))
     assert [row['name'] for row in rows] == [f's{i:02d}' for i in range(20) if i % 3 < 2]
     torch.save(dict(state_dict={}), 'other.pth')

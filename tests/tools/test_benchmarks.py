@@ -77,11 +77,11 @@ def test_run_all_says_what_was_reached(tmp_path):
     command = ('--only', 'input_pipeline', '--out-dir', tmp_path, '--options')
     result = start('run_all', *command, TINY['input_pipeline'])
     assert result.returncode == 0, result.stderr[-2000:]
-    assert 'What was to be reached' in result.stdout
-    aims = json.loads((tmp_path / 'aims.json').read_text())['rows']
-    assert [aim['aim'] for aim in aims] == ['>= 15', '>= 3']
-    for aim, least in zip(aims, (15, 3)):
-        assert aim['met'] == ('yes' if aim['measured'] >= least else 'NO')
+    assert 'Targets' in result.stdout
+    targets = json.loads((tmp_path / 'targets.json').read_text())['rows']
+    assert [row['target'] for row in targets] == ['>= 15', '>= 3']
+    for row, least in zip(targets, (15, 3)):
+        assert row['met'] == ('yes' if row['measured'] >= least else 'NO')
     assert (tmp_path / 'input_pipeline.txt').is_file()
 
 

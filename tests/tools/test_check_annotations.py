@@ -112,7 +112,7 @@ def test_damaged_files_are_faults(tool, make_annotations, tmp_path):
     (tmp_path / 'a.npz').write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
     assert len(load_annotations(tmp_path / 'a.npz')['annotations']) == 20
     code, printed = tool(tmp_path / 'a.npz', '--plot', tmp_path / 'plots')
-    assert code == 1 and 'keypoint.npy has not the check sum' in printed
+    assert code == 1 and 'keypoint.npy does not match its checksum' in printed
     assert 'fault: unreadable: 1' in printed and last(printed) == 'verdict: faults'
 
     path.write_bytes(path.read_bytes()[:5000])
@@ -128,7 +128,7 @@ def test_a_hostile_pickle_is_a_fault(tool, tmp_path):
 
     (tmp_path / 'a.pkl').write_bytes(pickle.dumps(dict(split={}, annotations=[Hostile()])))
     code, printed = tool(tmp_path / 'a.pkl')
-    assert code == 1 and 'is refused: it asks for' in printed
+    assert code == 1 and 'is rejected: it asks for' in printed
     assert not (tmp_path / 'ran').exists()
 
 

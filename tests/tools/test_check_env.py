@@ -64,14 +64,14 @@ def test_problem_is_named_with_its_remedy(monkeypatch, capsys, check_env, versio
     captured = capsys.readouterr()
     assert sentence in captured.err
     assert captured.err.count('error: ') == 1
-    assert 'All is well' not in captured.out
+    assert 'Everything works' not in captured.out
 
 
 def test_untried_version_is_pointed_out_and_not_refused(monkeypatch, capsys, check_env):
     pretend(monkeypatch, check_env, torch='2.16.0')
     monkeypatch.setattr(sys, 'path', list(sys.path))
     assert check_env.main() == 0
-    assert '2.16.0 (newer than what was tried)' in capsys.readouterr().out
+    assert '2.16.0 (newer than the tested versions)' in capsys.readouterr().out
 
 
 def test_package_that_cannot_be_imported(monkeypatch, capsys, check_env):

@@ -78,7 +78,7 @@ def test_no_file_no_pickle(tmp_path):
     with pytest.raises(FileNotFoundError, match='--dump'):
         load_predictions(tmp_path / 'none.pkl')
     (tmp_path / 'a.pkl').write_bytes(pickle.dumps(make())[:-40])
-    with pytest.raises(ValueError, match='refused'):
+    with pytest.raises(ValueError, match='rejected'):
         load_predictions(tmp_path / 'a.pkl')
 
 
@@ -105,7 +105,7 @@ def test_hostile_dumps_run_nothing(tmp_path, place):
         inner = tmp_path / 'inner.pth'
         torch.save(hostile, inner)
         samples[2]['pred_score'] = Run(torch.storage._load_from_bytes, inner.read_bytes())
-    with pytest.raises(ValueError, match='refused'):
+    with pytest.raises(ValueError, match='rejected'):
         load_predictions(write(tmp_path / 'a.pkl', samples))
     assert not mark.exists()
 
@@ -149,7 +149,7 @@ def test_a_tensor_beyond_its_storage(tmp_path, size, offset):
     samples[1]['pred_score'] = Run(
         torch._utils._rebuild_tensor_v2, storage, offset, size, (1,), False, {}
     )
-    with pytest.raises(ValueError, match='refused'):
+    with pytest.raises(ValueError, match='rejected'):
         load_predictions(write(tmp_path / 'a.pkl', samples))
 
 

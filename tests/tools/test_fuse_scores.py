@@ -92,7 +92,7 @@ def test_refusals_before_anything_is_written(tmp_path):
     make(own, 2)
     before = own.read_bytes()
     replaced = fuse(own, joint, '--out-dir', tmp_path)
-    assert replaced.returncode == 2 and 'would be replaced' in replaced.stderr
+    assert replaced.returncode == 2 and 'would be overwritten' in replaced.stderr
     assert own.read_bytes() == before
     blocked = fuse(joint, '--out-dir', joint / 'below')
     assert blocked.returncode == 2 and '--out-dir' in blocked.stderr

@@ -69,7 +69,7 @@ def test_own_data_from_pretraining_of_three_streams_to_a_tenth_of_the_labels(fol
     other = ['5p' if part == '10p' else part for part in finetune]
     other += ['--resume', '--work-dir', f'work_dirs/{name}', '--cfg-options', *options]
     result = run_tool(*other, cwd=folder)
-    assert result.returncode == 2 and "is of a run with share '10p'" in result.stderr
+    assert result.returncode == 2 and "is from a run with share '10p'" in result.stderr
 
 
 def test_knn_of_one_stream_of_three(folder):

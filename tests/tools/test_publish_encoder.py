@@ -119,7 +119,7 @@ def test_verify_says_what_does_not_match(tool, tmp_path):
     renamed = tmp_path / 'encoder-00000000.pth'
     renamed.write_bytes(path.read_bytes())
     code, printed = tool('--verify', renamed)
-    assert code == 1 and 'does NOT match: its name ends with 00000000' in printed
+    assert code == 1 and 'does NOT match: its name ends in 00000000' in printed
     content['state_dict']['backbone.embed.0.bias'][0] += 1
     torch.save(content, path)
     code, printed = tool('--verify', path)

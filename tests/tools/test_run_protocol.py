@@ -117,7 +117,7 @@ def test_table_of_means_and_sample_deviations(tool):
     assert summary['acc/top1']['mean'] == pytest.approx(0.6)
     assert summary['acc/top1']['std'] == pytest.approx(0.2 / 2**0.5)
     single = dict(seeds={0: runs[0]}, summary=tool.summarise({0: runs[0]}))
-    table = tool.draw_table(dict(joint=dict(seeds=runs, summary=summary), bone=single))
+    table = tool.format_table(dict(joint=dict(seeds=runs, summary=summary), bone=single))
     assert '| 60.0 ± 14.1 | 100.0 ± 0.0 | 50.0, 70.0' in table
     assert '| bone   | 50.0        | 100.0       | 50.0' in table
 

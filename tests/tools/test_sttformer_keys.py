@@ -225,9 +225,9 @@ def test_positions_computed_in_float32_are_ours():
         ),
         (
             lambda s: s.update({'blocks.0.ff_net.1.num_batches_tracked': 3}),
-            r'no tensors: blocks.0.ff_net.1.num_batches_tracked \(int\)',
+            r'not tensors: blocks.0.ff_net.1.num_batches_tracked \(int\)',
         ),
-        (lambda s: s.update({3: torch.zeros(1)}), 'keys 3 are no names'),
+        (lambda s: s.update({3: torch.zeros(1)}), 'keys 3 are not strings'),
         (lambda s: s.clear(), 'input_map.0.weight is missing.*Found: none'),
     ],
 )

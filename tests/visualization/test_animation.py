@@ -6,7 +6,7 @@ from matplotlib.animation import FFMpegWriter
 from mmaction.datasets.transforms import JointToBone
 from PIL import Image
 
-from deeprank_plugin.visualization.animation import SkeletonFigure, animate_skeleton, cut
+from deeprank_plugin.visualization.animation import SkeletonFigure, animate_skeleton, truncate
 from deeprank_plugin.visualization.figure import COLORS
 from deeprank_plugin.visualization.skeletons import LINE_COLORS
 
@@ -29,7 +29,7 @@ def test_each_frame_has_the_bones_whose_joints_are_present():
     drawing = SkeletonFigure(keypoint)
     pairs = [pair for pair in JointToBone(dataset='nturgb+d').pairs if pair[0] != pair[1]]
     for frame, counts in enumerate([(24, 24), (24, 24), (22, 24), (24, 0), (24, 0)]):
-        drawing.show(frame)
+        drawing.show_frame(frame)
         assert tuple(len(lines.get_segments()) for lines in drawing.lines) == counts
         expected = sorted(
             [*keypoint[0, frame, a, :2], *keypoint[0, frame, b, :2]]
@@ -69,14 +69,14 @@ def test_limits_hold_every_present_joint_of_every_frame():
 def test_pixels_point_down(layout, joints, down):
     drawing = SkeletonFigure(walk(joints=joints), layout=layout)
     assert drawing.figure.axes[0].yaxis_inverted() == down
-    drawing.show(0)
+    drawing.show_frame(0)
     assert len(drawing.lines[0].get_segments()) == joints - 1
 
 
 def test_a_layout_of_ones_own():
     layout = dict(num_joints=3, pairs=[(0, 0), (1, 0), (2, 1)])
     drawing = SkeletonFigure(walk(joints=3), layout=layout)
-    drawing.show(1)
+    drawing.show_frame(1)
     assert len(drawing.lines[0].get_segments()) == 2
     assert not drawing.figure.axes[0].yaxis_inverted()
     drawing = SkeletonFigure(walk(joints=3), layout=dict(layout, left=[1], right=[2], dims=2))
@@ -106,8 +106,8 @@ def test_the_likeliest_classes_are_listed(truth, color):
 
 
 def test_cut():
-    assert cut('short') == 'short'
-    assert cut('finger-guessing game', 10) == 'finger-gu…'
+    assert truncate('short') == 'short'
+    assert truncate('finger-guessing game', 10) == 'finger-gu…'
 
 
 @pytest.mark.parametrize(
@@ -147,14 +147,14 @@ def test_what_cannot_be_drawn(tmp_path, monkeypatch):
 
 
 def test_nothing_half_written_stays(tmp_path, monkeypatch):
-    show = SkeletonFigure.show
+    show = SkeletonFigure.show_frame
 
     def fail(self, frame):
         if frame == 2:
             raise RuntimeError('stop')
         show(self, frame)
 
-    monkeypatch.setattr(SkeletonFigure, 'show', fail)
+    monkeypatch.setattr(SkeletonFigure, 'show_frame', fail)
     with pytest.raises(RuntimeError, match='stop'):
         animate_skeleton(walk(), tmp_path / 'a.gif')
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Predictions that ``tools/test.py --dump`` wrote, read without running code from them."""
+"""Read predictions written by ``tools/test.py --dump``, without running code from them."""
 
 import io
 import math
@@ -16,10 +16,10 @@ class Predictions(NamedTuple):
     """Scores of N samples in the order of the file.
 
     Attributes:
-        names: Names of the samples (``frame_dir``), each once.
+        names: Unique names of the samples (``frame_dir``).
         scores: Probabilities of shape (N, classes), in float64.
         labels: True classes of shape (N,).
-        were_logits: Whether the file held logits, whose softmax was taken here.
+        were_logits: Whether the file held logits, converted here by softmax.
     """
 
     names: List[str]
@@ -29,7 +29,7 @@ class Predictions(NamedTuple):
 
 
 def _load_storage(content: bytes) -> np.ndarray:
-    """The numbers of a tensor's storage, by PyTorch's own safe loader."""
+    """Values of a tensor's storage, read by PyTorch's own safe loader."""
     storage = torch.load(io.BytesIO(content), map_location='cpu', weights_only=True)
     if not isinstance(storage, torch.storage.TypedStorage):
         raise ValueError(f'a storage is of type {type(storage).__name__}')
@@ -38,18 +38,18 @@ def _load_storage(content: bytes) -> np.ndarray:
 
 
 def _rebuild(storage, offset, size, stride, requires_grad, hooks, metadata=None) -> np.ndarray:
-    """A tensor's numbers as an array of its own, checked to lie within its storage."""
+    """Copy a tensor's values to an array, checked to lie within the storage."""
     if metadata or math.prod(size) > len(storage):
         raise ValueError(f'a tensor of shape {tuple(size)} does not fit its storage')
     return torch.as_strided(torch.from_numpy(storage), size, stride, offset).numpy().copy()
 
 
 class _DumpUnpickler(SafeUnpickler):
-    """Admits tensors as well, which become arrays; PyTorch's own functions are not handed out."""
+    """Also allows tensors, as arrays, but none of PyTorch's own functions."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ('torch.storage', '_load_from_bytes'):
-            return _load_storage  # PyTorch's own would load anything
+            return _load_storage  # PyTorch's own function would load anything
         if (module, name) == ('torch._utils', '_rebuild_tensor_v2'):
             return _rebuild
         return super().find_class(module, name)
@@ -59,17 +59,17 @@ def load_predictions(path: Union[str, Path], kind: str = 'auto') -> Predictions:
     """Read and check a dump.
 
     With ``kind='auto'``, scores that are not negative and sum to 1 (within 0.005, for half
-    precision) in every row are probabilities and stay as they are (``GCNHead`` dumps these by
-    default); scores with negative numbers are logits, whose softmax is taken. Anything between,
-    such as a sum of probabilities, is an error rather than a guess.
+    precision) in every row are probabilities and stay unchanged (``GCNHead`` dumps these by
+    default); scores with negative numbers are logits and converted by softmax. Anything else, such
+    as a sum of probabilities, is an error rather than a guess.
 
     Args:
-        path (str): File that ``tools/test.py --dump`` wrote.
+        path (str): File written by ``tools/test.py --dump``.
         kind (str): 'auto', 'probabilities' or 'logits'. Defaults to 'auto'.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is no dump of classification scores, or what it holds is not sound.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If it is not a dump of classification scores, or its content is invalid.
     """
     path = Path(path)
     samples = _read_samples(path)
@@ -87,10 +87,10 @@ def load_predictions(path: Union[str, Path], kind: str = 'auto') -> Predictions:
 
 
 def _read_samples(path: Path) -> List[Dict]:
-    """Samples of a dump, each with what is needed of it."""
+    """Read the samples of a dump, and check their required keys."""
     if not path.is_file():
         raise FileNotFoundError(
-            f'dump {path} does not exist; expected a file that tools/test.py --dump wrote'
+            f'dump {path} does not exist; expected a file written by tools/test.py --dump'
         )
     try:
         with path.open('rb') as file:
@@ -98,10 +98,10 @@ def _read_samples(path: Path) -> List[Dict]:
     except Exception as error:  # damaged bytes make pickle and PyTorch raise nearly anything
         cause = (str(error) or type(error).__name__).splitlines()[0]
         raise ValueError(
-            f'dump {path} is refused: {cause}; expected a file that tools/test.py --dump wrote'
+            f'dump {path} is rejected: {cause}; expected a file written by tools/test.py --dump'
         ) from error
     if not (isinstance(samples, list) and samples and all(isinstance(s, dict) for s in samples)):
-        raise ValueError(f'dump {path} is no list of samples; expected one dict for each sample')
+        raise ValueError(f'dump {path} is not a list of samples; expected one dict per sample')
     for key, advice in (
         ('frame_dir', "pack it: PackActionInputs(meta_keys=('sample_idx', 'frame_dir', ...))"),
         ('pred_score', 'dump the predictions of a classifier'),
@@ -143,8 +143,7 @@ def _take_labels(samples: List[Dict], names: List[str], classes: int, path: Path
     for name, truth in zip(names, truths):
         if truth.size != 1 or truth.dtype.kind not in 'iu':
             raise ValueError(
-                f'sample {name!r} of {path} has gt_label {truth.tolist()!r}; '
-                'expected one whole number'
+                f'sample {name!r} of {path} has gt_label {truth.tolist()!r}; expected one integer'
             )
     labels = np.array([truth.item() for truth in truths])
     outside = np.flatnonzero((labels < 0) | (labels >= classes))
@@ -166,8 +165,8 @@ def _are_logits(scores: np.ndarray, kind: str, path: Path) -> bool:
         if (scores < 0).any() and likely.mean() < 0.5:
             return True
         raise ValueError(
-            f'{found}; expected all of them (probabilities), or negative numbers (logits): name '
-            'what they are (--scores), or dump with average_clips="prob" of the head'
+            f'{found}; expected all of them (probabilities), or negative numbers (logits): set '
+            '--scores, or dump with average_clips="prob" of the head'
         )
     if kind == 'probabilities' and not likely.all():
         raise ValueError(f'{found}; expected all of them, as kind is {kind!r}')

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Write the features of a config's test data to an .npz file, and print their k-NN accuracy.
 
-The features have the shape (N, D), with MVDeepRank (N, streams, D) and a k-NN for each stream.
+The features have the shape (N, D); with MVDeepRank (N, streams, D), with a k-NN for each stream.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from deeprank_plugin.evaluation.functional.knn import knn_scores, topk_accuracy
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -34,7 +34,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('out', type=Path, help='.npz file: features, labels, names, splits')
     parser.add_argument(
         '--checkpoint',
-        help='file, or work dir for its last; without: a random encoder, BatchNorm calibrated',
+        help='file, or work dir for its latest; default: a random encoder, BatchNorm calibrated',
     )
     parser.add_argument('--seed', type=int, default=0, help='of the random encoder (%(default)s)')
     parser.add_argument('--work-dir', help='where MMEngine writes its log')

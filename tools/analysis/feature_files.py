@@ -1,4 +1,4 @@
-"""The .npz files that ``tools/analysis/extract_features.py`` writes."""
+"""Read the .npz files written by ``tools/analysis/extract_features.py``."""
 
 import zipfile
 from pathlib import Path
@@ -15,7 +15,7 @@ class Features(NamedTuple):
     """Features of one encoder.
 
     Attributes:
-        title: How tables and pictures call it.
+        title: Name in tables and plots.
         features: Of shape (N, D).
         labels: Classes, of shape (N,).
         names: Names of the samples, of shape (N,).
@@ -29,19 +29,19 @@ class Features(NamedTuple):
     splits: np.ndarray
 
     def select(self, chosen: np.ndarray) -> 'Features':
-        """Some of the samples, by a mask or by index."""
+        """Select samples by a mask or by indices."""
         return Features(self.title, *(part[chosen] for part in self[1:]))
 
 
 def load_features(path: Union[str, Path], title: str = '') -> Sequence[Features]:
-    """Features of a file, one entry a stream; nothing in it is unpickled.
+    """Load the features of a file, one entry per stream, without unpickling.
 
     Args:
         path (str): The ``.npz`` file.
-        title (str): Defaults to the name of the file; of several streams each adds its own.
+        title (str): Defaults to the name of the file; with several streams, each adds its name.
 
     Raises:
-        ValueError: If it is no such file.
+        ValueError: If the file is invalid.
     """
     title = title or Path(path).stem
     try:
@@ -49,13 +49,13 @@ def load_features(path: Union[str, Path], title: str = '') -> Sequence[Features]
             content = {key: file[key] for key in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(
-            f'{path} cannot be read ({str(error).splitlines()[0]}); expected a file that '
-            'tools/analysis/extract_features.py wrote'
+            f'{path} cannot be read ({str(error).splitlines()[0]}); expected a file written by '
+            'tools/analysis/extract_features.py'
         ) from error
     missing = [key for key in KEYS if key not in content]
     if missing:
         raise ValueError(
-            f'{path} lacks {missing}; expected a file that tools/analysis/extract_features.py wrote'
+            f'{path} lacks {missing}; expected a file by tools/analysis/extract_features.py'
         )
     features = content['features']
     sizes = {key: len(content[key]) for key in KEYS}
@@ -77,7 +77,7 @@ def load_features(path: Union[str, Path], title: str = '') -> Sequence[Features]
 
 
 def split_spec(spec: str) -> Tuple[str, str]:
-    """Title (empty, if there is none) and path of ``[TITLE=]PATH``; both may have '=' in them."""
+    """Split ``[TITLE=]PATH`` into title (or '') and path; both may contain '='."""
     places = [-1, *(index for index, letter in enumerate(spec) if letter == '=')]
     for place in places:
         if Path(spec[place + 1 :]).exists():
@@ -87,15 +87,15 @@ def split_spec(spec: str) -> Tuple[str, str]:
 
 
 def load_all(specs: Sequence[str], split: Optional[str] = None) -> Sequence[Features]:
-    """Features of several files ``[TITLE=]FILE[:STREAM]``, of the same samples in the same order.
+    """Load features from files ``[TITLE=]FILE[:STREAM]`` with the same samples in the same order.
 
     Args:
-        specs (Sequence[str]): The files. Of one with several streams, all of them are taken, or
-            the one that is named.
+        specs (Sequence[str]): The files. From a file with several streams, all are loaded, or only
+            the named one.
         split (str, optional): Keep this split only. Defaults to None: all samples.
 
     Raises:
-        ValueError: If a file cannot be read, the samples differ, or the split is not there.
+        ValueError: If a file cannot be read, the samples differ, or the split does not exist.
     """
     found = []
     for spec in specs:
@@ -130,10 +130,10 @@ def load_all(specs: Sequence[str], split: Optional[str] = None) -> Sequence[Feat
 
 
 def load_clusters(path: Union[str, Path]) -> Tuple[Sequence[str], np.ndarray]:
-    """Names of the samples and their clusters, of shape (N,), in a checkpoint of DeepCluster.
+    """Load sample names and clusters, of shape (N,), from a checkpoint of DeepCluster.
 
     Raises:
-        ValueError: If it cannot be read, or is none.
+        ValueError: If it cannot be read, or is not from DeepCluster.
     """
     try:
         bank = (read_checkpoint(path).get('relabel') or {}).get('bank') or {}

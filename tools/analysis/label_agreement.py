@@ -1,9 +1,10 @@
 #!/usr/bin/env python
-"""How many ranking labels of the views other and all differ from those of the view self (Fig. 4).
+"""Share of ranking labels that differ between the views other or all and the view self (Fig. 4).
 
-Batches of samples are drawn, and all P(B, 3) triplets of each are counted: 500 batches of 64 are
-the paper's 124,992,000 triplets. Memory does not grow with their number. The streams are files of
-extract_features.py, one each, or one file with several. Writes label_agreement.json and .png.
+Batches of samples are drawn, and all P(B, 3) triplets of each are counted: 500 batches of 64 give
+the paper's 124,992,000 triplets. Memory does not grow with their number. The streams come from
+files of extract_features.py, one each, or one file with several. Writes
+label_agreement.json and .png.
 
 Example:
     python tools/analysis/label_agreement.py joint.npz bone.npz motion.npz --split xsub_train
@@ -18,7 +19,7 @@ import torch
 from feature_files import load_all
 from tqdm import tqdm
 
-from deeprank_plugin.command_line import refuse, require_writable
+from deeprank_plugin.command_line import exit_with_error, require_writable
 from deeprank_plugin.models.utils import pairwise_distances, view_distances
 from deeprank_plugin.models.utils.distances import NORMALIZATIONS
 from deeprank_plugin.models.utils.label_disagreement import count_disagreement
@@ -28,7 +29,7 @@ VIEWS = ('other', 'all')
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -49,12 +50,12 @@ def main() -> None:
     try:
         streams = load_all(args.files, args.split)
     except ValueError as error:
-        refuse(str(error))
+        exit_with_error(str(error))
     samples = len(streams[0].names)
     if len(streams) < 2 or args.batches < 1 or not 3 <= args.batch_size <= samples:
-        refuse(
+        exit_with_error(
             f'{len(streams)} streams, {args.batches} batches of {args.batch_size} from {samples} '
-            'samples: expected at least 2 streams, 1 batch, and 3 samples a batch up to all.'
+            'samples: expected at least 2 streams, 1 batch, and batches of 3 up to all samples.'
         )
     features = torch.stack([torch.as_tensor(stream.features) for stream in streams])
     normalize = None if args.normalize == 'None' else args.normalize

@@ -1,12 +1,12 @@
 #!/usr/bin/env python
-"""How many pseudo-labels agree with the true classes (Fig. 8).
+"""Share of pseudo-labels that agree with the true classes (Fig. 8).
 
-For features (DeepRank), over all triplets of batches that are drawn: the share whose closer
-candidate has the anchor's class, and the share that a random ranking would have; and the same among
-the triplets that one candidate decides, having the anchor's class alone (chance: 50 %), which is
-what the picture shows. For DeepCluster checkpoints (--clusters): the share of samples whose class
-is the most frequent one of their cluster. These are not the same measure: the paper compares them,
-and so does this tool. Writes triplet_precision.json and .png.
+For features (DeepRank), over all triplets of randomly drawn batches: the share whose closer
+candidate has the anchor's class, and the share expected from a random ranking; and the same among
+decisive triplets, where exactly one candidate has the anchor's class (chance: 50 %), which the plot
+shows. For DeepCluster checkpoints (--clusters): the share of samples whose class is the most
+frequent in their cluster. These measures differ, but the paper compares them, and so does this
+tool. Writes triplet_precision.json and .png.
 
 Example:
     python tools/analysis/triplet_precision.py random=random.npz DeepRank=deeprank.npz \
@@ -23,7 +23,7 @@ import torch
 from feature_files import load_all, load_clusters, split_spec
 from tqdm import tqdm
 
-from deeprank_plugin.command_line import find_checkpoint, refuse, require_writable
+from deeprank_plugin.command_line import exit_with_error, find_checkpoint, require_writable
 from deeprank_plugin.evaluation.functional.precision import (
     Precision,
     cluster_purity,
@@ -34,7 +34,7 @@ from deeprank_plugin.visualization.analysis import plot_precision
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -54,7 +54,7 @@ def measure_purity(path: str, label_of: Dict[str, int]) -> float:
     """Purity of the clusters in a checkpoint.
 
     Raises:
-        ValueError: If it has none, or classes are not known.
+        ValueError: If it has no clusters, or classes are unknown.
     """
     names, clusters = load_clusters(path)
     unknown = [name for name in names if name not in label_of]
@@ -79,9 +79,9 @@ def main() -> None:
             title, path = split_spec(spec)
             purity[title or Path(path).stem] = measure_purity(find_checkpoint(path), label_of)
     except ValueError as error:
-        refuse(str(error))
+        exit_with_error(str(error))
     if int(labels.min()) < 0 or args.batches < 1 or not 3 <= args.batch_size <= len(labels):
-        refuse(
+        exit_with_error(
             f'{args.batches} batches of {args.batch_size} from {len(labels)} samples: expected at '
             'least 1 batch of at least 3 samples, and a class for each sample.'
         )
@@ -101,15 +101,15 @@ def main() -> None:
         )
     for title, share in purity.items():
         print(f'{title}: {100 * share:.2f} % of the samples have the class of their cluster')
-    for title, figures in triplets.items():
+    for title, shares in triplets.items():
         print(
-            f'{title}: {100 * figures["decisive"]:.2f} % of the decisive triplets (chance 50 %), '
-            f'{100 * figures["all"]:.2f} % of all (chance {100 * figures["all_chance"]:.2f} %)'
+            f'{title}: {100 * shares["decisive"]:.2f} % of the decisive triplets (chance 50 %), '
+            f'{100 * shares["all"]:.2f} % of all (chance {100 * shares["all_chance"]:.2f} %)'
         )
     content = dict(triplets=triplets, purity=purity, seed=args.seed)
     (args.out_dir / 'triplet_precision.json').write_text(json.dumps(content, indent=2) + '\n')
-    shares = dict(purity, **{title: figures['decisive'] for title, figures in triplets.items()})
-    picture = plot_precision(shares, dict.fromkeys(triplets, 0.5))
+    bars = dict(purity, **{title: shares['decisive'] for title, shares in triplets.items()})
+    picture = plot_precision(bars, dict.fromkeys(triplets, 0.5))
     picture.savefig(args.out_dir / 'triplet_precision.png')
     print(f'{args.out_dir}: triplet_precision.json, triplet_precision.png')
 

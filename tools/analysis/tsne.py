@@ -16,12 +16,12 @@ import numpy as np
 from feature_files import Features, load_all, load_clusters
 from sklearn.manifold import TSNE
 
-from deeprank_plugin.command_line import find_checkpoint, refuse, require_writable
+from deeprank_plugin.command_line import exit_with_error, find_checkpoint, require_writable
 from deeprank_plugin.visualization import plot_embeddings
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -31,12 +31,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cluster-of',
         metavar='FILE',
-        help='the two most frequent classes in a cluster, drawn by --seed, of this DeepCluster '
-        'checkpoint (Fig. 7)',
+        help='only the two most frequent classes in a random cluster (by --seed) of this '
+        'DeepCluster checkpoint (Fig. 7)',
     )
     parser.add_argument('--perplexity', type=float, default=30, help='(%(default)s)')
     parser.add_argument('--seed', type=int, default=0, help='(%(default)s)')
-    parser.add_argument('--names', type=Path, help='text file with one class name a line')
+    parser.add_argument('--names', type=Path, help='text file with one class name per line')
     parser.add_argument('--out-dir', type=Path, default=Path('work_dirs/tsne'))
     return parser.parse_args()
 
@@ -44,13 +44,13 @@ def parse_args() -> argparse.Namespace:
 def choose_cluster(
     names: Sequence[str], clusters: np.ndarray, features: Features, seed: int
 ) -> np.ndarray:
-    """Rows of the features that are in one cluster and of its two most frequent classes.
+    """Rows of the features that belong to one cluster and its two most frequent classes.
 
     Args:
-        names (Sequence[str]): Of the clustered samples.
+        names (Sequence[str]): Names of the clustered samples.
         clusters (np.ndarray): Their clusters, of shape (N,).
-        features (Features): Where they are looked for.
-        seed (int): Draws the cluster, of those with two classes.
+        features (Features): The features to select from.
+        seed (int): Seed to choose among clusters with at least two classes.
 
     Raises:
         ValueError: If no cluster has two classes.
@@ -68,12 +68,12 @@ def choose_cluster(
     classes = labels[np.argsort(-counts, kind='stable')[:2]]
     rows = (own == chosen) & np.isin(features.labels, classes)
     texts = [f'{np.sum(rows & (features.labels == label))} of class {label}' for label in classes]
-    print(f'cluster {chosen}: {counts.sum()} samples, of them {" and ".join(texts)}')
+    print(f'cluster {chosen}: {counts.sum()} samples, including {" and ".join(texts)}')
     return np.flatnonzero(rows)
 
 
 def main() -> None:
-    """Embed and write."""
+    """Embed, plot and write."""
     args = parse_args()
     require_writable(str(args.out_dir), 'folder', '--out-dir')
     try:
@@ -83,13 +83,13 @@ def main() -> None:
             rows = choose_cluster(*clusters, encoders[0], args.seed)
             encoders = [encoder.select(rows) for encoder in encoders]
     except ValueError as error:
-        refuse(str(error))
+        exit_with_error(str(error))
     if args.classes is not None:
         chosen = np.isin(encoders[0].labels, args.classes)
         encoders = [encoder.select(chosen) for encoder in encoders]
     labels = encoders[0].labels
     if len(labels) <= args.perplexity:
-        refuse(
+        exit_with_error(
             f'{len(labels)} samples for a perplexity of {args.perplexity:g}: expected more '
             'samples, or a lower --perplexity.'
         )
@@ -109,7 +109,9 @@ def main() -> None:
     if args.names is not None:
         names = args.names.read_text().splitlines()
     if len(names) <= labels.max():
-        refuse(f'{args.names} has {len(names)} lines: expected {labels.max() + 1}, one a class.')
+        exit_with_error(
+            f'{args.names} has {len(names)} lines: expected {labels.max() + 1}, one per class.'
+        )
     plot_embeddings(points, labels, names).savefig(args.out_dir / 'tsne.png')
     print(f'{args.out_dir}: tsne.csv, tsne.png ({len(labels)} samples)')
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
-"""Encoding absent bodies once a batch, against encoding all of them, in eval mode.
+"""Encode absent bodies once per batch, against encoding all of them, in eval mode.
 
-Two places for bodies, as NTU RGB+D has them, and one person in all or in most of the sequences.
+Sequences have two body slots, as in NTU RGB+D, with one person in all or most of them.
 
 Example:
     python tools/benchmark/absent_bodies.py --batch-size 16 --frames 120 --out absent.json
@@ -27,11 +27,11 @@ BACKBONES = {
     'STTFormer': dict(type='STTFormer', num_joints=25),
 }
 PERSONS = {'one person': 0.0, 'a fifth with two': 0.2, 'two persons': 1.0}
-TITLE = 'Absent bodies: features of a batch with two places for bodies'
+TITLE = 'Absent bodies: features of a batch with two body slots'
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = make_parser(__doc__)
     parser.add_argument('--batch-size', type=int, default=5, help='(%(default)s)')
     parser.add_argument('--frames', type=int, default=60, help='(%(default)s)')
@@ -41,17 +41,17 @@ def parse_args() -> argparse.Namespace:
 
 
 def sequences(share: float, shape: Sequence[int], device: str) -> Tensor:
-    """Noise of a shape (N, 2, T, V, C); a share of the samples have a second body."""
+    """Random sequences (N, 2, T, V, C); a share of them has a second body."""
     x = torch.randn(shape, device=device)
     x[round(share * shape[0]) :, 1] = 0
     return x
 
 
 def calibrate(backbone: nn.Module, x: Tensor) -> None:
-    """Give BatchNorm the statistics of a batch, and set eval mode.
+    """Set BatchNorm statistics from a batch, and switch to eval mode.
 
-    With those of a new network the features grow from block to block, a million times, and so does
-    what is left by rounding: no trained network is like that.
+    With initial statistics, features and rounding errors grow a millionfold from block to block,
+    unlike in any trained network.
     """
     backbone.train()
     for module in backbone.modules():
@@ -89,9 +89,9 @@ def main() -> None:
                 )
             )
     print_table(TITLE, list(rows[0]), rows)
-    print('ratio: how many times less time; difference: largest, relative to the largest feature')
-    told = dict(conditions(), batch_size=args.batch_size, frames=args.frames, device=args.device)
-    write_json(args.out, TITLE, told, rows)
+    print('ratio: speed-up; difference: largest, relative to the largest feature')
+    context = dict(conditions(), batch_size=args.batch_size, frames=args.frames, device=args.device)
+    write_json(args.out, TITLE, context, rows)
 
 
 if __name__ == '__main__':

@@ -1,7 +1,7 @@
-"""What the benchmarks share: measuring side by side, printing tables, writing JSON.
+"""Shared by the benchmarks: measuring side by side, printing tables, writing JSON.
 
-A benchmark measures all its ways in one run, alternately, so that whatever else the machine does
-meets all of them alike; what it reports first is their ratio. A row of a table is a dict.
+A benchmark measures all its variants in one run, alternating, so that other load on the machine
+affects them equally; the main result is their ratio. A table row is a dict.
 
 Example:
     seconds = measure({'ours': ours, 'plain': plain}, repeats=5)
@@ -28,7 +28,7 @@ STATUS, RESET = Path('/proc/self/status'), Path('/proc/self/clear_refs')
 
 
 def make_parser(description: str) -> argparse.ArgumentParser:
-    """A parser with the options of every benchmark.
+    """Make a parser with the options of every benchmark.
 
     Args:
         description (str): The benchmark's docstring.
@@ -36,16 +36,16 @@ def make_parser(description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--out', type=Path, help='write the figures to this JSON file')
+    parser.add_argument('--out', type=Path, help='write the results to this JSON file')
     return parser
 
 
 def measure(functions: Dict[str, Callable], repeats: int = 5) -> Dict[str, float]:
-    """Median seconds of each function; they take turns, after one call of each that is not counted.
+    """Median seconds of each function, called in turn after one warm-up call each.
 
     Args:
         functions (dict): Functions without arguments, by name.
-        repeats (int): Counted calls of each. Defaults to 5.
+        repeats (int): Timed calls of each. Defaults to 5.
     """
     for function in functions.values():
         function()
@@ -61,25 +61,25 @@ def measure(functions: Dict[str, Callable], repeats: int = 5) -> Dict[str, float
 
 
 def synchronize() -> None:
-    """Wait for the GPU, where there is one in use."""
+    """Wait for the GPU, if one is in use."""
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         torch.cuda.synchronize()
 
 
 def peak_memory(function: Callable, device: str = 'cpu', warm_up: bool = True) -> float:
-    """Extra memory of a call in MiB, at its peak, above what is held before it.
+    """Peak extra memory of a call in MiB, above that held before it.
 
-    On a CPU the kernel's own record of the resident memory (VmHWM, Linux), reset before the call;
-    memory that earlier calls freed is given back first. On a GPU the allocator's peak.
+    On a CPU, this is the kernel's peak resident memory (VmHWM, Linux), reset before the call after
+    returning freed memory to the system. On a GPU, it is the allocator's peak.
 
     Args:
         function (Callable): Function without arguments.
         device (str): 'cpu' or a CUDA device. Defaults to 'cpu'.
-        warm_up (bool): Call the function once before, so that what it sets up for good is not
+        warm_up (bool): Call the function once before, so that persistent allocations are not
             counted. Defaults to True.
 
     Raises:
-        OSError: If the system keeps no such record.
+        OSError: If the system does not record the peak.
     """
     if warm_up:
         function()
@@ -99,12 +99,10 @@ def give_back_memory() -> None:
     """Return freed memory to the system and forget the peak so far (Linux).
 
     Raises:
-        OSError: If the system keeps no record of the peak that can be reset.
+        OSError: If the peak cannot be reset.
     """
     if not os.access(RESET, os.W_OK):
-        raise OSError(
-            f'{RESET} cannot be written, by which the peak of the memory is reset; expected Linux'
-        )
+        raise OSError(f'{RESET} cannot be written, which resets the peak memory; expected Linux')
     trim = getattr(ctypes.CDLL(None), 'malloc_trim', None)  # glibc's
     if trim is not None:
         trim(0)
@@ -118,7 +116,7 @@ def resident(key: str = 'VmRSS') -> float:
 
 
 def conditions() -> Dict[str, object]:
-    """What a figure depends on: processor, cores, threads, GPU, versions, other load."""
+    """Conditions of a measurement: processor, cores, threads, GPU, versions, other load."""
     return dict(
         processor=processor(),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count(),
@@ -145,10 +143,11 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Dict[str, obj
 
     Args:
         title (str): Line above the table.
-        columns (Sequence[str]): Keys of the rows to show, which are the headings.
+        columns (Sequence[str]): Keys of the rows to show, also the headings.
         rows (Sequence[dict]): A missing value is shown as '-'.
     """
-    cells = [list(columns)] + [[show(row.get(column)) for column in columns] for row in rows]
+    cells = [list(columns)]
+    cells += [[format_value(row.get(column)) for column in columns] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells)]
     print(f'\n{title}')
     for line in cells:
@@ -156,8 +155,8 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Dict[str, obj
     sys.stdout.flush()
 
 
-def show(value: object) -> str:
-    """A value as it stands in a table."""
+def format_value(value: object) -> str:
+    """Format a value for a table."""
     if value is None:
         return '-'
     if isinstance(value, float):
@@ -168,13 +167,13 @@ def show(value: object) -> str:
 def write_json(
     path: Optional[Path], title: str, conditions: Dict[str, object], rows: Sequence[Dict]
 ) -> None:
-    """Write the figures to a file: ``dict(title, conditions, rows)``.
+    """Write the results to a file: ``dict(title, conditions, rows)``.
 
     Args:
-        path (Path, optional): The file; its folder is made. None writes nothing.
+        path (Path, optional): The file; its folder is created. None writes nothing.
         title (str): What was measured.
-        conditions (dict): :func:`conditions`, and what else the figures depend on.
-        rows (Sequence[dict]): The figures.
+        conditions (dict): :func:`conditions`, and anything else the results depend on.
+        rows (Sequence[dict]): The results.
     """
     if path is None:
         return

@@ -1,9 +1,9 @@
 #!/usr/bin/env python
-"""How start-up, memory, bank and relabelling grow with the number of sequences.
+"""Growth of start-up time, memory, bank and relabelling with the number of sequences.
 
-Random sequences of one person are written as .npz; each number is measured in a process of its own:
-seconds until the data set is built, resident memory beyond that of the imports, MiB of the feature
-bank, seconds to fill it, and milliseconds to read the labels of a batch of 64 from it.
+Random one-person sequences are written as .npz; each number is measured in a separate process:
+seconds to build the data set, resident memory beyond the imports, MiB of the feature bank, seconds
+to fill it, and milliseconds to read the labels of a batch of 64 from it.
 
 Example:
     python tools/benchmark/growth.py --numbers 1000 10000 100000
@@ -31,7 +31,7 @@ BATCH = 64
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = make_parser(__doc__)
     parser.add_argument('--numbers', type=int, nargs='+', default=[1000, 10000, 100000])
     parser.add_argument('--frames', type=int, default=30, help='of a sequence (%(default)s)')
@@ -43,8 +43,8 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def write(path: Path, number: int, frames: int) -> None:
-    """A file of random sequences."""
+def write_random(path: Path, number: int, frames: int) -> None:
+    """Write a file of random sequences."""
     rng = np.random.default_rng(0)
     names = [f's{index:06d}' for index in range(number)]
     annotations = [
@@ -59,8 +59,8 @@ def write(path: Path, number: int, frames: int) -> None:
     write_npz(dict(split=dict(train=names), annotations=annotations), path)
 
 
-def figures_of(path: Path, channels: int) -> Dict[str, float]:
-    """One number, in this process."""
+def measure_number(path: Path, channels: int) -> Dict[str, float]:
+    """Measure one number of sequences in this process."""
     before = resident()
     start = time.perf_counter()
     dataset = SkeletonDataset(str(path), pipeline=[], split='train')
@@ -90,13 +90,13 @@ def main() -> None:
     """Measure each number, print the table and write it."""
     args = parse_args()
     if args.measure:
-        print(json.dumps(figures_of(args.measure, args.channels)))
+        print(json.dumps(measure_number(args.measure, args.channels)))
         return
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for number in args.numbers:
             path = Path(folder) / f'{number}.npz'
-            write(path, number, args.frames)
+            write_random(path, number, args.frames)
             command = [sys.executable, __file__, '--measure', str(path)]
             command += ['--channels', str(args.channels)]
             result = subprocess.run(command, capture_output=True, text=True)

@@ -1,11 +1,11 @@
 #!/usr/bin/env python
-"""The training pipeline of a sample against MMAction2's own and against plain PyTorch.
+"""Our training pipeline against MMAction2's own and plain PyTorch.
 
 One sequence of 300 frames and two bodies becomes a clip of 120 frames: centred, cropped, resized,
-rotated, packed. MMAction2's pipeline is that of its ready ST-GCN++ configs, which neither crops by
-random shares nor rotates at random; the plain one does what ours does, step by step on tensors,
-with the same draws and the same numbers. 'batch' is the same on whole batches (data_preprocessor.
-augment), on the device; its time is that of a sample.
+rotated, packed. MMAction2's pipeline is that of its ST-GCN++ configs, which use neither random
+crops nor random rotations; the plain one repeats ours step by step on tensors, with the same random
+draws and results. 'batch' is the same on whole batches (data_preprocessor.augment), on the device;
+its time is per sample.
 
 Example:
     python tools/benchmark/input_pipeline.py --profile
@@ -58,7 +58,7 @@ def make_sample() -> Dict:
 
 
 def plain(sample: Dict) -> torch.Tensor:
-    """PROTOCOL's steps on tensors, one after the other: (1, M, T, V, C)."""
+    """The protocol's steps on tensors, one by one: (1, M, T, V, C)."""
     x = torch.from_numpy(sample['keypoint'])
     absent = (x == 0).all(dim=-1, keepdim=True)
     for body in range(x.shape[0]):
@@ -83,22 +83,22 @@ def plain(sample: Dict) -> torch.Tensor:
     return torch.einsum('tdc,mtvc->mtvd', rotation, x)[None].contiguous()
 
 
-def run(pipeline: Compose, sample: Dict) -> Dict:
-    """A pipeline on a copy of the annotation, as a data set hands it over."""
+def apply_pipeline(pipeline: Compose, sample: Dict) -> Dict:
+    """Apply a pipeline to a copy of the annotation, as a data set does."""
     return pipeline(dict(sample))
 
 
 def run_batch(pipeline: Compose, augment: BatchCropResizeRotate, sample: Dict, size: int) -> None:
-    """The light pipeline for each sample, then the rest for all of them."""
-    augment([run(pipeline, sample)['inputs'] for _ in range(size)])
+    """Apply the light pipeline per sample, then the rest to the batch."""
+    augment([apply_pipeline(pipeline, sample)['inputs'] for _ in range(size)])
 
 
 def profile(pipeline: Compose, sample: Dict, number: int = 300) -> List[Dict]:
-    """Where the time of our pipeline goes: own time of each function, in microseconds a sample."""
+    """Profile our pipeline: own time of each function, in microseconds per sample."""
     profiler = cProfile.Profile()
     profiler.enable()
     for _ in range(number):
-        run(pipeline, sample)
+        apply_pipeline(pipeline, sample)
     profiler.disable()
     stats = pstats.Stats(profiler).stats
     rows = [
@@ -109,11 +109,11 @@ def profile(pipeline: Compose, sample: Dict, number: int = 300) -> List[Dict]:
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = make_parser(__doc__)
     parser.add_argument('--repeats', type=int, default=200, help='(%(default)s)')
     parser.add_argument('--batch-size', type=int, default=64, help='of batch (%(default)s)')
-    parser.add_argument('--profile', action='store_true', help='also say where our time goes')
+    parser.add_argument('--profile', action='store_true', help='also profile our pipeline')
     return parser.parse_args()
 
 
@@ -125,13 +125,13 @@ def main() -> None:
     sample, ours, light = make_sample(), Compose(OURS), Compose(LIGHT)
     augment = BatchCropResizeRotate(SHARES, CLIP_LEN, MIN_FRAMES, ANGLE)
     np.random.seed(0)
-    one = run(ours, sample)['inputs']
+    one = apply_pipeline(ours, sample)['inputs']
     np.random.seed(0)
     difference = float((one - plain(sample)).abs().max())
     seconds = measure(
         {
-            'ours': partial(run, ours, sample),
-            'MMAction2': partial(run, Compose(MMACTION), sample),
+            'ours': partial(apply_pipeline, ours, sample),
+            'MMAction2': partial(apply_pipeline, Compose(MMACTION), sample),
             'plain PyTorch': partial(plain, sample),
         },
         args.repeats,
@@ -145,11 +145,11 @@ def main() -> None:
     ]
     print_table(TITLE, list(rows[0]), rows)
     print(f'largest difference between plain and ours: {difference:.2g}')
-    told = dict(conditions(), batch_size=args.batch_size, difference=difference)
-    write_json(args.out, TITLE, told, rows)
+    context = dict(conditions(), batch_size=args.batch_size, difference=difference)
+    write_json(args.out, TITLE, context, rows)
     if args.profile:
         rows = profile(ours, sample)
-        print_table('Where our time goes, microseconds a sample', list(rows[0]), rows)
+        print_table('Profile of our pipeline, microseconds per sample', list(rows[0]), rows)
 
 
 if __name__ == '__main__':

@@ -1,12 +1,12 @@
 #!/usr/bin/env python
-"""The ranking loss: all P(B, 3) triplets through pair scores against gathering their features.
+"""The ranking loss: all P(B, 3) triplets from pair scores, against gathering their features.
 
 1. Time and extra memory of loss and gradients, against a plain implementation that gathers the
-   features of every triplet and calls the two layers on them; both give the same numbers.
-2. The loss alone at growing batch sizes, beside what all pairs and all triplets would hold.
+   features of every triplet and applies the two layers; both give the same results.
+2. The loss alone at growing batch sizes, next to the memory for all pairs and all triplets.
 3. Its share of a training step of DeepRank with ST-GCN of width 64: labels from the bank, their
-   distances, head, loss and gradients. A CPU's step is measured at --step-batch samples and scaled
-   to 64, since it grows with the samples; the ranking part is measured at both.
+   distances, head, loss and gradients. On a CPU, the step is measured at --step-batch samples and
+   scaled linearly to 64; the ranking part is measured at both.
 
 Example:
     python tools/benchmark/ranking_loss.py --sizes 64 128 256 --out work_dirs/ranking_loss.json
@@ -34,7 +34,7 @@ TITLE = 'Ranking loss'
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = make_parser(__doc__)
     parser.add_argument('--batch-size', type=int, default=64, help='of part 1 (%(default)s)')
     parser.add_argument('--channels', type=int, default=256, help='D (%(default)s)')
@@ -55,7 +55,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def gathered_loss(head: RankHead, feats: Tensor, distances: Tensor) -> Tensor:
-    """Eqs. 2, 7, 8 and 9 as they stand, on the features of every triplet; no ties."""
+    """Eqs. 2, 7, 8 and 9 literally, on the features of every triplet; no ties."""
     number = len(feats)
     grid = torch.cartesian_prod(*[torch.arange(number, device=feats.device)] * 3)
     a, c1, c2 = grid.T
@@ -66,7 +66,7 @@ def gathered_loss(head: RankHead, feats: Tensor, distances: Tensor) -> Tensor:
 
 
 def make_inputs(number: int, args: argparse.Namespace):
-    """A head, features (B, D) that want gradients, and label distances (B, B)."""
+    """Make a head, features (B, D) with gradients, and label distances (B, B)."""
     torch.manual_seed(0)
     head = RankHead(args.channels, args.hidden).to(args.device)
     feats = torch.randn(number, args.channels, device=args.device, requires_grad=True)
@@ -75,7 +75,7 @@ def make_inputs(number: int, args: argparse.Namespace):
 
 
 def against_gathering(args: argparse.Namespace) -> List[Dict]:
-    """Part 1."""
+    """Part 1: pair scores against gathering."""
     head, feats, distances = make_inputs(args.batch_size, args)
     inputs = [feats, *head.parameters()]
 
@@ -117,7 +117,7 @@ def backward(head: RankHead, feats: Tensor, distances: Tensor) -> None:
 
 
 def growing(args: argparse.Namespace) -> List[Dict]:
-    """Part 2."""
+    """Part 2: growing batch sizes."""
     rows = []
     for number in args.sizes:
         run = partial(backward, *make_inputs(number, args))
@@ -137,7 +137,7 @@ def growing(args: argparse.Namespace) -> List[Dict]:
 
 
 def share_of_step(args: argparse.Namespace) -> List[Dict]:
-    """Part 3."""
+    """Part 3: share of a training step."""
     cfg = Config.fromfile(Path(__file__).resolve().parents[2] / CONFIG)
     frames = args.frames or cfg.train_pipeline[1]['clip_len']
     torch.manual_seed(0)

@@ -1,11 +1,11 @@
 #!/usr/bin/env python
-"""What a renewal of the labels costs: extraction, and DeepRank's labels beside DeepCluster's.
+"""Cost of relabelling: extraction, and DeepRank's labels next to DeepCluster's.
 
 1. RelabelHook's extraction against a bare loop over the same loader and network in eval mode.
 2. Seconds of a round beyond extraction, for N features: DeepCluster's clusters (PCA-whitening and
    k-means, as the model makes them) at growing numbers of clusters n; DeepRank's bank.
 3. Milliseconds of labelling a batch: DeepRank's distances from its bank, at growing lengths N of it
-   and growing batches B. The paper's O(1) is in n and in the length of a queue, not in B.
+   and growing batches B. The paper's O(1) refers to n and the length of a queue, not to B.
 
 Example:
     python tools/benchmark/relabelling.py --numbers 10000 100000 --picture relabelling.png
@@ -37,7 +37,7 @@ GRAPH = dict(layout='nturgb+d', mode='stgcn_spatial')
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = make_parser(__doc__)
     parser.add_argument('--sequences', type=int, default=64, help='of part 1 (%(default)s)')
     parser.add_argument('--frames', type=int, default=60, help='of part 1 (%(default)s)')
@@ -48,12 +48,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--channels', type=int, default=256, help='D (%(default)s)')
     parser.add_argument('--repeats', type=int, default=3, help='(%(default)s)')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
-    parser.add_argument('--picture', type=Path, help='draw parts 2 and 3 into this PNG file')
+    parser.add_argument('--picture', type=Path, help='plot parts 2 and 3 to this PNG file')
     return parser.parse_args()
 
 
 class RandomSequences(Dataset):
-    """N sequences of one person, of which the loader costs nothing."""
+    """N one-person sequences that take no time to load."""
 
     def __init__(self, number: int, frames: int) -> None:
         self.num_split_samples = number
@@ -76,7 +76,7 @@ def bare_loop(model: torch.nn.Module, loader: DataLoader) -> None:
 
 
 def extraction(args: argparse.Namespace) -> List[Dict]:
-    """Part 1."""
+    """Part 1: extraction."""
     backbone = dict(type='STGCN', graph_cfg=GRAPH, base_channels=args.width)
     head = dict(type='RankHead', in_channels=4 * args.width)
     model = MODELS.build(dict(type='DeepRank', backbone=backbone, head=head)).to(args.device)
@@ -97,7 +97,7 @@ def extraction(args: argparse.Namespace) -> List[Dict]:
 
 
 def rounds(args: argparse.Namespace) -> List[Dict]:
-    """Part 2: one round each, since k-means takes long."""
+    """Part 2: one round each, since k-means is slow."""
     rows = []
     for number in args.numbers:
         features = torch.randn(number, args.channels).abs()
@@ -124,7 +124,7 @@ def rounds(args: argparse.Namespace) -> List[Dict]:
 
 
 def batches(args: argparse.Namespace) -> List[Dict]:
-    """Part 3."""
+    """Part 3: labels of a batch."""
     rows = []
     for number in args.numbers:
         names = [str(index) for index in range(number)]
@@ -144,8 +144,8 @@ def batches(args: argparse.Namespace) -> List[Dict]:
     return rows
 
 
-def draw(rows: List[Dict], path: Path) -> None:
-    """Seconds of a round against n, and of a batch against the length of the bank."""
+def plot_costs(rows: List[Dict], path: Path) -> None:
+    """Plot seconds per round against n, and per batch against the length of the bank."""
     matplotlib.use('Agg')
     from matplotlib import pyplot as plt
 
@@ -169,7 +169,7 @@ def draw(rows: List[Dict], path: Path) -> None:
         xscale='log',
         yscale='log',
         xlabel='clusters n',
-        ylabel='seconds a round, without extraction',
+        ylabel='seconds per round, without extraction',
     )
     found = [row for row in rows if row['part'] == 'batch']
     sizes = sorted({row['batch'] for row in found})
@@ -182,7 +182,7 @@ def draw(rows: List[Dict], path: Path) -> None:
             marker=marker,
             label=f'DeepRank, B = {size}',
         )
-    right.set(xscale='log', yscale='log', xlabel='length of the bank N', ylabel='ms a batch')
+    right.set(xscale='log', yscale='log', xlabel='length of the bank N', ylabel='ms per batch')
     for axis in (left, right):
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8, ncols=2, loc='upper center', bbox_to_anchor=(0.5, -0.18))
@@ -196,7 +196,7 @@ def main() -> None:
     args = parse_args()
     init_default_scope('mmaction')
     torch.manual_seed(0)
-    told = dict(conditions(), device=args.device, channels=args.channels, frames=args.frames)
+    context = dict(conditions(), device=args.device, channels=args.channels, frames=args.frames)
     first, second, third = extraction(args), rounds(args), batches(args)
     print_table('Extraction', ['way', 'sequences_s', 'throughput'], first)
     columns = ['way', 'number', 'clusters', 'seconds']
@@ -204,8 +204,8 @@ def main() -> None:
     print_table('Labels of a batch', ['way', 'number', 'batch', 'ms'], third)
     rows = [*first, *second, *third]
     if args.picture:
-        draw(rows, args.picture)
-    write_json(args.out, TITLE, told, rows)
+        plot_costs(rows, args.picture)
+    write_json(args.out, TITLE, context, rows)
 
 
 if __name__ == '__main__':

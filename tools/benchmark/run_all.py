@@ -1,9 +1,9 @@
 #!/usr/bin/env python
-"""All benchmarks, short, one after the other, and what each was to reach (`make bench`).
+"""Short versions of all benchmarks, compared with their targets (`make bench`).
 
-Each runs in a process of its own and writes its table to <out-dir>/<benchmark>.txt and its figures
-to <out-dir>/<benchmark>.json. A benchmark that fails is named, and the exit code is then 1; an aim
-that is missed is no failure. They run on one thread, unless OMP_NUM_THREADS says otherwise.
+Each runs in a separate process and writes its table to <out-dir>/<benchmark>.txt and its results to
+<out-dir>/<benchmark>.json. If a benchmark fails, it is named and the exit code is 1; a missed
+target is not a failure. They use one thread unless OMP_NUM_THREADS is set.
 
 Example:
     python tools/benchmark/run_all.py --only input_pipeline ranking_loss
@@ -21,7 +21,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional
 from common import conditions, make_parser, print_table, write_json
 
 HERE = Path(__file__).resolve().parent
-# options by which all take under ten minutes on two quiet cores
+# with these options, all take under ten minutes on two idle cores
 OPTIONS = dict(
     ranking_loss='--sizes 64 256 512 --repeats 1 --step-batch 4',
     input_pipeline='--profile',
@@ -34,14 +34,14 @@ OPTIONS = dict(
 )
 
 
-class Aim(NamedTuple):
-    """What a benchmark was to reach.
+class Target(NamedTuple):
+    """A target for a benchmark.
 
     Attributes:
         benchmark: Its name.
-        what: In words.
-        at_least: The bound; of a negative one, its absolute value is the most.
-        find: The figure, from the rows of the benchmark.
+        what: The measured quantity, in words.
+        at_least: Lower bound; if negative, its absolute value is an upper bound.
+        find: Function from the rows of the benchmark to the measured value.
     """
 
     benchmark: str
@@ -51,7 +51,7 @@ class Aim(NamedTuple):
 
 
 def pick(key: str, **having: object) -> Callable[[List[Dict]], float]:
-    """A figure of the first row that has some values."""
+    """A function that returns a value of the first row that matches."""
 
     def find(rows: List[Dict]) -> float:
         return next(r[key] for r in rows if all(r.get(k) == v for k, v in having.items()))
@@ -59,51 +59,51 @@ def pick(key: str, **having: object) -> Callable[[List[Dict]], float]:
     return find
 
 
-AIMS = [
-    Aim('ranking_loss', 'time of gathering / ours', 100, pick('time_ratio', way='gathered')),
-    Aim('ranking_loss', 'memory of gathering / ours', 50, pick('memory_ratio', way='gathered')),
-    Aim('ranking_loss', '% of a step, B = 64', -2, pick('share_percent', step='scaled')),
-    Aim('input_pipeline', 'MMAction2 / ours', 15, pick('ratio_to_ours', pipeline='MMAction2')),
-    Aim('input_pipeline', 'PyTorch / ours', 3, pick('ratio_to_ours', pipeline='plain PyTorch')),
-    Aim(
+TARGETS = [
+    Target('ranking_loss', 'time of gathering / ours', 100, pick('time_ratio', way='gathered')),
+    Target('ranking_loss', 'memory of gathering / ours', 50, pick('memory_ratio', way='gathered')),
+    Target('ranking_loss', '% of a step, B = 64', -2, pick('share_percent', step='scaled')),
+    Target('input_pipeline', 'MMAction2 / ours', 15, pick('ratio_to_ours', pipeline='MMAction2')),
+    Target('input_pipeline', 'PyTorch / ours', 3, pick('ratio_to_ours', pipeline='plain PyTorch')),
+    Target(
         'absent_bodies',
         'all / once, ST-GCN',
         1.6,
         pick('ratio', backbone='ST-GCN', data='one person'),
     ),
-    Aim(
+    Target(
         'absent_bodies',
         'all / once, STTFormer',
         1.6,
         pick('ratio', backbone='STTFormer', data='one person'),
     ),
-    Aim(
+    Target(
         'absent_bodies',
         'largest difference',
         -1e-6,
         lambda rows: max(row['difference'] for row in rows),
     ),
-    Aim('relabelling', 'throughput / bare loop', 0.9, pick('throughput', way='hook')),
+    Target('relabelling', 'throughput / bare loop', 0.9, pick('throughput', way='hook')),
 ]
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = make_parser(__doc__)
     parser.add_argument('--only', nargs='+', choices=OPTIONS, default=list(OPTIONS), metavar='NAME')
-    parser.add_argument('--options', help='for those that run, in place of the short set')
+    parser.add_argument('--options', help='options for the chosen benchmarks, not the short ones')
     parser.add_argument('--out-dir', type=Path, default=Path('work_dirs/benchmark'))
     return parser.parse_args()
 
 
-def run(name: str, options: str, folder: Path) -> Optional[List[Dict]]:
-    """One benchmark; the rows of its table, None if it failed."""
+def run_benchmark(name: str, options: str, folder: Path) -> Optional[List[Dict]]:
+    """Run one benchmark; returns the rows of its table, None if it failed."""
     print(f'{name} {options}'.strip(), end=' ... ', flush=True)
     start = time.perf_counter()
     out = folder / f'{name}.json'
     out.unlink(missing_ok=True)
     command = [sys.executable, str(HERE / f'{name}.py'), *options.split(), '--out', str(out)]
-    # several threads wait for each other where anything else runs: the figures then mean nothing
+    # with other load, threads wait for each other, which makes timings meaningless
     environment = dict(os.environ)
     environment.setdefault('OMP_NUM_THREADS', '1')
     result = subprocess.run(command, capture_output=True, text=True, env=environment)
@@ -118,34 +118,36 @@ def run(name: str, options: str, folder: Path) -> Optional[List[Dict]]:
 
 
 def main() -> None:
-    """Run, compare with the aims, write."""
+    """Run, compare with the targets, write."""
     args = parse_args()
     args.out_dir.mkdir(parents=True, exist_ok=True)
-    told = conditions()
-    print(', '.join(f'{key} {value}' for key, value in told.items()))
+    context = conditions()
+    print(', '.join(f'{key} {value}' for key, value in context.items()))
     found = {
-        name: run(name, OPTIONS[name] if args.options is None else args.options, args.out_dir)
+        name: run_benchmark(
+            name, OPTIONS[name] if args.options is None else args.options, args.out_dir
+        )
         for name in args.only
     }
     rows = []
-    for aim in AIMS:
-        if found.get(aim.benchmark):
-            value = aim.find(found[aim.benchmark])
-            met = value >= aim.at_least if aim.at_least > 0 else value <= -aim.at_least
-            sign = '>=' if aim.at_least > 0 else '<='
-            bound = f'{sign} {abs(aim.at_least):g}'
+    for target in TARGETS:
+        if found.get(target.benchmark):
+            value = target.find(found[target.benchmark])
+            met = value >= target.at_least if target.at_least > 0 else value <= -target.at_least
+            sign = '>=' if target.at_least > 0 else '<='
+            bound = f'{sign} {abs(target.at_least):g}'
             rows.append(
                 dict(
-                    benchmark=aim.benchmark,
-                    figure=aim.what,
-                    aim=bound,
+                    benchmark=target.benchmark,
+                    quantity=target.what,
+                    target=bound,
                     measured=value,
                     met='yes' if met else 'NO',
                 )
             )
     if rows:
-        print_table('What was to be reached', list(rows[0]), rows)
-    write_json(args.out or args.out_dir / 'aims.json', 'Aims', told, rows)
+        print_table('Targets', list(rows[0]), rows)
+    write_json(args.out or args.out_dir / 'targets.json', 'Targets', context, rows)
     failed = [name for name, result in found.items() if result is None]
     if failed:
         sys.exit(f'error: failed: {", ".join(failed)}; see {args.out_dir}')

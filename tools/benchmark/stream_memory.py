@@ -1,9 +1,9 @@
 #!/usr/bin/env python
 """Memory and time of a training step of MV-DeepRank: streams one by one against all at once.
 
-Each way runs in a process of its own, one warm-up step and then --steps measured ones. On a GPU
-the figure is the allocator's peak, on a CPU the peak of the process's resident memory, both above
-what was held before the first step. They contain inputs and gradients of the parameters.
+Each variant runs in a separate process, with one warm-up step and then --steps measured ones. On a
+GPU, memory is the allocator's peak; on a CPU, the peak resident memory of the process; both above
+that held before the first step. They include inputs and parameter gradients.
 
 Example:
     python tools/benchmark/stream_memory.py --backbone sttformer --batch-size 8
@@ -32,7 +32,7 @@ BACKBONES = {
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -42,7 +42,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--bodies', type=int, default=2)
     parser.add_argument('--steps', type=int, default=2)
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
-    parser.add_argument('--out', type=Path, help='write the figures to this file')
+    parser.add_argument('--out', type=Path, help='write the results to this file')
     parser.add_argument('--way', choices=['one by one', 'at once', 'one stream'], help='internal')
     return parser.parse_args()
 
@@ -54,8 +54,8 @@ def peak(device: str) -> float:
     return torch.cuda.max_memory_allocated(device) / 2**20
 
 
-def measure(args: argparse.Namespace) -> dict:
-    """Peak memory above the start in MiB, and seconds a step, of one way."""
+def measure_way(args: argparse.Namespace) -> dict:
+    """Peak memory above the start in MiB, and seconds per step, of one variant."""
     torch.manual_seed(0)
     modalities = ['joint', 'bone', 'motion'] if args.way != 'one stream' else ['joint']
     model = MODELS.build(
@@ -92,15 +92,15 @@ def measure(args: argparse.Namespace) -> dict:
 
 
 def main() -> None:
-    """Measure every way in its own process and print the ratios."""
+    """Measure every variant in its own process and print the ratios."""
     args = parse_args()
     if args.way:
-        print(json.dumps(measure(args)))
+        print(json.dumps(measure_way(args)))
         return
     found = {}
     for way in ('one stream', 'one by one', 'at once'):
         command = [sys.executable, __file__, *sys.argv[1:], '--way', way]
-        # freed tensors go back to the system at once, so that the peak is that of living ones
+        # freed tensors return to the system at once, so the peak counts live ones only
         environment = dict(os.environ, MALLOC_MMAP_THRESHOLD_='65536')
         result = subprocess.run(command, capture_output=True, text=True, env=environment)
         if result.returncode:
@@ -112,10 +112,10 @@ def main() -> None:
     )
     base = found['one stream']
     print(f'{"":<12} {"MiB":>9} {"ratio":>6} {"s/step":>8} {"ratio":>6}')
-    for way, figures in found.items():
+    for way, measured in found.items():
         print(
-            f'{way:<12} {figures["mib"]:9.0f} {figures["mib"] / base["mib"]:6.2f} '
-            f'{figures["seconds"]:8.2f} {figures["seconds"] / base["seconds"]:6.2f}'
+            f'{way:<12} {measured["mib"]:9.0f} {measured["mib"] / base["mib"]:6.2f} '
+            f'{measured["seconds"]:8.2f} {measured["seconds"] / base["seconds"]:6.2f}'
         )
     if args.out:
         args.out.write_text(json.dumps(found, indent=2) + '\n')

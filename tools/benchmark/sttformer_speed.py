@@ -1,9 +1,9 @@
 #!/usr/bin/env python
-"""STTFormer against the formulas of its paper written down by einsum, forward and backward.
+"""STTFormer against the formulas of its paper written with einsum, forward and backward.
 
-All ways have the same layers and weights, and give the same numbers; they differ in how attention
-and convolutions are taken. On a CPU all keep freed memory, as the tools do (docs/speed.md). On a
-GPU, bfloat16 with channels_last and torch.compile is set against float32.
+All variants have the same layers and weights, and give the same results; they differ in how
+attention and convolutions are computed. On a CPU all keep freed memory, as the tools do
+(docs/speed.md). On a GPU, bfloat16 with channels_last and torch.compile is compared with float32.
 
 Example:
     python tools/benchmark/sttformer_speed.py --batch-sizes 1 2 4
@@ -24,7 +24,7 @@ TITLE = 'STTFormer: one step forward and backward'
 
 
 def plain_block(block: nn.Module, x: Tensor) -> Tensor:
-    """An STTBlock as the formulas stand: einsum over heads, (N, C, T', P) to (N, C_out, T', P)."""
+    """An STTBlock by its formulas: einsum over heads, (N, C, T', P) to (N, C_out, T', P)."""
     batch, _, tuples, positions = x.shape
     heads, channels = block.num_heads, block.qk_channels
     qk = block.to_qk(x + block.position).view(batch, 2 * heads, channels, tuples, positions)
@@ -43,7 +43,7 @@ class PlainSTTFormer(STTFormer):
     """STTFormer with plain blocks."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """As STTFormer."""
+        """Like STTFormer, with plain blocks."""
         batch, bodies, frames, joints, channels = x.shape
         length = self.tuple_length
         x = x.flatten(0, 1).permute(0, 3, 1, 2)
@@ -62,7 +62,7 @@ def step(model: nn.Module, x: Tensor, dtype: torch.dtype = torch.float32) -> Non
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = make_parser(__doc__)
     parser.add_argument('--batch-sizes', type=int, nargs='+', default=[8], help='(8)')
     parser.add_argument('--frames', type=int, default=120, help='(%(default)s)')
@@ -97,14 +97,14 @@ def main() -> None:
                 row['difference'] = relative_difference(features[way], features['plain'])
             rows.append(row)
     print_table(TITLE, ['batch', 'way', 'seconds', 'ratio', 'difference'], rows)
-    print('ratio: how many times less time than plain')
+    print('ratio: speed-up over plain')
     print('difference: of the features from plain, float32: largest / largest feature')
     if on_cpu:
-        memory = 'kept for the next tensors, as by the tools' if kept else 'as the system has it'
+        memory = 'kept for the next tensors, as in the tools' if kept else 'system default'
         print(f'Freed memory: {memory}.')
         print('No GPU here: bfloat16, channels_last and compile were not measured.')
-    told = dict(conditions(), frames=args.frames, bodies=2, device=args.device, memory_kept=kept)
-    write_json(args.out, TITLE, told, rows)
+    context = dict(conditions(), frames=args.frames, bodies=2, device=args.device, memory_kept=kept)
+    write_json(args.out, TITLE, context, rows)
 
 
 def relative_difference(value: Tensor, expected: Tensor) -> float:

@@ -1,10 +1,11 @@
 #!/usr/bin/env python
-"""Check an annotation file (pickle or .npz) and say what it holds.
+"""Check an annotation file (pickle or .npz) and summarise its content.
 
-Everything that SkeletonDataset refuses is a fault; all faults are counted by kind, over all splits.
-What it takes and a user may not want is a warning: other units than metres, bones that change in
-length, subjects or sequences in both the training and the test split. The last line is the verdict:
-ok, warnings (exit code 0) or faults (exit code 1). The statistics are over samples without faults.
+Everything that SkeletonDataset rejects is a fault; faults are counted by kind, over all splits.
+Data that it accepts but a user may not want give a warning: units other than metres, bones that
+change in length, subjects or sequences in both the training and the test split. The last line is
+the verdict: ok, warnings (exit code 0) or faults (exit code 1). The statistics cover samples
+without faults.
 
 Example:
     python tools/data/check_annotations.py data/ntu60_3d.pkl --num-classes 60 --plot pictures
@@ -17,17 +18,17 @@ import textwrap
 import zipfile
 from pathlib import Path
 
-from deeprank_plugin.command_line import refuse, require_writable
+from deeprank_plugin.command_line import exit_with_error, require_writable
 from deeprank_plugin.converters.statistics import examine
 from deeprank_plugin.datasets.annotations import load_annotations
 from deeprank_plugin.layouts import Layout, find_layout
 from deeprank_plugin.visualization import draw_skeletons
 
-ROWS = 12  # sequences in a picture
+ROWS = 12  # sequences per picture
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -36,18 +37,18 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--layout',
         metavar='NAME',
-        help='joints must be those of this layout, by its name or a JSON file; default: not '
-        'checked, and for bones and pictures guessed from the number of joints',
+        help='required joint layout, a name or a JSON file; default: not checked, and guessed from '
+        'the number of joints for bones and pictures',
     )
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write all figures to this file')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write the report to this file')
     parser.add_argument(
         '--plot', type=Path, metavar='DIR', help='draw a sequence of each class into this folder'
     )
     return parser.parse_args()
 
 
-def read(path: Path) -> object:
-    """Content of a file; the check sums of an .npz are compared too.
+def read_verified(path: Path) -> object:
+    """Read a file; verify the checksums of an .npz as well.
 
     Raises:
         ValueError: If the file is damaged.
@@ -58,19 +59,19 @@ def read(path: Path) -> object:
             damaged = archive.testzip()
         if damaged is not None:
             raise ValueError(
-                f'annotation file {path}: {damaged} has not the check sum that it was written '
-                'with; expected an undamaged file: copy or make it again'
+                f'annotation file {path}: {damaged} does not match its checksum; expected an '
+                'undamaged file: copy or make it again'
             )
     return content
 
 
-def span(figures: dict, form: str = '.0f') -> str:
-    """min / median / max."""
-    return ' / '.join(format(figures[key], form) for key in ('min', 'median', 'max'))
+def format_range(values: dict, form: str = '.0f') -> str:
+    """Format as min / median / max."""
+    return ' / '.join(format(values[key], form) for key in ('min', 'median', 'max'))
 
 
 def print_report(report: dict) -> None:
-    """Everything but the verdict."""
+    """Print everything but the verdict."""
     print(f'{report["file"]}: {report["samples"]} samples, {report["sound"]} without faults')
     if report['sound']:
         parts = {'all': report['all'], **report['splits']}
@@ -79,7 +80,7 @@ def print_report(report: dict) -> None:
         for name, part in parts.items():
             counts = list(part['classes'].values()) or [0]
             a_class = f'{min(counts)}-{max(counts)}'
-            lengths = span(part['lengths']) if part['lengths'] else ''
+            lengths = format_range(part['lengths']) if part['lengths'] else ''
             print(
                 f'{name:<{width}}{part["samples"]:>9}{len(part["classes"]):>9}{a_class:>12}  '
                 f'{lengths}'
@@ -89,10 +90,12 @@ def print_report(report: dict) -> None:
             f'bodies: {bodies["bodies"]}, absent throughout {bodies["empty_bodies"]:.1%}; frames '
             f'without a body {bodies["empty_frames"]:.2%}'
         )
-        print(f'size of a body (min / median / max): {span(sizes["size"], ".4g")}: {sizes["unit"]}')
+        size = format_range(sizes['size'], '.4g')
+        print(f'size of a body (min / median / max): {size}: {sizes["unit"]}')
         if bones:
+            variation = format_range(bones['variation'], '.2%')
             print(
-                f'bones change in length by {span(bones["variation"], ".2%")} (min / median / max, '
+                f'bones change in length by {variation} (min / median / max, '
                 f'layout {report["layout"]}), most in {bones["worst"]}'
             )
         else:
@@ -111,8 +114,8 @@ def print_report(report: dict) -> None:
         print(f'warning: {warning}')
 
 
-def plot(annotations: list, folder: Path, layout: Layout) -> list:
-    """Draw the first sequence of each class, some to a picture, and return the pictures' paths."""
+def plot_classes(annotations: list, folder: Path, layout: Layout) -> list:
+    """Draw the first sequence of each class, several per picture; return the pictures' paths."""
     chosen = {}
     for annotation in annotations:
         chosen.setdefault(int(annotation['label']), annotation)
@@ -120,7 +123,7 @@ def plot(annotations: list, folder: Path, layout: Layout) -> list:
     paths = []
     for start in range(0, len(chosen), ROWS):
         part = chosen[start : start + ROWS]
-        # names may be as long as a picture is wide
+        # names can be as long as a picture is wide
         titles = [textwrap.fill(f'{a["label"]}: {a["frame_dir"]}', 20) for a in part]
         figure = draw_skeletons([a['keypoint'] for a in part], titles, layout=layout)
         paths.append(folder / f'skeletons_{start // ROWS:02d}.png')
@@ -132,16 +135,16 @@ def main() -> None:
     """Read, examine, print, draw."""
     args = parse_args()
     if not args.annotations.is_file():
-        refuse(f'annotation file {str(args.annotations)!r} does not exist.')
+        exit_with_error(f'annotation file {str(args.annotations)!r} does not exist.')
     if args.plot:
         require_writable(str(args.plot), 'folder', '--plot')
     path = str(args.annotations)
     try:
         layout = None if args.layout is None else find_layout(args.layout)
     except (ValueError, OSError) as error:
-        refuse(str(error))
+        exit_with_error(str(error))
     try:
-        content = read(args.annotations)
+        content = read_verified(args.annotations)
     except ValueError as error:
         entry = dict(count=1, examples=[str(error)])
         report = dict(file=path, samples=0, sound=0, all=None, faults=dict(unreadable=entry))
@@ -155,9 +158,9 @@ def main() -> None:
         args.json.write_text(json.dumps(report, indent=2) + '\n', encoding='utf-8')
     if args.plot and annotations:
         if report['layout'] is None:
-            print('pictures: none, the joints are those of no known layout: name it with --layout')
+            print('pictures: none, the joints match no known layout: name it with --layout')
         else:
-            paths = plot(annotations, args.plot, layout or find_layout(report['layout']))
+            paths = plot_classes(annotations, args.plot, layout or find_layout(report['layout']))
             print('pictures: ' + ', '.join(map(str, paths)))
     print(f'verdict: {report["verdict"]}')
     sys.exit(report['verdict'] == 'faults')

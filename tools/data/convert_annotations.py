@@ -1,9 +1,9 @@
 #!/usr/bin/env python
-"""Convert annotations between a pickle and an .npz, either way, and exactly.
+"""Convert annotations losslessly between a pickle and an .npz, in either direction.
 
-The .npz is not unpickled, and the workers of a data loader share its coordinates instead of copying
-them; SkeletonDataset takes either. Everything is checked as SkeletonDataset does, and what was
-written is read back and compared, before the file gets its name.
+An .npz involves no unpickling, and data loader workers share its coordinates instead of copying
+them; SkeletonDataset accepts both. The data pass the checks of SkeletonDataset, and the output is
+read back and compared before the file gets its name.
 
 Example:
     python tools/data/convert_annotations.py data/ntu60_3d.pkl data/ntu60_3d.npz
@@ -13,7 +13,7 @@ Example:
 import argparse
 from pathlib import Path
 
-from deeprank_plugin.command_line import refuse
+from deeprank_plugin.command_line import exit_with_error
 from deeprank_plugin.datasets.annotation_writing import write_npz, write_pickle
 from deeprank_plugin.datasets.annotations import (
     check_annotations,
@@ -23,16 +23,16 @@ from deeprank_plugin.datasets.annotations import (
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('src', type=Path, help='pickle or .npz to read')
     parser.add_argument('dst', type=Path, help='.npz or pickle to write')
     parser.add_argument(
-        '--drop', nargs='+', default=[], metavar='KEY', help='keys of the samples to leave out'
+        '--drop', nargs='+', default=[], metavar='KEY', help='sample keys to leave out'
     )
-    parser.add_argument('--force', action='store_true', help='replace another file of that name')
+    parser.add_argument('--force', action='store_true', help='overwrite an existing file')
     args = parser.parse_args()
     if (args.src.suffix == '.npz') == (args.dst.suffix == '.npz'):
         parser.error('expected one file whose name ends in .npz and one whose name does not')
@@ -41,15 +41,15 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def read(path: Path, drop: list) -> object:
-    """Content of a file without the dropped keys, checked with all its splits."""
+def read_checked(path: Path, drop: list) -> object:
+    """Read a file without the dropped keys, and check all its splits."""
     content = load_annotations(path)
     annotations = split_annotations(content, str(path), None)
     if not annotations:
         raise ValueError(f'annotation file {path} holds no sample; expected at least one')
     if isinstance(content, dict):
         for name, members in content['split'].items():
-            if len(members):  # an empty split is of no use, and no reason to refuse the others
+            if len(members):  # an empty split does no harm to the others
                 split_annotations(content, str(path), name)
     unknown = set(drop) - {key for annotation in annotations for key in annotation}
     if unknown:
@@ -60,19 +60,21 @@ def read(path: Path, drop: list) -> object:
 
 
 def main() -> None:
-    """Read, check, write, compare, and print what came out."""
+    """Read, check, write, compare, and print a summary."""
     args = parse_args()
     if args.dst.exists() and not args.force:
-        refuse(f'{args.dst} exists: choose another name, or replace it with --force.')
+        exit_with_error(f'{args.dst} exists: choose another name, or replace it with --force.')
     try:
-        content = read(args.src, args.drop)
+        content = read_checked(args.src, args.drop)
         (write_npz if args.dst.suffix == '.npz' else write_pickle)(content, args.dst)
     except (ValueError, OSError) as error:
-        refuse(f'{args.src}: {error}' if str(args.src) not in str(error) else str(error))
+        exit_with_error(f'{args.src}: {error}' if str(args.src) not in str(error) else str(error))
     annotations = content if isinstance(content, list) else content['annotations']
     splits = {} if isinstance(content, list) else content['split']
     megabytes = args.dst.stat().st_size / 1e6
-    print(f'{args.dst}: {len(annotations)} sequences, {megabytes:.1f} MB, same as {args.src}')
+    print(
+        f'{args.dst}: {len(annotations)} sequences, {megabytes:.1f} MB, same content as {args.src}'
+    )
     print('splits: ' + (', '.join(f'{name} {len(s)}' for name, s in splits.items()) or 'none'))
     print('keys: ' + ', '.join(annotations[0]))
 

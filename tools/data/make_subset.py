@@ -11,10 +11,10 @@ from deeprank_plugin.datasets.subsets import labelled_subset
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('annotations', help='annotation pickle')
-    parser.add_argument('out', type=Path, help='text file to write, one sample name a line')
+    parser.add_argument('out', type=Path, help='text file to write, one sample name per line')
     parser.add_argument('--split', default='xsub_train', help='split to draw from (%(default)s)')
     parser.add_argument(
         '--share', type=float, default=0.1, help='share of each class (%(default)s)'
@@ -24,7 +24,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Draw, write, and print counts and a hash by which lists can be compared."""
+    """Draw, write, and print counts and a hash to compare lists."""
     args = parse_args()
     dataset = SkeletonDataset(args.annotations, pipeline=[], split=args.split)
     infos = [dataset.get_data_info(index) for index in range(len(dataset))]
@@ -35,7 +35,7 @@ def main() -> None:
     args.out.write_text(text, encoding='utf-8')
     counts = Counter(label_of[name] for name in names)
     print(f'{args.out}: {len(names)} of {len(dataset)} samples of {args.split}, seed {args.seed}')
-    print('a class: ' + ', '.join(f'{label}: {counts[label]}' for label in sorted(counts)))
+    print('per class: ' + ', '.join(f'{label}: {counts[label]}' for label in sorted(counts)))
     print('sha256: ' + hashlib.sha256(text.encode()).hexdigest())
 
 

@@ -12,7 +12,7 @@ from deeprank_plugin.visualization import draw_skeletons
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('out', type=Path, help='pickle to write')
     parser.add_argument('--seed', type=int, default=0, help='(%(default)s)')
@@ -20,20 +20,22 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--repetitions', type=int, default=2, help='of each action by each subject (%(default)s)'
     )
-    parser.add_argument('--force', action='store_true', help='replace another file of that name')
-    parser.add_argument('--plot', type=Path, help='also draw one sequence a class to this picture')
+    parser.add_argument('--force', action='store_true', help='overwrite an existing file')
+    parser.add_argument(
+        '--plot', type=Path, help='also draw one sequence per class to this picture'
+    )
     return parser.parse_args()
 
 
-def write(content: bytes, path: Path, force: bool) -> None:
-    """Write a whole file or nothing.
+def write_file(content: bytes, path: Path, force: bool) -> None:
+    """Write a file, whole or not at all.
 
     Raises:
-        SystemExit: If it cannot be written, or another file is there and ``force`` is not given.
+        SystemExit: If it cannot be written, or a different file exists and ``force`` is not set.
     """
     if path.exists() and not force and path.read_bytes() != content:
         raise SystemExit(
-            f'error: {path} exists and holds something else; choose another name, or replace it '
+            f'error: {path} exists with different content; choose another name, or replace it '
             'with --force'
         )
     temporary = path.with_name(path.name + '.part')
@@ -48,14 +50,14 @@ def write(content: bytes, path: Path, force: bool) -> None:
 
 
 def main() -> None:
-    """Make, write, and print what came out."""
+    """Make, write, and print a summary."""
     args = parse_args()
     try:
         toy = make_toy_actions(args.subjects, args.repetitions, args.seed)
     except ValueError as error:
         raise SystemExit(f'error: {error}') from None
     content = pickle.dumps(toy, protocol=4)
-    write(content, args.out, args.force)
+    write_file(content, args.out, args.force)
     annotations = toy['annotations']
     print(f'{args.out}: {len(annotations)} toy sequences, {len(content) / 1e6:.1f} MB')
     print('splits: ' + ', '.join(f'{name} {len(names)}' for name, names in toy['split'].items()))
@@ -69,7 +71,7 @@ def main() -> None:
         figure = draw_skeletons([a['keypoint'] for a in chosen], CLASS_NAMES)
         args.plot.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(args.plot, dpi=80)
-        print(f'{args.plot}: one sequence a class')
+        print(f'{args.plot}: one sequence per class')
 
 
 if __name__ == '__main__':

@@ -1,13 +1,13 @@
 #!/usr/bin/env python
 """Convert a folder of .npy, .npz or .csv sequences to an annotation pickle.
 
-LIST is a CSV file with a header: file (inside FOLDER), label (a whole number from 0, or a name),
-and subject or a column of splits. Names of classes are sorted, and written into the pickle as
-label_names. A broken file ends the conversion, or is left out and reported under --skip-bad. The
+LIST is a CSV file with a header: file (inside FOLDER), label (an integer from 0, or a name), and
+subject or a column of splits. Class names are sorted, and written into the pickle as label_names.
+A broken file ends the conversion, or with --skip-bad is left out and reported. The
 pickle is written whole or not at all.
 
-Layouts: nturgb+d (25 joints), coco (17), openpose (18), kinect-v1 (20, which become NTU's 25), or a
-JSON file {"num_node": V, "edges": [[joint, joint], ...], "center": joint}, perhaps with "names",
+Layouts: nturgb+d (25 joints), coco (17), openpose (18), kinect-v1 (20, converted to NTU's 25), or a
+JSON file {"num_node": V, "edges": [[joint, joint], ...], "center": joint}, optionally with "names",
 "left", "right" and "dims".
 
 Example:
@@ -18,7 +18,7 @@ Example:
 import argparse
 from pathlib import Path
 
-from deeprank_plugin.command_line import refuse, require_writable
+from deeprank_plugin.command_line import exit_with_error, require_writable
 from deeprank_plugin.converters.batch import check_output, report_faults
 from deeprank_plugin.converters.generic import Reading, convert_folder
 from deeprank_plugin.datasets.annotation_writing import write_pickle
@@ -26,7 +26,7 @@ from deeprank_plugin.layouts import find_layout
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -41,7 +41,7 @@ def parse_args() -> argparse.Namespace:
         metavar='SUBJECT',
         help='subjects of split xsub_train; all others make xsub_val',
     )
-    splits.add_argument('--split-column', metavar='NAME', help="column that names a line's split")
+    splits.add_argument('--split-column', metavar='NAME', help='column with the split of each line')
     parser.add_argument(
         '--scale', type=float, default=1.0, help='factor to metres: 0.001 for mm (%(default)s)'
     )
@@ -49,16 +49,18 @@ def parse_args() -> argparse.Namespace:
         '--channels',
         type=int,
         default=3,
-        help='numbers a joint in .csv and two-axis arrays (%(default)s)',
+        help='numbers per joint in .csv and two-axis arrays (%(default)s)',
     )
     parser.add_argument(
         '--axes',
         help='axes of the arrays: M bodies, T frames, V joints, C channels; default: TVC or MTVC',
     )
-    parser.add_argument('--workers', type=int, help='processes; default: one a core')
+    parser.add_argument('--workers', type=int, help='processes; default: one per core')
     parser.add_argument('--skip-bad', action='store_true', help='leave out broken files')
-    parser.add_argument('--report', type=Path, metavar='FILE', help='list there what is left out')
-    parser.add_argument('--force', action='store_true', help='replace another file of that name')
+    parser.add_argument(
+        '--report', type=Path, metavar='FILE', help='write what is left out to this file'
+    )
+    parser.add_argument('--force', action='store_true', help='overwrite an existing file')
     args = parser.parse_args()
     if args.workers is not None and args.workers < 1:
         parser.error(f'--workers {args.workers}: expected at least 1')
@@ -66,12 +68,12 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Convert, write, and print what came out and how to use it."""
+    """Convert, write, and print a summary and how to use the file."""
     args = parse_args()
     try:
         check_output(args.out, args.force)
     except ValueError as error:
-        refuse(str(error))
+        exit_with_error(str(error))
     require_writable(str(args.out.parent), 'folder', 'OUT')
     try:
         reading = Reading(find_layout(args.layout), args.channels, args.axes, args.scale)
@@ -87,7 +89,7 @@ def main() -> None:
         report_faults(faults, args.report)
         write_pickle(content, args.out)
     except (ValueError, OSError) as error:
-        refuse(str(error))
+        exit_with_error(str(error))
     annotations = content['annotations']
     bodies = max(annotation['keypoint'].shape[0] for annotation in annotations)
     print(f'{args.out}: {len(annotations):,} sequences, up to {bodies} bodies')
@@ -97,9 +99,9 @@ def main() -> None:
     for label, name in enumerate(content.get('label_names', [])):
         print(f'  {label} {name}')
     print(f'left out: {len(faults):,}')
-    print(f'layout of data set and data preprocessor: {reading.made.setting!r}')
-    if reading.made.graph is None:
-        print(f'graph_cfg of the backbone: layout={reading.made.graph_layout!r}')
+    print(f'layout of data set and data preprocessor: {reading.output_layout.setting!r}')
+    if reading.output_layout.graph is None:
+        print(f'graph_cfg of the backbone: layout={reading.output_layout.graph_layout!r}')
     for doubt in doubts:
         print(f'WARNING: {doubt}')
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env python
 """Convert NTU RGB+D 60 or 120 from raw .skeleton files to an annotation pickle, in float32.
 
-SOURCE is a folder of .skeleton files, or a zip file as the data set is distributed, which is read
-without unpacking it. Samples with missing skeletons are left out, as in the published splits; their
-list is taken from the installed MMAction2 if it is there, else from --missing.
+SOURCE is a folder of .skeleton files, or a zip file as distributed, read without unpacking it.
+Samples with missing skeletons are left out, as in the published splits; their list comes from the
+installed MMAction2 if it has one, else from --missing.
 
-What is done is kept in the folder OUT.parts until the pickle is written, so that an interrupted
-conversion goes on where it was: run the same command again. A broken file ends the conversion, or
-is left out and reported under --skip-bad. The pickle is written whole or not at all.
+Finished parts are kept in the folder OUT.parts until the pickle is written, so an interrupted
+conversion resumes: run the same command again. A broken file ends the conversion, or with
+--skip-bad is left out and reported. The pickle is written whole or not at all.
 
 Example:
     python tools/data/prepare_ntu.py nturgbd_skeletons_s001_to_s017.zip data/ntu60_3d.pkl \
@@ -24,7 +24,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import List
 
-from deeprank_plugin.command_line import refuse, require_writable
+from deeprank_plugin.command_line import exit_with_error, require_writable
 from deeprank_plugin.converters.batch import check_output, report_faults
 from deeprank_plugin.converters.ntu import (
     CLASSES,
@@ -39,7 +39,7 @@ from deeprank_plugin.datasets.class_names import CLASS_NAMES
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -52,20 +52,24 @@ def parse_args() -> argparse.Namespace:
         type=Path,
         action='append',
         metavar='FILE',
-        help='list of samples with missing skeletons; may be repeated; default: of MMAction2',
+        help='list of samples with missing skeletons; may be repeated; default: that of MMAction2',
     )
     lists.add_argument(
-        '--no-missing-list', action='store_true', help='leave no listed sample out: other splits'
+        '--no-missing-list',
+        action='store_true',
+        help='keep listed samples; the splits then differ',
     )
     parser.add_argument(
         '--join-tracks',
         action='store_true',
-        help='let a performer whom the camera lost and found again stay one body',
+        help='merge the bodies of a performer that the camera lost and found again',
     )
-    parser.add_argument('--workers', type=int, help='processes; default: one a core')
+    parser.add_argument('--workers', type=int, help='processes; default: one per core')
     parser.add_argument('--skip-bad', action='store_true', help='leave out broken files')
-    parser.add_argument('--report', type=Path, metavar='FILE', help='list there what is left out')
-    parser.add_argument('--force', action='store_true', help='replace another file of that name')
+    parser.add_argument(
+        '--report', type=Path, metavar='FILE', help='write what is left out to this file'
+    )
+    parser.add_argument('--force', action='store_true', help='overwrite an existing file')
     args = parser.parse_args()
     if args.workers is not None and args.workers < 1:
         parser.error(f'--workers {args.workers}: expected at least 1')
@@ -73,7 +77,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def choose_missing(args: argparse.Namespace) -> List[str]:
-    """Names in the lists that the command line chooses, each announced."""
+    """Read the names in the chosen lists of missing samples, and print their counts."""
     if args.no_missing_list:
         return []
     names = set()
@@ -93,7 +97,7 @@ def main() -> None:
         missing = choose_missing(args)
         label_names = list(CLASS_NAMES[args.dataset])
     except (ValueError, OSError) as error:
-        refuse(str(error))
+        exit_with_error(str(error))
     require_writable(str(args.out.parent), 'folder', 'OUT')
     try:
         content, faults, notes, doubts = convert_files(
@@ -109,18 +113,18 @@ def main() -> None:
         report_faults(faults, args.report, [f'{kind}: {sentence}' for kind, sentence in notes])
         write_pickle(content, args.out)
     except (ValueError, OSError) as error:
-        refuse(str(error))
+        exit_with_error(str(error))
     except BrokenProcessPool:
-        refuse(
-            'a process ended suddenly; was there too little memory? Run the same command again '
-            'with fewer --workers: what is done is kept.'
+        exit_with_error(
+            'a process ended unexpectedly, perhaps out of memory. Run the same command again '
+            'with fewer --workers: finished parts are kept.'
         )
     except KeyboardInterrupt:
-        print(f'interrupted; run the same command again to go on: {parts}', file=sys.stderr)
+        print(f'interrupted; run the same command again to resume from {parts}', file=sys.stderr)
         sys.exit(130)
     splits, samples = content['split'], content['annotations']
     number, two = len(samples), sum(len(sample['keypoint']) == 2 for sample in samples)
-    del content, samples  # which map the parts
+    del content, samples  # they memory-map the parts
     remove_parts(parts)
     print(f'{args.out}: {number:,} samples, {two:,} with two bodies')
     print(f'left out: {len(faults):,} broken files')

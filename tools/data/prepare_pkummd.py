@@ -2,7 +2,7 @@
 """Convert PKU-MMD, part I or II, from its skeleton, label and split files to an annotation pickle.
 
 Each action instance becomes a sample of two bodies. A broken file or instance ends the conversion,
-or is left out and reported under --skip-bad. The pickle is written whole or not at all.
+or with --skip-bad is left out and reported. The pickle is written whole or not at all.
 
 Example:
     python tools/data/prepare_pkummd.py raw/PKU_Skeleton_Renew raw/Train_Label_PKU_final \
@@ -14,14 +14,14 @@ Example:
 import argparse
 from pathlib import Path
 
-from deeprank_plugin.command_line import refuse, require_writable
+from deeprank_plugin.command_line import exit_with_error, require_writable
 from deeprank_plugin.converters.batch import check_output, report_faults
-from deeprank_plugin.converters.pkummd import PROTOCOLS, convert_videos, published
+from deeprank_plugin.converters.pkummd import PROTOCOLS, compare_published, convert_videos
 from deeprank_plugin.datasets.annotation_writing import write_pickle
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -35,17 +35,19 @@ def parse_args() -> argparse.Namespace:
         '--classes',
         type=int,
         choices=(41, 51),
-        help='of part II: 51 keeps the numbers of part I as labels; default: 41, closed up',
+        help='for part II: 51 keeps the numbers of part I as labels; default: 41, without gaps',
     )
-    parser.add_argument('--workers', type=int, help='processes; default: one a core')
+    parser.add_argument('--workers', type=int, help='processes; default: one per core')
     parser.add_argument('--skip-bad', action='store_true', help='leave out what is broken')
-    parser.add_argument('--report', type=Path, metavar='FILE', help='list there what is left out')
-    parser.add_argument('--force', action='store_true', help='replace another file of that name')
+    parser.add_argument(
+        '--report', type=Path, metavar='FILE', help='write what is left out to this file'
+    )
+    parser.add_argument('--force', action='store_true', help='overwrite an existing file')
     args = parser.parse_args()
     if args.xsub is None and args.xview is None:
         parser.error('expected --xsub FILE, --xview FILE or both: the split lists of the data set')
     if args.part == 1 and args.classes == 41:
-        parser.error('--classes 41 is of part II; part I has 51')
+        parser.error('--classes 41 is for part II; part I has 51')
     if args.workers is not None and args.workers < 1:
         parser.error(f'--workers {args.workers}: expected at least 1')
     return args
@@ -57,7 +59,7 @@ def main() -> None:
     try:
         check_output(args.out, args.force)
     except ValueError as error:
-        refuse(str(error))
+        exit_with_error(str(error))
     require_writable(str(args.out.parent), 'folder', 'OUT')
     lists = {name: getattr(args, name) for name in PROTOCOLS if getattr(args, name) is not None}
     try:
@@ -73,10 +75,10 @@ def main() -> None:
         report_faults(faults, args.report)
         write_pickle(content, args.out)
     except (ValueError, OSError) as error:
-        refuse(str(error))
+        exit_with_error(str(error))
     annotations, names = content['annotations'], content['label_names']
     two = sum(bool(annotation['keypoint'][1].any()) for annotation in annotations)
-    print(f'{args.out}: {published(args.part, len(annotations))}')
+    print(f'{args.out}: {compare_published(args.part, len(annotations))}')
     print('splits: ' + ', '.join(f'{name} {len(s):,}' for name, s in content['split'].items()))
     found = len({annotation['label'] for annotation in annotations})
     print(f'classes: {found} of {len(names)}; instances with two bodies: {two:,}')

@@ -1,12 +1,12 @@
 #!/usr/bin/env python
-"""Export a finetuned recogniser to ONNX or by torch.export, checked against PyTorch.
+"""Export a finetuned recogniser to ONNX or with torch.export, verified against PyTorch.
 
-The graph takes joint sequences of shape (N, M, T, V, C), any N, as the config's test pipeline gives
-them (centred, cropped, resized), derives bone or motion itself, and gives probabilities of shape
-(N, classes). What was written is opened again by onnxruntime (or torch.export.load) and runs on
-sequences of the config's test data, in batches of several sizes; the largest difference from the
-recogniser's own predictions is printed, and a file that exceeds --tolerance, or differs by more
-than a hundredth of what predictions vary by from sequence to sequence, is not kept.
+The graph takes joint sequences of shape (N, M, T, V, C), any N, from the config's test pipeline
+(centred, cropped, resized), derives bone or motion itself, and returns probabilities of shape
+(N, classes). The file is reopened with onnxruntime (or torch.export.load) and run on sequences of
+the config's test data, in batches of several sizes. The largest difference from the recogniser's
+own predictions is printed; the file is discarded if it exceeds --tolerance, or a hundredth of the
+variation of predictions across sequences.
 
 ONNX needs onnx, onnxscript and onnxruntime: pip install "deeprank-plugin[deploy]".
 
@@ -36,17 +36,17 @@ import deeprank_plugin  # noqa: F401
 from deeprank_plugin.command_line import (
     OptionAction,
     add_parameters,
+    exit_with_error,
     load_config,
     parameters_of,
-    refuse,
 )
 from deeprank_plugin.engine.encoders import read_checkpoint
 from deeprank_plugin.engine.initializers import compare_state_dicts, list_some, strip_module
 
 FORMATS = {'onnx': ('onnx', 'onnxscript', 'onnxruntime'), 'torch-export': ()}
 INPUT, OUTPUT = 'keypoint', 'probability'
-BATCH_SIZES = (1, 2, 5)  # one after another until all sequences are through
-TINY = 1e-30  # probabilities below it count as it
+BATCH_SIZES = (1, 2, 5)  # used in turn until all sequences are done
+TINY = 1e-30  # lower bound of probabilities before the logarithm
 SHARE = 0.01
 
 
@@ -65,7 +65,7 @@ class ExportedRecognizer(nn.Module):
 
 
 def parse_args() -> argparse.Namespace:
-    """Command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -79,7 +79,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--tolerance', type=float, default=1e-4, help='of probabilities (%(default)s)'
     )
-    parser.add_argument('--force', action='store_true', help='replace another file of that name')
+    parser.add_argument('--force', action='store_true', help='overwrite an existing file')
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -95,23 +95,23 @@ def parse_args() -> argparse.Namespace:
 
 
 def build_model(cfg: Config, checkpoint: str) -> nn.Module:
-    """The recogniser with the checkpoint's weights, in eval mode.
+    """Build the recogniser with the checkpoint's weights, in eval mode.
 
     Raises:
-        ValueError: If it cannot be exported, or the weights are another network's.
+        ValueError: If it cannot be exported, or the weights belong to another network.
     """
     kind, head = cfg.model.type, (cfg.model.get('cls_head') or {}).get('type')
     if kind not in ('RecognizerGCN', 'SkeletonRecognizer') or head != 'GCNHead':
         raise ValueError(
             f'the model of the config is a {kind} with head {head}; expected a finetuned '
-            'RecognizerGCN with GCNHead: export the config and checkpoint of the finetuning'
+            'RecognizerGCN with GCNHead: export the config and checkpoint of a finetuning run'
         )
     cfg.model.backbone.pop('init_cfg', None)  # the checkpoint holds all weights
     model = MODELS.build(cfg.model).eval()
     modality = getattr(model.data_preprocessor, 'modality', None)
     if not isinstance(modality, str):
         raise ValueError(
-            f'the data preprocessor {type(model.data_preprocessor).__name__} gives modality '
+            f'the data preprocessor {type(model.data_preprocessor).__name__} has modality '
             f'{modality}; expected a SkeletonPreprocessor with one modality'
         )
     weights = strip_module(read_checkpoint(checkpoint).get('state_dict', {}))
@@ -128,7 +128,7 @@ def build_model(cfg: Config, checkpoint: str) -> nn.Module:
 
 
 def load_samples(cfg: Config, model: nn.Module, number: int) -> List[dict]:
-    """Sequences through the test pipeline: of the test data, or random ones if it is not there."""
+    """Run sequences through the test pipeline: test data, or random ones if these are missing."""
     dataset = cfg.test_dataloader.dataset
     path = Path(dataset.get('data_root') or '', dataset.ann_file)
     if path.is_file():
@@ -136,9 +136,7 @@ def load_samples(cfg: Config, model: nn.Module, number: int) -> List[dict]:
         chosen = np.linspace(0, len(dataset) - 1, min(number, len(dataset))).round().astype(int)
         print(f'compared on {len(chosen)} of {len(dataset)} sequences of {path}')
         return [dataset[int(index)] for index in chosen]
-    print(
-        f'compared on {number} RANDOM sequences: {path} (ann_file of test_dataloader) is not there'
-    )
+    print(f'compared on {number} RANDOM sequences: {path} (ann_file of test_dataloader) is missing')
     pipeline = Compose(dataset.pipeline)
     joints, channels = model.data_preprocessor.num_joints, cfg.model.backbone.get('in_channels', 3)
     rng = np.random.default_rng(0)
@@ -160,7 +158,7 @@ def predict(model: nn.Module, samples: List[dict]) -> np.ndarray:
 
 
 def export(wrapper: nn.Module, example: Tensor, path: Path, form: str, note: dict) -> None:
-    """Trace with a batch of any size and write."""
+    """Trace with a dynamic batch size and write the file."""
     batch = {0: torch.export.Dim('batch', min=1)}
     if form == 'torch-export':
         program = torch.export.export(wrapper, (example,), dynamic_shapes=(batch,), strict=False)
@@ -180,7 +178,7 @@ def export(wrapper: nn.Module, example: Tensor, path: Path, form: str, note: dic
 
 
 def open_exported(path: Path, form: str) -> Callable[[np.ndarray], np.ndarray]:
-    """The written file as a function from (N, M, T, V, C) to (N, classes)."""
+    """Open the file as a function from (N, M, T, V, C) to (N, classes)."""
     if form == 'torch-export':
         module = torch.export.load(path).module()
 
@@ -200,10 +198,10 @@ def open_exported(path: Path, form: str) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def run_in_batches(run: Callable, inputs: np.ndarray) -> np.ndarray:
-    """Probabilities by the written file, in batches of several sizes.
+    """Compute probabilities with the written file, in batches of several sizes.
 
     Args:
-        run (callable): What :func:`open_exported` returned.
+        run (callable): As returned by :func:`open_exported`.
         inputs (np.ndarray): Sequences of shape (samples, clips, M, T, V, C).
 
     Returns:
@@ -219,19 +217,19 @@ def run_in_batches(run: Callable, inputs: np.ndarray) -> np.ndarray:
 
 
 def compare(found: np.ndarray, expected: np.ndarray, tolerance: float) -> str:
-    """Say how far the file is from PyTorch.
+    """Compare the file's probabilities with PyTorch's; return the differences in words.
 
-    Probabilities near 0, 1 or 1 / classes agree whatever the graph does. So their logarithms are
-    compared too, with how much these vary from sequence to sequence.
+    Probabilities near 0, 1 or 1 / classes agree even for a wrong graph. So their logarithms are
+    compared too, relative to their variation across sequences.
 
     Args:
-        found (np.ndarray): Probabilities by the file, of shape (samples, classes).
+        found (np.ndarray): Probabilities from the file, of shape (samples, classes).
         expected (np.ndarray): The recogniser's own.
         tolerance (float): Largest difference in probability.
 
     Raises:
         ValueError: If the probabilities differ by more than the tolerance, or their logarithms by
-            more than a hundredth of what these vary by over the sequences.
+            more than a hundredth of their variation across sequences.
     """
     worst = np.abs(found - expected).max()
     logs = [np.log(np.maximum(scores.astype(np.float64), TINY)) for scores in (found, expected)]
@@ -254,16 +252,16 @@ def compare(found: np.ndarray, expected: np.ndarray, tolerance: float) -> str:
     return sentence
 
 
-def write(args: argparse.Namespace, cfg: Config) -> None:
-    """Build, export to a temporary name, compare, and only then give the file its name."""
+def export_verified(args: argparse.Namespace, cfg: Config) -> None:
+    """Build, export to a temporary name, compare, and only then rename the file."""
     model = build_model(cfg, args.checkpoint)
     samples = load_samples(cfg, model, args.number)
     inputs = torch.stack([sample['inputs'] for sample in samples]).float()
     clips = inputs.shape[1]
     if clips > 1 and model.cls_head.average_clips != 'prob':
         raise ValueError(
-            f'the test pipeline gives {clips} clips, whose {model.cls_head.average_clips!r} is '
-            "averaged; expected average_clips='prob' of the head, or one clip"
+            f'the test pipeline gives {clips} clips, averaged by {model.cls_head.average_clips!r}; '
+            "expected average_clips='prob' in the head, or one clip"
         )
     expected = predict(model, samples)
     note = dict(
@@ -275,13 +273,13 @@ def write(args: argparse.Namespace, cfg: Config) -> None:
         output='probabilities (N, classes)',
     )
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    # torch.export.save insists on the ending
+    # torch.export.save requires the extension
     temporary = args.out.with_name(f'.part-{args.out.name}')
-    # an example of two: 1 would be taken for a constant
+    # a batch of two: size 1 would be treated as a constant
     example = inputs[:1].flatten(0, 1)[:1].repeat(2, 1, 1, 1, 1)
     try:
         with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter('ignore')  # of the exporters, about their own insides
+            warnings.simplefilter('ignore')  # exporters warn about their internals
             export(ExportedRecognizer(model).eval(), example, temporary, args.format, note)
         found = run_in_batches(open_exported(temporary, args.format), inputs.numpy())
         difference = compare(found, expected, args.tolerance)
@@ -297,27 +295,27 @@ def write(args: argparse.Namespace, cfg: Config) -> None:
 
 
 def main() -> None:
-    """Check what is asked, then export."""
+    """Check the arguments, then export."""
     args = parse_args()
     absent = [name for name in FORMATS[args.format] if importlib.util.find_spec(name) is None]
     if absent:
-        refuse(
+        exit_with_error(
             f'--format onnx needs {", ".join(absent)}, which cannot be imported here: '
             'pip install "deeprank-plugin[deploy]", or use --format torch-export.'
         )
     if args.format == 'torch-export' and args.out.suffix != '.pt2':
-        refuse(f'{args.out}: torch.export writes files whose names end in .pt2: name one.')
+        exit_with_error(f'{args.out}: torch.export writes files whose names end in .pt2: name one.')
     if args.out.exists() and not args.force:
-        refuse(f'{args.out} exists: choose another name, or replace it with --force.')
+        exit_with_error(f'{args.out} exists: choose another name, or replace it with --force.')
     logging.getLogger('torch.onnx').setLevel(logging.ERROR)
     init_default_scope('mmaction')
     try:
         cfg = load_config(args.config, **parameters_of(args))
         if args.cfg_options is not None:
             cfg.merge_from_dict(args.cfg_options)
-        write(args, cfg)
+        export_verified(args, cfg)
     except (ValueError, OSError) as error:
-        refuse(str(error))
+        exit_with_error(str(error))
 
 
 if __name__ == '__main__':

@@ -1,7 +1,7 @@
-"""Any folder of sequences, with a list that says what they are, to annotations.
+"""Convert a folder of sequences, with a list that describes them, to annotations.
 
-Each file becomes one sample, named as the file without its ending. ``sequence_list.py`` knows the
-list, ``sequence_file.py`` the files; ``convert.py`` makes annotations of them.
+Each file becomes one sample, named after the file without its extension. ``sequence_list.py`` reads
+the list, ``sequence_file.py`` the files; ``convert.py`` makes annotations from them.
 """
 
 from .convert import convert_folder

@@ -1,16 +1,16 @@
-"""A folder of sequences and its list to annotations."""
+"""Convert a folder of sequences and its list to annotations."""
 
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 from deeprank_plugin.converters.batch import BrokenFile, convert_all, fill_splits
-from deeprank_plugin.converters.statistics import describe_sizes
+from deeprank_plugin.converters.statistics import measure_sizes
 from deeprank_plugin.layouts import BODY_SIZE, Layout
 
 from .sequence_file import ENDINGS, Reading, read_sequence
-from .sequence_list import Row, doubt_labels, number_labels, read_list, split_rows
+from .sequence_list import Row, number_labels, read_list, split_rows, suspect_labels
 
-MEASURED = 200  # sequences whose bodies are measured for a doubtful unit
+MEASURED = 200  # number of sequences measured to check the unit
 
 
 def convert_folder(
@@ -22,7 +22,7 @@ def convert_folder(
     skip_bad: bool = False,
     workers: Optional[int] = None,
 ) -> Tuple[Dict, List[str], List[str]]:
-    """Annotations of a folder of sequences.
+    """Convert a folder of sequences to annotations.
 
     Args:
         folder (str): Folder of the files.
@@ -30,24 +30,24 @@ def convert_folder(
         reading (Reading): How to read the files.
         train_subjects (Sequence[str], optional): Subjects of 'xsub_train'; the others make
             'xsub_val'.
-        split_column (str, optional): Instead, a column of the list that names each line's split.
+        split_column (str, optional): Alternatively, the column of the list that names the split.
         skip_bad (bool): Whether to leave out broken files. Defaults to False.
-        workers (int, optional): Processes. Defaults to None: one a core.
+        workers (int, optional): Processes. Defaults to None: one per core.
 
     Returns:
         tuple: The content of an annotation pickle, with ``label_names`` (by class) if the labels
-        are names; a sentence for each file left out; and sentences on what looks doubtful.
+        are names; a sentence for each file left out; and warnings.
 
     Raises:
-        BrokenFile: If the list is wrong, a file is broken and not to be skipped, or no sample is
-            left in a split.
-        ValueError: If an argument is wrong.
+        BrokenFile: If the list is invalid, a file is broken and not to be skipped, or a split has
+            no sample left.
+        ValueError: If an argument is invalid.
     """
-    reading.check()
+    reading.validate()
     if (train_subjects is None) == (split_column is None):
         raise ValueError('expected either train_subjects or split_column')
     if not Path(folder).is_dir():
-        raise BrokenFile(f'folder {folder} does not exist; expected the files there')
+        raise BrokenFile(f'folder {folder} does not exist; expected a folder of sequence files')
     rows, unused = read_list(path, split_column, train_subjects is not None)
     labels, label_names = number_labels(rows, path)
     splits = split_rows(rows, path, train_subjects)
@@ -61,16 +61,15 @@ def convert_folder(
     found = [file for file in Path(folder).rglob('*') if file.suffix.lower() in ENDINGS]
     spare = len([file for file in found if file not in listed])
     doubts = [
-        doubt_labels([annotation['label'] for annotation in annotations]),
-        doubt_unit(annotations, reading.layout),
+        suspect_labels([annotation['label'] for annotation in annotations]),
+        suspect_unit(annotations, reading.layout),
         f'{spare} sequences of {folder} are not in {path}' if spare else None,
-        f'columns of no use here: {", ".join(unused)}' if unused else None,
+        f'ignored columns: {", ".join(unused)}' if unused else None,
     ]
     channels = {annotation['keypoint'].shape[-1] for annotation in annotations}
     if len(channels) > 1:
         raise BrokenFile(
-            f'{folder} has sequences of 2 and of 3 channels; expected one kind: make the list of '
-            'one kind'
+            f'{folder} has sequences of both 2 and 3 channels; expected one kind: split the list'
         )
     return content, faults, [doubt for doubt in doubts if doubt is not None]
 
@@ -78,7 +77,7 @@ def convert_folder(
 def convert_row(
     row: Row, label: int, folder: Union[str, Path], reading: Reading
 ) -> Tuple[List[Dict], List[str]]:
-    """The sample of a line, or a sentence that says why there is none.
+    """Convert one line to a sample, or return a sentence on why that failed.
 
     Args:
         row (Row): The line.
@@ -87,7 +86,8 @@ def convert_row(
         reading (Reading): How to read them.
 
     Returns:
-        tuple: One annotation in MMAction2's format and no sentence, or none and one.
+        tuple: One annotation in MMAction2's format and no sentence, or no annotation and one
+        sentence.
     """
     try:
         sample = read_sequence(Path(folder) / row.file, reading)
@@ -98,16 +98,16 @@ def convert_row(
     return [dict(frame_dir=row.name, label=label, total_frames=frames, **subject, **sample)], []
 
 
-def doubt_unit(annotations: Sequence[Dict], layout: Layout) -> Optional[str]:
-    """A sentence if the bodies of 3D data do not look as if they were in metres; else None."""
+def suspect_unit(annotations: Sequence[Dict], layout: Layout) -> Optional[str]:
+    """A warning if bodies of 3D data do not appear to be in metres, else None."""
     if layout.planar or annotations[0]['keypoint'].shape[-1] != 3:
         return None
     step = max(1, len(annotations) // MEASURED)
-    sizes = describe_sizes(annotations[::step])
+    sizes = measure_sizes(annotations[::step])
     if sizes['unit'] == 'metres':
         return None
     return (
         f'a body measures {sizes["size"]["median"]:.4g} (median of the longest side), which looks '
         f'like {sizes["unit"]}; expected {BODY_SIZE[0]} to {BODY_SIZE[1]} metres: --scale 0.001 '
-        'makes metres of millimetres'
+        'converts millimetres to metres'
     )

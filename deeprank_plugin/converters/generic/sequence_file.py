@@ -1,13 +1,13 @@
-"""One sequence of coordinates from a file of arrays or of text.
+"""Read one sequence of coordinates from an array or text file.
 
 =========== =======================================================================================
 file        content
 =========== =======================================================================================
 ``.npy``    an array of (frames, joints, channels), (bodies, frames, joints, channels), or (frames,
-            bodies x joints x channels); other orders of axes by their letters, such as 'CTVM'
-``.npz``    such an array as ``keypoint``, or as the only one; 2D data may have ``keypoint_score``
-            beside it, the same without the channels
-``.csv``    a line a frame: x, y, z of the first joint, then of the second, ...; a header is allowed
+            bodies x joints x channels); other axis orders are given by letters, such as 'CTVM'
+``.npz``    such an array as ``keypoint``, or as the only one; 2D data may add ``keypoint_score``,
+            with the same axes except channels
+``.csv``    one line per frame: x, y, z of joint 1, then of joint 2, ...; a header is allowed
 =========== =======================================================================================
 """
 
@@ -28,14 +28,14 @@ AXES = {3: 'TVC', 4: 'MTVC'}
 
 
 class Reading(NamedTuple):
-    """How the files are to be read.
+    """How to read the files.
 
     Attributes:
-        layout (Layout): Joints that they have.
-        channels (int): Channels of ``.csv`` files and of arrays of two axes.
+        layout (Layout): Their joints.
+        channels (int): Channels of ``.csv`` files and of arrays with two axes.
         axes (str, optional): Letters of an array's axes: M bodies, T frames, V joints, C channels;
-            M may be left out. None: 'TVC' or 'MTVC'.
-        scale (float): Factor that makes metres of the coordinates (not of scores).
+            M may be omitted. None: 'TVC' or 'MTVC'.
+        scale (float): Factor that converts coordinates (not scores) to metres.
     """
 
     layout: Layout
@@ -44,12 +44,12 @@ class Reading(NamedTuple):
     scale: float = 1.0
 
     @property
-    def made(self) -> Layout:
-        """Joints of the samples made: Kinect v1's become NTU's."""
+    def output_layout(self) -> Layout:
+        """Joints of the converted samples: Kinect v1's become NTU's."""
         return NTU if self.layout == KINECT_V1 else self.layout
 
-    def check(self) -> None:
-        """Raise ``ValueError`` if a part is wrong."""
+    def validate(self) -> None:
+        """Raise ``ValueError`` if a field is invalid."""
         if self.channels not in (2, 3):
             raise ValueError(f'channels={self.channels!r}; expected 2 or 3')
         if not (math.isfinite(self.scale) and self.scale > 0):
@@ -58,13 +58,13 @@ class Reading(NamedTuple):
             len(set(self.axes)) != len(self.axes) or set(self.axes) | {'M'} != set('MTVC')
         ):
             raise ValueError(
-                f'axes={self.axes!r}; expected the letters T, V, C and perhaps M, each once, such '
-                "as 'CTVM'"
+                f'axes={self.axes!r}; expected the letters T, V, C and optionally M, each once, '
+                "such as 'CTVM'"
             )
 
 
 def read_sequence(path: Union[str, Path], reading: Reading) -> Dict[str, np.ndarray]:
-    """One sequence, checked as ``SkeletonDataset`` checks it.
+    """Read one sequence, with the checks of ``SkeletonDataset``.
 
     Args:
         path (str): A ``.npy``, ``.npz`` or ``.csv`` file.
@@ -72,7 +72,7 @@ def read_sequence(path: Union[str, Path], reading: Reading) -> Dict[str, np.ndar
 
     Returns:
         dict: ``keypoint``, float32 of shape (M, T, V, C), with NTU's 25 joints if the layout is
-        'kinect-v1'; of 2D data perhaps ``keypoint_score``, float32 of shape (M, T, V).
+        'kinect-v1'; for 2D data optionally ``keypoint_score``, float32 of shape (M, T, V).
 
     Raises:
         BrokenFile: If the file cannot be used.
@@ -81,7 +81,9 @@ def read_sequence(path: Union[str, Path], reading: Reading) -> Dict[str, np.ndar
     if path.suffix.lower() not in ENDINGS:
         raise BrokenFile(f'{path} ends in {path.suffix!r}; expected one of {ENDINGS}')
     if not path.is_file():
-        raise BrokenFile(f'{path} does not exist; expected it, since the list names it')
+        raise BrokenFile(
+            f'{path} does not exist, but the list names it: add the file, or remove the line'
+        )
     if path.suffix.lower() == '.csv':
         array = read_frames(path)
     else:
@@ -101,7 +103,7 @@ def read_sequence(path: Union[str, Path], reading: Reading) -> Dict[str, np.ndar
     with np.errstate(over='ignore'):
         sample = dict(keypoint=np.ascontiguousarray(keypoint, dtype=np.float32))
     try:
-        check_keypoint(sample['keypoint'], str(path), reading.made, score is not None)
+        check_keypoint(sample['keypoint'], str(path), reading.output_layout, score is not None)
         if score is not None:
             sample['keypoint_score'] = arrange_score(score, reading, path)
             check_score(sample['keypoint_score'], sample['keypoint'].shape[:3], str(path))
@@ -111,20 +113,20 @@ def read_sequence(path: Union[str, Path], reading: Reading) -> Dict[str, np.ndar
 
 
 def read_arrays(path: Path) -> Tuple[np.ndarray, Optional[np.ndarray]]:
-    """Coordinates and, if there, scores of a ``.npy`` or ``.npz`` file, as they are stored.
+    """Read coordinates and, if present, scores from a ``.npy`` or ``.npz`` file, as stored.
 
     Raises:
-        BrokenFile: If it is no whole file of its kind, or holds something else.
+        BrokenFile: If the file is damaged, or holds anything else.
     """
     try:
-        if path.suffix.lower() == '.npy':  # mapped: a header that lies about the size asks for none
+        if path.suffix.lower() == '.npy':  # mapped: a false size in the header allocates nothing
             return np.array(np.load(path, mmap_mode='r', allow_pickle=False)), None
         with np.load(path, allow_pickle=False) as members:
             names = set(members.files) - {'keypoint_score'}
             if 'keypoint' not in names and len(names) != 1:
                 raise BrokenFile(
-                    f'{path} holds the arrays {sorted(members.files)}; expected keypoint, or one '
-                    'array only'
+                    f'{path} holds the arrays {sorted(members.files)}; expected keypoint, or a '
+                    'single array'
                 )
             keypoint = members['keypoint' if 'keypoint' in names else names.pop()]
             return keypoint, members['keypoint_score'] if 'keypoint_score' in members else None
@@ -132,7 +134,7 @@ def read_arrays(path: Path) -> Tuple[np.ndarray, Optional[np.ndarray]]:
         raise
     except OSError as error:
         cause = error.strerror or error
-        raise BrokenFile(f'{path} cannot be read ({cause}); expected a whole file') from None
+        raise BrokenFile(f'{path} cannot be read ({cause}); expected a complete file') from None
     except Exception as error:  # damaged bytes make NumPy and zipfile raise nearly anything
         cause = str(error).replace('\n', ' ') or type(error).__name__
         raise BrokenFile(
@@ -142,20 +144,20 @@ def read_arrays(path: Path) -> Tuple[np.ndarray, Optional[np.ndarray]]:
 
 
 def read_frames(path: Path) -> np.ndarray:
-    """Numbers of a ``.csv`` file, a line a frame; a first line without any number is a header.
+    """Read a ``.csv`` file, one line per frame; a first line without numbers is a header.
 
     Raises:
-        BrokenFile: If it is no such file.
+        BrokenFile: If the file is invalid.
     """
-    lines = read_lines(path, 'a line of numbers a frame, separated by commas')
+    lines = read_lines(path, 'one line of comma-separated numbers per frame')
     header = not any(is_number(field) for field in lines[0].split(','))
     if len(lines) == header:
-        raise BrokenFile(f'{path} holds a header only; expected a line a frame below it')
+        raise BrokenFile(f'{path} holds only a header; expected one line per frame below it')
     return read_table(lines[header:], path, delimiter=',', first=1 + header)
 
 
 def is_number(text: str) -> bool:
-    """Whether Python can read a number (NaN and infinity too)."""
+    """Whether Python can parse a number, including NaN and infinity."""
     try:
         float(text)
     except ValueError:
@@ -164,17 +166,17 @@ def is_number(text: str) -> bool:
 
 
 def arrange(array: np.ndarray, reading: Reading, path: Path) -> np.ndarray:
-    """Coordinates as (M, T, V, C).
+    """Arrange coordinates as (M, T, V, C).
 
     Raises:
-        BrokenFile: If the shape does not fit.
+        BrokenFile: If the shape does not match.
     """
     joints = reading.layout.num_joints
     if array.ndim == 2 and reading.axes is None:
         width = joints * reading.channels
         if array.shape[1] == 0 or array.shape[1] % width:
             raise BrokenFile(
-                f'{path} has {array.shape[1]} numbers a frame; expected {width} a body, '
+                f'{path} has {array.shape[1]} numbers per frame; expected {width} per body, '
                 f'{joints} joints of layout {reading.layout.name!r} with {reading.channels} '
                 'channels: set --layout or --channels'
             )
@@ -200,10 +202,10 @@ def arrange(array: np.ndarray, reading: Reading, path: Path) -> np.ndarray:
 
 
 def arrange_score(score: np.ndarray, reading: Reading, path: Path) -> np.ndarray:
-    """Scores as float32 of shape (M, T, V).
+    """Arrange scores as float32 of shape (M, T, V).
 
     Raises:
-        BrokenFile: If they are no numbers with the axes of the coordinates but the channels.
+        BrokenFile: If they are not numbers with the axes of the coordinates except channels.
     """
     axes = (reading.axes or ('MTVC' if score.ndim == 3 else 'TVC')).replace('C', '')
     if score.dtype.kind not in 'fiu' or score.ndim != len(axes):

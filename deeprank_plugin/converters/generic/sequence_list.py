@@ -1,7 +1,7 @@
-"""The list that says what the files of a folder are.
+"""The list that describes the files of a folder.
 
 It is a CSV file with a header line. Column ``file`` names a ``.npy``, ``.npz`` or ``.csv`` file in
-the folder, ``label`` its class, as a whole number from 0 or as a name; ``subject`` and a column of
+the folder, ``label`` its class, as an integer from 0 or as a name; ``subject`` and a column of
 splits are optional.
 """
 
@@ -14,7 +14,7 @@ from deeprank_plugin.converters.text import NUMBER, WHOLE, read_lines, shorten
 
 
 class Row(NamedTuple):
-    """A line of the list: its number in the file, and what its columns hold."""
+    """A line of the list: its line number and the values of its columns."""
 
     line: int
     file: str
@@ -31,25 +31,25 @@ class Row(NamedTuple):
 def read_list(
     path: Union[str, Path], split_column: Optional[str] = None, need_subject: bool = False
 ) -> Tuple[List[Row], List[str]]:
-    """Lines of a list of sequences.
+    """Read the lines of a list of sequences.
 
     Args:
         path (str): The CSV file, UTF-8, separated by commas, with a header line.
-        split_column (str, optional): Column that names the split. Defaults to None: not read.
-        need_subject (bool): Whether every line must have a ``subject``. Defaults to False.
+        split_column (str, optional): Column with the split. Defaults to None: not read.
+        need_subject (bool): Whether every line needs a ``subject``. Defaults to False.
 
     Returns:
-        tuple: The lines, and the names of the columns that are of no use here.
+        tuple: The lines, and the names of the ignored columns.
 
     Raises:
-        BrokenFile: If the list is no such file, a field is missing, or a sample occurs twice.
+        BrokenFile: If the list is not such a file, a field is missing, or a sample occurs twice.
     """
     expected = 'a CSV list with the columns file and label'
     lines = read_lines(path, expected)
     try:
         records = [(i, fields) for i, fields in number_records(lines) if fields]
     except csv.Error as error:
-        raise BrokenFile(f'{path} is no CSV file ({error}); expected {expected}') from None
+        raise BrokenFile(f'{path} is not a CSV file ({error}); expected {expected}') from None
     header = [field.strip() for field in records[0][1]] if records else []
     needed = ['file', 'label', *(['subject'] if need_subject else [])]
     needed += [] if split_column is None else [split_column]
@@ -60,12 +60,13 @@ def read_list(
             f'{path}, line 1 {fault}: {shorten(lines[0], 80)}; expected a header with {needed}, '
             'each once, separated by commas'
         )
-    rows, names = [], {}
+    rows: List[Row] = []
+    names: Dict[str, int] = {}
     for line, fields in records[1:]:
         if len(fields) != len(header):
             raise BrokenFile(
-                f'{path}, line {line} has {len(fields)} fields; expected {len(header)}, as the '
-                'header has them: quote fields with commas in them'
+                f'{path}, line {line} has {len(fields)} fields; expected {len(header)}, as in '
+                'the header: quote fields that contain commas'
             )
         record = {column: field.strip() for column, field in zip(header, fields)}
         empty = [column for column in needed if not record[column]]
@@ -77,8 +78,8 @@ def read_list(
         place = PurePosixPath(record['file'])
         if place.is_absolute() or '..' in place.parts or not place.name:
             raise BrokenFile(
-                f'{path}, line {line} names {shorten(record["file"])}; expected a file inside the '
-                "folder, by its path from there, without '..'"
+                f'{path}, line {line} names {shorten(record["file"])}; expected a file inside '
+                "the folder, by its relative path without '..'"
             )
         split = None if split_column is None else record[split_column]
         row = Row(line, record['file'], record['label'], record.get('subject') or None, split)
@@ -90,21 +91,21 @@ def read_list(
         names[row.name] = line
         rows.append(row)
     if not rows:
-        raise BrokenFile(f'{path} has no line but the header; expected a line a sequence')
+        raise BrokenFile(f'{path} has only a header; expected one line per sequence')
     used = {'file', 'label', 'subject', split_column}
     return rows, [column for column in header if column not in used]
 
 
 def number_records(lines: Sequence[str]) -> List[Tuple[int, List[str]]]:
-    """Records of a CSV file, each with the number of the line that it ends on."""
+    """Records of a CSV file, each with the number of its last line."""
     reader = csv.reader(line + '\n' for line in lines)
     return [(reader.line_num, fields) for fields in reader]
 
 
 def number_labels(rows: Sequence[Row], path: Union[str, Path]) -> Tuple[List[int], Optional[List]]:
-    """Classes from 0 of the lines.
+    """Assign a class from 0 to each line.
 
-    Whole numbers are kept as they are. Names are sorted, the first is class 0.
+    Integers are kept. Names are sorted, and the first becomes class 0.
 
     Args:
         rows (Sequence[Row]): The lines.
@@ -114,7 +115,7 @@ def number_labels(rows: Sequence[Row], path: Union[str, Path]) -> Tuple[List[int
         tuple: A class for each line, and the names by class (None if the labels are numbers).
 
     Raises:
-        BrokenFile: If numbers and names are mixed, or a number is below 0 or not whole.
+        BrokenFile: If numbers and names are mixed, or a number is negative or not an integer.
     """
     numbers = [row for row in rows if NUMBER.fullmatch(row.label.lstrip('-'))]
     if not numbers:
@@ -131,14 +132,14 @@ def number_labels(rows: Sequence[Row], path: Union[str, Path]) -> Tuple[List[int
     for row in rows:
         if not WHOLE.fullmatch(row.label) or int(row.label) < 0:
             raise BrokenFile(
-                f'{path}, line {row.line} has label {row.label}; expected a whole number from 0, '
+                f'{path}, line {row.line} has label {row.label}; expected an integer from 0, '
                 'or a name'
             )
     return [int(row.label) for row in rows], None
 
 
-def doubt_labels(labels: Sequence[int]) -> Optional[str]:
-    """A sentence if classes below the largest have no sample; None if all have."""
+def suspect_labels(labels: Sequence[int]) -> Optional[str]:
+    """A warning if classes below the largest have no sample, else None."""
     absent = sorted(set(range(max(labels) + 1)) - set(labels))
     if not absent:
         return None
@@ -150,28 +151,28 @@ def doubt_labels(labels: Sequence[int]) -> Optional[str]:
 def split_rows(
     rows: Sequence[Row], path: Union[str, Path], train_subjects: Optional[Sequence[str]] = None
 ) -> Dict[str, List[Row]]:
-    """Lines by split.
+    """Group the lines by split.
 
     Args:
         rows (Sequence[Row]): The lines.
         path (str): The list, for messages.
         train_subjects (Sequence[str], optional): Subjects of 'xsub_train'; the others make
-            'xsub_val'. Defaults to None: by the lines' ``split``.
+            'xsub_val'. Defaults to None: by the ``split`` of each line.
 
     Raises:
-        BrokenFile: If a subject is not in the list, or none is left for 'xsub_val'.
+        BrokenFile: If a subject is not in the list, or none remains for 'xsub_val'.
     """
     if train_subjects is None:
         splits: Dict[str, List[Row]] = {}
         for row in rows:
-            splits.setdefault(row.split, []).append(row)
+            splits.setdefault(str(row.split), []).append(row)
         return splits
-    known = {row.subject for row in rows}
+    known = {str(row.subject) for row in rows}
     unknown = [subject for subject in train_subjects if subject not in known]
     if unknown:
         raise BrokenFile(
             f'train subject {unknown[0]!r} is not in {path}; expected some of {sorted(known)}, as '
-            'they are written there'
+            'written there'
         )
     if known == set(train_subjects):
         raise BrokenFile(

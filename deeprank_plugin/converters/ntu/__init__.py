@@ -1,6 +1,6 @@
 """NTU RGB+D 60 and 120: raw ``.skeleton`` files, in folders or in the distributed zip files.
 
-``skeleton_file.py`` knows their format, ``clean_up.py`` which bodies stay, ``protocol.py`` names
+``skeleton_file.py`` parses the format, ``clean_up.py`` selects bodies, ``protocol.py`` covers names
 and published splits, ``sources.py`` folders and zip files; ``convert.py`` makes annotations.
 """
 

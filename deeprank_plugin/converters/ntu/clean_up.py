@@ -1,20 +1,20 @@
-"""Which bodies of a file stay, and which frames.
+"""Select the bodies and frames of a file to keep.
 
-Of bodies as their ids tell them apart:
+Bodies are distinguished by their ids:
 
 - Bodies of at most 11 frames are dropped, then those that are noisy in a share of at least 0.69754
   of their frames; a frame is noisy if the body is wider than 0.8 of its height.
 - The last body is never dropped, since the published splits hold every sample that is not listed as
-  having missing skeletons: if all are short the longest stays, if all are noisy the least noisy.
-  Much of what is filtered is a lone performer who lies down, after all.
-- At most two bodies stay, the one of the most motion first. Where the camera lost a performer and
-  found the same one under another id, ``join`` lets a body go on in one that has more motion, if
-  they share no frame.
-- Frames that are left without a body are dropped, and so is time that passed in them: a resize in
+  having missing skeletons: if all are short, the longest stays; if all are noisy, the least noisy.
+  Much of what the filter catches is, after all, a lone performer lying down.
+- At most two bodies stay, the one with the most motion first. Where the camera lost a performer and
+  found them again under another id, ``join`` merges a body into one with more motion, if they share
+  no frame.
+- Frames without a remaining body are dropped, along with the time that passed in them: resizing in
   time would blend a body with zeros, that is, shrink it to the origin. A body that is absent from
-  some frames while the other is there is exactly zero in them.
+  some frames while the other is present is exactly zero in them.
 
-Source of the thresholds: the clean-up that SGN introduced and CTR-GCN and STTFormer took over.
+Source of the thresholds: the clean-up introduced by SGN and adopted by CTR-GCN and STTFormer.
 """
 
 from pathlib import Path
@@ -31,28 +31,28 @@ WIDE = 0.8  # of its height
 NOISY_SHARE = 0.69754
 MOST_BODIES = 2
 
-Note = Tuple[str, str]  # kind of what was left out, and a sentence
+Note = Tuple[str, str]  # kind of omission, and a sentence
 
 
 def read_sequence(path: Union[str, Path], join: bool = False) -> np.ndarray:
-    """Coordinates in a ``.skeleton`` file of any name, cleaned up as the module's docstring says.
+    """Read a ``.skeleton`` file of any name, cleaned up as the module's docstring describes.
 
     Args:
         path (str): The file.
-        join (bool): Whether a body may go on under another id. Defaults to False.
+        join (bool): Whether to merge a body found again under another id. Defaults to False.
 
     Returns:
         np.ndarray: Float32 of shape (M, T, 25, 3), M 1 or 2, metres.
 
     Raises:
-        BrokenFile: If the file is not as ``skeleton_file.py`` says.
+        BrokenFile: If the file does not match the format in ``skeleton_file.py``.
     """
     bodies, num_frames = read_bodies(read_lines(path, EXPECTED), str(path))
     return clean_bodies(bodies, num_frames, join)[0]
 
 
 def measure_motion(body: Body) -> float:
-    """Sum of the coordinates' variances over frames and joints, square metres."""
+    """Sum of the coordinates' variances over frames and joints, in square metres."""
     return float(body.joints.reshape(-1, COORDINATES).astype(np.float64).var(axis=0).sum())
 
 
@@ -65,20 +65,20 @@ def measure_noise(body: Body) -> float:
 def clean_bodies(
     bodies: Sequence[Body], num_frames: int, join: bool = False
 ) -> Tuple[np.ndarray, List[Note]]:
-    """Choose, order and align bodies as the module's docstring says.
+    """Select, order and align bodies as the module's docstring describes.
 
     Args:
-        bodies (Sequence[Body]): At least one, none of them without a frame.
-        num_frames (int): Of the file.
-        join (bool): Whether a body may go on under another id. Defaults to False.
+        bodies (Sequence[Body]): At least one, each with at least one frame.
+        num_frames (int): Number of frames in the file.
+        join (bool): Whether to merge a body found again under another id. Defaults to False.
 
     Returns:
-        tuple: Float32 of shape (M, T, 25, 3), M 1 or 2, and what was left out or kept
-        nevertheless: pairs of a kind and a sentence.
+        tuple: Float32 of shape (M, T, 25, 3), M 1 or 2, and notes on what was dropped, or kept
+        although short or noisy: pairs of a kind and a sentence.
     """
     notes: List[Note] = []
     short = {body.number for body in bodies if len(body.frames) <= SHORT}
-    # the most motion decides among equals; max() takes the first of those
+    # ties are broken by motion, then by order
     longest = max(bodies, key=lambda body: (len(body.frames), measure_motion(body)))
     kept, found = drop_bodies(
         bodies, short, longest, 'short body', lambda b: f'{len(b.frames)} frames'
@@ -99,7 +99,7 @@ def clean_bodies(
         free = [p for p in persons if join and not shares_frame(p, body)]
         if free:
             free[0].append(body)
-            notes.append(('joined body', f'body {body.number} goes on for {free[0][0].number}'))
+            notes.append(('joined body', f'body {body.number} continues body {free[0][0].number}'))
         elif len(persons) < MOST_BODIES:
             persons.append([body])
         else:
@@ -117,7 +117,7 @@ def clean_bodies(
 def drop_bodies(
     bodies: Sequence[Body], bad: Set[str], best: Body, kind: str, reason
 ) -> Tuple[List[Body], List[Note]]:
-    """Bodies without the bad ones, or the best one if all are bad; and notes on it."""
+    """Drop bad bodies, but keep the best one if all are bad; with notes."""
     kept = [body for body in bodies if body.number not in bad] or [best]
     numbers = {body.number for body in kept}
     notes = [
@@ -126,11 +126,11 @@ def drop_bodies(
         if body.number not in numbers
     ]
     if best.number in bad and best.number in numbers:
-        sentence = f'body {best.number}, since there is no better one: {reason(best)}'
+        sentence = f'body {best.number}, for lack of a better one: {reason(best)}'
         notes.append((f'kept {kind}', sentence))
     return kept, notes
 
 
 def shares_frame(parts: Sequence[Body], body: Body) -> bool:
-    """Whether a body is in a frame of one of others."""
+    """Whether a body appears in a frame of one of the parts."""
     return any(np.intersect1d(part.frames, body.frames).size for part in parts)

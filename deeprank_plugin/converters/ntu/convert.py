@@ -1,4 +1,4 @@
-"""Raw files to annotations, part by part, so that an interrupted conversion resumes."""
+"""Convert raw files to annotations part by part, so that an interrupted conversion can resume."""
 
 import json
 import os
@@ -14,12 +14,21 @@ from deeprank_plugin.converters.batch import BrokenFile, convert_all, fill_split
 from deeprank_plugin.version import __version__
 
 from .clean_up import Note, clean_bodies
-from .protocol import CLASSES, FILES, MISSING, PUBLISHED, is_in, parse_name, split_of
+from .protocol import (
+    CLASSES,
+    FILES,
+    MISSING,
+    PUBLISHED,
+    is_in,
+    parse_known_name,
+    parse_name,
+    split_of,
+)
 from .skeleton_file import COORDINATES, JOINTS, read_bodies
 from .sources import RawFile, list_files, read_file
 
 PART = re.compile(r'S\d{3}C\d{3}\.(npy|json)(\.\d+)?', re.ASCII)
-PART_VERSION = f'{__version__}, 1'  # another one makes all parts anew
+PART_VERSION = f'{__version__}, 1'  # a new version rebuilds all parts
 
 
 def convert_files(
@@ -32,38 +41,38 @@ def convert_files(
     skip_bad: bool = False,
     workers: Optional[int] = None,
 ) -> Tuple[Dict, List[str], List[Note], List[str]]:
-    """Annotations of NTU RGB+D 60 or 120.
+    """Convert NTU RGB+D 60 or 120 to annotations.
 
-    The files of each setup and camera make a part, which is written to a folder as soon as it is
-    done: a later call with the same folder reads only what is not in it or has changed since.
+    The files of each setup and camera form a part, which is written to a folder as soon as it is
+    done: a later call with the same folder converts only parts that are missing or have changed.
 
     Args:
         sources (Sequence[str]): Folders and zip files of ``.skeleton`` files.
-        dataset (str): 'ntu60' or 'ntu120'; files of the other setups and actions are passed over.
-        missing (Sequence[str]): Names of the samples with missing skeletons, which are left out.
-        folder (str): Where parts are kept. The coordinates are mapped from there, so that they
-            need no memory; :func:`remove_parts` removes them when they are no longer needed.
+        dataset (str): 'ntu60' or 'ntu120'; files of other setups and actions are skipped.
+        missing (Sequence[str]): Names of samples with missing skeletons, which are left out.
+        folder (str): Folder of the parts. Coordinates are memory-mapped from there;
+            :func:`remove_parts` removes the parts once they are no longer needed.
         label_names (Sequence[str], optional): Names of the classes. Defaults to None: none.
-        join (bool): Whether a body may go on under another id. Defaults to False.
+        join (bool): Whether to merge a body found again under another id. Defaults to False.
         skip_bad (bool): Whether to leave out broken files. Defaults to False.
-        workers (int, optional): Processes. Defaults to None: one a core.
+        workers (int, optional): Processes. Defaults to None: one per core.
 
     Returns:
         tuple: The content of an annotation pickle, with splits xsub_*, and xview_* (60) or xset_*
-        (120), sorted by name; a sentence for each broken file; kind and sentence for all else that
-        was left out; and sentences on what looks doubtful.
+        (120), sorted by name; a sentence for each broken file; kind and sentence for everything
+        else left out; and warnings.
 
     Raises:
-        BrokenFile: If a source or a file is broken and not to be skipped, or a split is left
-            without a sample.
-        ValueError: If an argument is wrong.
+        BrokenFile: If a source or a file is broken and not to be skipped, or a split has no sample
+            left.
+        ValueError: If an argument is invalid.
     """
     check_arguments(dataset, missing, label_names)
     files, faults, others = choose_files(list_files(sources), dataset)
     if faults and not skip_bad:
-        raise BrokenFile(f'{faults[0]} (--skip-bad leaves out what is broken)')
-    listed = {name for name in missing if is_in(dataset, parse_name(name))}
-    doubts = doubt_counts(dataset, len(files), others, len(listed))
+        raise BrokenFile(f'{faults[0]} (--skip-bad leaves out broken files)')
+    listed = {name for name in missing if is_in(dataset, parse_known_name(name))}
+    doubts = suspect_counts(dataset, len(files), others, len(listed))
     reason = 'listed as having missing skeletons'
     notes = [('listed sample', f'{file.name}, {reason}') for file in files if file.name in listed]
     groups: Dict[str, List[RawFile]] = {}
@@ -81,7 +90,7 @@ def convert_files(
         notes += remarks
     belongs: Dict[str, Set[str]] = {split: set() for split in PUBLISHED[dataset]}
     for annotation in annotations:
-        for split in split_of(dataset, parse_name(annotation['frame_dir'])):
+        for split in split_of(dataset, parse_known_name(annotation['frame_dir'])):
             belongs[split].add(annotation['frame_dir'])
     splits = fill_splits(annotations, belongs, str, faults)
     content = dict(split=splits, annotations=annotations)
@@ -93,42 +102,42 @@ def convert_files(
 def check_arguments(
     dataset: str, missing: Sequence[str], label_names: Optional[Sequence[str]]
 ) -> None:
-    """Raise ``ValueError`` if an argument of :func:`convert_files` is wrong."""
+    """Raise ``ValueError`` if an argument of :func:`convert_files` is invalid."""
     if dataset not in CLASSES:
-        raise ValueError(f'dataset={dataset!r} is not known; expected one of {tuple(CLASSES)}')
+        raise ValueError(f'dataset={dataset!r} is unknown; expected one of {tuple(CLASSES)}')
     if label_names is not None and len(label_names) != CLASSES[dataset]:
         raise ValueError(
-            f'{len(label_names)} label_names; expected {CLASSES[dataset]}, as many as {dataset} has'
+            f'{len(label_names)} label_names; expected {CLASSES[dataset]}, the classes of {dataset}'
         )
     odd = [name for name in missing if parse_name(name) is None]
     if odd:
         raise ValueError(f'missing names {odd[0]!r}; expected samples such as S001C002P005R002A008')
 
 
-def doubt_counts(dataset: str, files: int, others: int, listed: int) -> List[str]:
-    """Sentences on numbers of files and of listed samples that are not those of the data set."""
+def suspect_counts(dataset: str, files: int, others: int, listed: int) -> List[str]:
+    """Warnings on numbers of files and listed samples that differ from the data set's."""
     doubts = []
     if files != FILES[dataset]:
-        doubts.append(f'{files:,} files of {dataset} were found, of {FILES[dataset]:,}')
+        doubts.append(f'{files:,} of the {FILES[dataset]:,} files of {dataset} were found')
     if others:
-        doubts.append(f'{others:,} files are not of {dataset} and were passed over')
+        doubts.append(f'{others:,} files do not belong to {dataset} and were skipped')
     if listed and listed != MISSING[dataset]:
         doubts.append(
-            f'{listed} samples of {dataset} are listed as having missing skeletons, of '
-            f'{MISSING[dataset]}: is the list that of the other data set?'
+            f'{listed} samples of {dataset} are listed as having missing skeletons, expected '
+            f'{MISSING[dataset]}: is this the list of the other data set?'
         )
     return doubts
 
 
 def choose_files(files: Sequence[RawFile], dataset: str) -> Tuple[List[RawFile], List[str], int]:
-    """Files of a data set, sentences on those of a wrong name, and the number of all others."""
+    """Files of a data set, a sentence for each invalid name, and the number of other files."""
     chosen, faults, others = [], [], 0
     for file in files:
         sample = parse_name(file.name)
         if sample is None:
             faults.append(
-                f'{file} has a name that is none of NTU RGB+D; expected such as '
-                'S001C002P003R002A013.skeleton (setup to 032, camera to 003, performer to 106, '
+                f'{file} has a name that does not belong to NTU RGB+D; expected one such as '
+                'S001C002P003R002A013.skeleton (setup up to 032, camera to 003, performer to 106, '
                 'replication to 002, action to 120): rename or remove the file'
             )
         elif is_in(dataset, sample):
@@ -141,16 +150,16 @@ def choose_files(files: Sequence[RawFile], dataset: str) -> Tuple[List[RawFile],
 def convert_group(
     group: str, files: Sequence[RawFile], folder: Union[str, Path], join: bool, skip_bad: bool
 ) -> Tuple[List[Dict], List[str]]:
-    """Make the part of some files, unless it is there and none of them has changed since.
+    """Convert the files of one part, unless the part exists and no file has changed since.
 
-    Coordinates go to <group>.npy, all else to <group>.json, which is written last.
+    Coordinates go to <group>.npy, everything else to <group>.json, which is written last.
 
     Args:
         group (str): Name of the part.
         files (Sequence[RawFile]): Its files.
-        folder (str): Where parts are.
-        join (bool): Whether a body may go on under another id.
-        skip_bad (bool): Whether to go on after a broken file. If not nothing is written.
+        folder (str): Folder of the parts.
+        join (bool): Whether to merge a body found again under another id.
+        skip_bad (bool): Whether to continue after a broken file; if not, nothing is written.
 
     Returns:
         tuple: ``[dict(group=group)]``, for :func:`load_part`; and a sentence for each broken file.
@@ -189,7 +198,7 @@ def convert_group(
 
 
 def is_done(array: Path, record: Path, key: Dict) -> bool:
-    """Whether a part is there, whole, without broken files, and made of the same files."""
+    """Whether a part exists, complete, without broken files, and made from the same files."""
     try:
         content = json.loads(record.read_bytes())
         same = all(content[name] == value for name, value in key.items())
@@ -197,23 +206,23 @@ def is_done(array: Path, record: Path, key: Dict) -> bool:
             return False
         if content['rows'] == 0:
             return True
-        rows = np.load(array, mmap_mode='r', allow_pickle=False)  # refuses a file that is cut
+        rows = np.load(array, mmap_mode='r', allow_pickle=False)  # raises if the file is truncated
         return rows.shape == (content['rows'], JOINTS, COORDINATES) and rows.dtype == np.float32
     except (OSError, EOFError, ValueError, KeyError, TypeError):
         return False
 
 
 def load_part(folder: Union[str, Path], group: str) -> Tuple[List[Dict], List[Note]]:
-    """Annotations of a part, their coordinates mapped from its file, and notes on it."""
+    """Load the annotations of a part, with memory-mapped coordinates, and its notes."""
     content = json.loads((Path(folder) / f'{group}.json').read_bytes())
     if content['rows'] == 0:
         return [], []
-    # a plain array in the eyes of pickle
+    # pickle treats this as a plain array
     rows = np.asarray(np.load(Path(folder) / f'{group}.npy', mmap_mode='r', allow_pickle=False))
     annotations, begin = [], 0
     for name, bodies, frames in content['samples']:
         end = begin + bodies * frames
-        sample = parse_name(name)
+        sample = parse_known_name(name)
         annotations.append(
             dict(
                 frame_dir=name,
@@ -230,7 +239,7 @@ def load_part(folder: Union[str, Path], group: str) -> Tuple[List[Dict], List[No
 
 
 def remove_parts(folder: Union[str, Path]) -> None:
-    """Remove the files that :func:`convert_group` wrote, and their folder if nothing else is in."""
+    """Remove the files that :func:`convert_group` wrote, and their folder if it is then empty."""
     folder = Path(folder)
     for path in folder.iterdir() if folder.is_dir() else ():
         if PART.fullmatch(path.name):

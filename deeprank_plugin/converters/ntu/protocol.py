@@ -1,4 +1,4 @@
-"""What the name of a sample says, and which samples the published splits hold.
+"""The parts of a sample's name, and the samples of the published splits.
 
 Sources: samples with missing skeletons, https://github.com/shahroudy/NTURGB-D; splits, Shahroudy et
 al. (CVPR 2016) and Liu et al. (TPAMI 2020).
@@ -30,7 +30,7 @@ PUBLISHED = {
     'ntu60': dict(xsub_train=40091, xsub_val=16487, xview_train=37646, xview_val=18932),
     'ntu120': dict(xsub_train=63026, xsub_val=50919, xset_train=54468, xset_val=59477),
 }
-# The longer list holds the shorter one.
+# The longer list includes the shorter one.
 MISSING_LISTS = {
     'ntu60': (
         'NTU_RGBD_samples_with_missing_skeletons.txt',
@@ -41,7 +41,7 @@ MISSING_LISTS = {
 
 
 class Sample(NamedTuple):
-    """What the name of a sample says, numbers from 1."""
+    """The numbers in a sample's name, from 1."""
 
     setup: int
     camera: int
@@ -54,7 +54,7 @@ LARGEST_NUMBERS = {'ntu60': Sample(17, 3, 40, 2, 60), 'ntu120': Sample(32, 3, 10
 
 
 def parse_name(name: str) -> Optional[Sample]:
-    """Numbers in the name of a sample; None if it is none of NTU RGB+D 120."""
+    """Parse a sample's name; None if it does not belong to NTU RGB+D 120."""
     match = NAME.fullmatch(name)
     if match is None:
         return None
@@ -63,13 +63,25 @@ def parse_name(name: str) -> Optional[Sample]:
     return sample if all(1 <= n <= most for n, most in zip(sample, limits)) else None
 
 
+def parse_known_name(name: str) -> Sample:
+    """Parse the name of a sample that is known to belong to NTU RGB+D.
+
+    Raises:
+        ValueError: If it does not.
+    """
+    sample = parse_name(name)
+    if sample is None:
+        raise ValueError(f'{name!r} is not a sample of NTU RGB+D; expected S001C002P003R002A013')
+    return sample
+
+
 def is_in(dataset: str, sample: Sample) -> bool:
-    """Whether a sample belongs to 'ntu60' or 'ntu120', which holds all of 'ntu60'."""
+    """Whether a sample belongs to 'ntu60', or to 'ntu120', which includes 'ntu60'."""
     return all(number <= most for number, most in zip(sample, LARGEST_NUMBERS[dataset]))
 
 
 def split_of(dataset: str, sample: Sample) -> Tuple[str, str]:
-    """Names of the two splits that a sample is in."""
+    """Names of the two splits that a sample belongs to."""
     subject = sample.subject in TRAIN_SUBJECTS[dataset]
     if dataset == 'ntu60':
         other, trained = 'xview', sample.camera in TRAIN_CAMERAS
@@ -79,14 +91,14 @@ def split_of(dataset: str, sample: Sample) -> Tuple[str, str]:
 
 
 def read_missing(path: Union[str, Path]) -> List[str]:
-    """Names of samples in a list of those with missing skeletons.
+    """Read the names in a list of samples with missing skeletons.
 
-    Remarks before the first name, as the list of the data set's authors has them, are passed over.
+    Remarks before the first name, as in the list of the data set's authors, are skipped.
 
     Raises:
-        BrokenFile: If the file is no such list.
+        BrokenFile: If the file is not such a list.
     """
-    expected = 'names of samples with missing skeletons, one a line, such as S001C002P005R002A008'
+    expected = 'names of samples with missing skeletons, one per line, such as S001C002P005R002A008'
     names: List[str] = []
     for row, line in enumerate(read_lines(path, expected), 1):
         name = line.strip()
@@ -96,22 +108,23 @@ def read_missing(path: Union[str, Path]) -> List[str]:
         elif name and names:
             raise BrokenFile(f'{path}, line {row} is {shorten(line)}; expected {expected}')
     if not names:
-        raise BrokenFile(f'{path} holds no name of a sample; expected {expected}')
+        raise BrokenFile(f'{path} holds no sample name; expected {expected}')
     return names
 
 
 def find_missing(dataset: str) -> Path:
-    """The list of samples with missing skeletons that the installed MMAction2 brings.
+    """Find the list of samples with missing skeletons that ships with MMAction2.
 
     Args:
         dataset (str): 'ntu60' or 'ntu120'.
 
     Raises:
-        ValueError: If it brings none.
+        ValueError: If the installed MMAction2 has no such list.
     """
     names = MISSING_LISTS[dataset]
     spec = find_spec('mmaction')
-    for root in spec.submodule_search_locations if spec is not None else ():
+    roots = [] if spec is None else spec.submodule_search_locations or []
+    for root in roots:
         for folder in ('.mim/tools/data/skeleton', '../tools/data/skeleton'):
             for name in names:
                 path = Path(root) / folder / name
@@ -120,14 +133,14 @@ def find_missing(dataset: str) -> Path:
     raise ValueError(
         f'the list of samples with missing skeletons, {names[0]}, is not in the installed '
         "MMAction2 (.mim/tools/data/skeleton); expected it, because the published splits don't "
-        'hold these samples: name it with --missing FILE (it is in tools/data/skeleton of '
+        'include these samples: name it with --missing FILE (it is in tools/data/skeleton of '
         "MMAction2's repository and in Matlab of shahroudy/NTURGB-D), or go without by "
         '--no-missing-list'
     )
 
 
 def compare_counts(splits: Dict[str, Sequence[str]], dataset: str) -> Tuple[List[str], bool]:
-    """Sizes of the splits beside the published ones, in words, and whether all are the same."""
+    """Compare the sizes of the splits with the published ones; lines, and whether all agree."""
     lines, same = [], True
     for split, expected in PUBLISHED[dataset].items():
         number = len(splits[split])

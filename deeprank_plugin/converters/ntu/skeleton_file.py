@@ -1,10 +1,10 @@
-"""The text of a ``.skeleton`` file, as bodies that their ids tell apart.
+"""Parse a ``.skeleton`` file into bodies, distinguished by their ids.
 
 A file is text: the number of frames; for each frame the number of bodies; for each body a line of
-10 fields (the first is the body's id), a line ``25``, and 25 lines of 12 numbers, a joint each: x,
-y, z in metres, then what is not used here (places in the depth and colour images, rotation, state
-of tracking). Its name says the sample: ``S001C002P003R002A013``, setup, camera, performer,
-replication and action.
+10 fields (the first is the body's id), a line ``25``, and 25 lines of 12 numbers, one per joint: x,
+y, z in metres, then values that are unused here (positions in the depth and colour images,
+rotation, tracking state). Its name identifies the sample: ``S001C002P003R002A013`` for setup,
+camera, performer, replication and action.
 
 Source: https://github.com/shahroudy/NTURGB-D.
 """
@@ -30,8 +30,8 @@ class Body(NamedTuple):
 
     Attributes:
         number (str): Its id.
-        frames (np.ndarray): Indices of the n frames that it is in, rising.
-        joints (np.ndarray): Float32 of shape (n, 25, 3), metres.
+        frames (np.ndarray): Indices of the n frames that show it, ascending.
+        joints (np.ndarray): Float32 of shape (n, 25, 3), in metres.
     """
 
     number: str
@@ -40,16 +40,16 @@ class Body(NamedTuple):
 
 
 def read_bodies(lines: Sequence[str], path: str) -> Tuple[List[Body], int]:
-    """All bodies of a file, in the order in which they appear, and its number of frames.
+    """Parse all bodies of a file, in order of appearance, and its number of frames.
 
-    Coordinates that are zero in all joints of a frame are none: the body is absent from it.
+    A body whose joints are all zero in a frame is absent from that frame.
 
     Args:
-        lines (Sequence[str]): Of the file, without line ends and blank lines at the end.
+        lines (Sequence[str]): Lines of the file, without line ends and trailing blank lines.
         path (str): For messages.
 
     Raises:
-        BrokenFile: If they are not as the module's docstring says, or there is no body in them.
+        BrokenFile: If they do not match the module's docstring, or hold no body.
     """
     num_frames = read_count(lines, 0, path, 'the number of frames')
     places: Dict[str, List[Tuple[int, int]]] = {}  # by id: frame, row of the first joint
@@ -63,7 +63,7 @@ def read_bodies(lines: Sequence[str], path: str) -> Tuple[List[Body], int]:
             key = read_id(lines, row, path, here)
             if places.get(key, [(-1, 0)])[-1][0] == frame:
                 raise BrokenFile(
-                    f'{path}, line {row + 1}: body {key} is twice in {where}; expected each id '
+                    f'{path}, line {row + 1}: body {key} occurs twice in {where}; expected each id '
                     'once in a frame: remove the file'
                 )
             joints = read_count(lines, row + 1, path, f'the number of joints of {here}')
@@ -82,24 +82,24 @@ def read_bodies(lines: Sequence[str], path: str) -> Tuple[List[Body], int]:
             f'{num_frames} frames, as line 1 says: copy the file again, or remove it'
         )
     starts = [start for spots in places.values() for _, start in spots]
-    joints = read_joints(lines, starts, path).reshape(-1, JOINTS, COORDINATES)
+    positions = read_joints(lines, starts, path).reshape(-1, JOINTS, COORDINATES)
     bodies, begin = [], 0
     for key, spots in places.items():
-        own = joints[begin : begin + len(spots)]
+        own = positions[begin : begin + len(spots)]
         begin += len(spots)
         there = own.any(axis=(1, 2))
         if there.any():
             bodies.append(Body(key, np.array([frame for frame, _ in spots])[there], own[there]))
     if not bodies:
         raise BrokenFile(
-            f'{path} holds no body in any of its {num_frames} frames; expected one at least: is '
+            f'{path} holds no body in any of its {num_frames} frames; expected at least one: is '
             'the sample in the list of those with missing skeletons?'
         )
     return bodies, num_frames
 
 
 def read_count(lines: Sequence[str], row: int, path: str, what: str) -> int:
-    """The whole number from 0 that is alone on a line.
+    """Read the non-negative integer alone on a line.
 
     Raises:
         BrokenFile: If there is none.
@@ -109,17 +109,17 @@ def read_count(lines: Sequence[str], row: int, path: str, what: str) -> int:
     text = lines[row].strip()
     if not WHOLE.fullmatch(text) or int(text) < 0:
         raise BrokenFile(
-            f'{path}, line {row + 1} is {shorten(lines[row])}; expected {what}: the file is cut, '
-            'or a count before this line is wrong; copy it again, or remove it'
+            f'{path}, line {row + 1} is {shorten(lines[row])}; expected {what}: the file is '
+            'truncated, or a count before this line is wrong; copy it again, or remove it'
         )
     return int(text)
 
 
 def read_id(lines: Sequence[str], row: int, path: str, here: str) -> str:
-    """The id on the line that begins a body; a text, since float64 cannot hold all its digits.
+    """Read the id on a body's first line; a string, since float64 cannot hold all its digits.
 
     Raises:
-        BrokenFile: If the line is none.
+        BrokenFile: If the line has another form.
     """
     if row >= len(lines):
         raise_ended(lines, path, f'{BODY_FIELDS} fields, {here}')
@@ -134,25 +134,25 @@ def read_id(lines: Sequence[str], row: int, path: str, here: str) -> str:
 
 
 def read_joints(lines: Sequence[str], starts: Sequence[int], path: str) -> np.ndarray:
-    """Coordinates on blocks of 25 lines.
+    """Parse the coordinates in blocks of 25 lines.
 
     Args:
-        lines (Sequence[str]): Of the file.
+        lines (Sequence[str]): Lines of the file.
         starts (Sequence[int]): Indices of the first lines of the blocks.
         path (str): For messages.
 
     Returns:
-        np.ndarray: Float32 of shape (25 * blocks, 3). Of the other nine fields of a line only the
-        number is checked.
+        np.ndarray: Float32 of shape (25 * blocks, 3). The other nine fields of a line are only
+        counted.
 
     Raises:
-        BrokenFile: At the first line (in the order of the blocks) of other than 12 fields, or whose
-            first three are no finite decimal numbers that float32 can hold.
+        BrokenFile: At the first line (in the order of the blocks) without exactly 12 fields, or
+            whose first three are not finite decimal numbers in the range of float32.
     """
     rows = [line.split() for start in starts for line in lines[start : start + JOINTS]]
     fields = [field for row in rows for field in row[:COORDINATES]]
     text = ''.join(fields)
-    # float() also reads 1_000 and the digits of other scripts
+    # float() also accepts 1_000 and digits of other scripts
     if all(len(row) == JOINT_FIELDS for row in rows) and '_' not in text and text.isascii():
         try:
             with np.errstate(over='ignore'):
@@ -162,11 +162,11 @@ def read_joints(lines: Sequence[str], starts: Sequence[int], path: str) -> np.nd
         except ValueError:
             pass
     numbers = (start + joint for start in sorted(starts) for joint in range(JOINTS))
-    find_joint(lines, numbers, path)
+    raise_bad_joint(lines, numbers, path)
 
 
-def find_joint(lines: Sequence[str], numbers: Iterable[int], path: str) -> NoReturn:
-    """Raise for the first line that :func:`read_joints` could not take."""
+def raise_bad_joint(lines: Sequence[str], numbers: Iterable[int], path: str) -> NoReturn:
+    """Raise for the first line that :func:`read_joints` could not parse."""
     remedy = 'copy the file again, or remove it'
     for number in numbers:
         fields = lines[number].split()
@@ -190,13 +190,13 @@ def find_joint(lines: Sequence[str], numbers: Iterable[int], path: str) -> NoRet
 
 
 def float_32(text: str) -> np.float32:
-    """A number as float32, infinite if it is too large for it."""
+    """A number as float32, infinite if it is too large."""
     with np.errstate(over='ignore'):
         return np.float64(text).astype(np.float32)
 
 
 def raise_ended(lines: Sequence[str], path: str, expected: str) -> NoReturn:
-    """Raise for a file that is too short."""
+    """Raise for a truncated file."""
     raise BrokenFile(
         f'{path} ends after line {len(lines)}; expected {expected}: the file is cut, or a count '
         'in it is wrong; copy it again, or remove it'

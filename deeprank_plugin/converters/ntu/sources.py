@@ -19,14 +19,14 @@ ZIP_ERRORS = (
     OSError,
     EOFError,
     KeyError,
-    RuntimeError,  # encrypted; its NotImplementedError: packed in a way that is not known
+    RuntimeError,  # encrypted; its subclass NotImplementedError: unknown compression
     ValueError,
 )
-LARGEST = 2**28  # bytes of a member of a zip file; those of the data set have some 10**5
+LARGEST = 2**28  # bytes of a zip member; the data set's have about 10**5
 
 
 class RawFile(NamedTuple):
-    """Where a sample is read from.
+    """The file that a sample is read from.
 
     Attributes:
         name (str): Name of the sample.
@@ -54,12 +54,12 @@ class RawFile(NamedTuple):
 def list_files(sources: Sequence[Union[str, Path]]) -> List[RawFile]:
     """All ``.skeleton`` files in folders and zip files, at any depth, in the order of their names.
 
-    Other files, and hidden ones, are passed over.
+    Other files and hidden files are skipped.
 
     Raises:
-        BrokenFile: If a zip file cannot be read, there is no such file in a source, or two have the
+        BrokenFile: If a zip file cannot be read, a source has no such file, or two files have the
             same name.
-        ValueError: If a source is something else.
+        ValueError: If a source is neither a folder nor a zip file.
     """
     files: List[RawFile] = []
     for source in sources:
@@ -70,27 +70,27 @@ def list_files(sources: Sequence[Union[str, Path]]) -> List[RawFile]:
             found = list_zip(path)
         else:
             raise ValueError(
-                f'{path} is no folder and no zip file; expected a folder of .skeleton files, or '
-                'nturgbd_skeletons_s001_to_s017.zip and ..._s018_to_s032.zip: correct the path'
+                f'{path} is neither a folder nor a zip file; expected a folder of .skeleton files, '
+                'or nturgbd_skeletons_s001_to_s017.zip and ..._s018_to_s032.zip: correct the path'
             )
         if not found:
             raise BrokenFile(
-                f'{path} holds no .skeleton file; expected those of NTU RGB+D in it: name the '
-                'folder or zip file that does'
+                f'{path} holds no .skeleton file; expected those of NTU RGB+D: name the '
+                'folder or zip file that has them'
             )
         files += found
     files.sort()
     for one, other in zip(files, files[1:]):
         if one.name == other.name:
             raise BrokenFile(
-                f'sample {one.name} is there twice, {one} and {other}; expected each once: name '
+                f'sample {one.name} occurs twice, {one} and {other}; expected each once: name '
                 'each source once, or remove one of the files'
             )
     return files
 
 
 def list_folder(folder: Path) -> List[RawFile]:
-    """As :func:`list_files`, of a folder."""
+    """Like :func:`list_files`, for a folder."""
     files, source = [], str(folder.resolve())
     for path in folder.rglob('*'):
         if path.suffix.lower() == SUFFIX and not path.name.startswith('.') and path.is_file():
@@ -101,7 +101,7 @@ def list_folder(folder: Path) -> List[RawFile]:
 
 
 def list_zip(path: Path) -> List[RawFile]:
-    """As :func:`list_files`, of a zip file."""
+    """Like :func:`list_files`, for a zip file."""
     files, source = [], str(path.resolve())
     try:
         with zipfile.ZipFile(path) as archive:
@@ -118,16 +118,16 @@ def list_zip(path: Path) -> List[RawFile]:
 
 
 def read_file(file: RawFile, archives: Dict[str, zipfile.ZipFile], stack: ExitStack) -> List[str]:
-    """Lines of a file.
+    """Read the lines of a file.
 
     Args:
         file (RawFile): The file.
-        archives (dict): Zip files that are open, by path; one that is not is put there.
-        stack (ExitStack): Closes it.
+        archives (dict): Open zip files by path; a newly opened one is added.
+        stack (ExitStack): Closes the zip files.
 
     Raises:
-        BrokenFile: If it cannot be read or unpacked, is no text, is empty, or is far larger than
-            those of the data set.
+        BrokenFile: If it cannot be read or unpacked, is not text, is empty, or is far larger than
+            any file of the data set.
     """
     if not file.zipped:
         return read_lines(Path(file.source) / file.member, EXPECTED)

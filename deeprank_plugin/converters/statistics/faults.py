@@ -1,4 +1,4 @@
-"""All faults of an annotation file, by kind, and what is left without them."""
+"""All faults of an annotation file by kind, and the samples without faults."""
 
 from collections import Counter
 from typing import Any, Dict, List, Optional, Tuple
@@ -15,7 +15,7 @@ class Tally:
         self.kinds: Dict[str, Dict] = {}
 
     def add(self, kind: str, message: str, number: int = 1) -> None:
-        """Count ``number`` more of a kind."""
+        """Add ``number`` to the count of a kind."""
         entry = self.kinds.setdefault(kind, dict(count=0, examples=[]))
         entry['count'] += number
         if len(entry['examples']) < EXAMPLES:
@@ -28,21 +28,20 @@ def collect_faults(
     num_classes: Optional[int] = None,
     layout: Optional[LayoutLike] = None,
 ) -> Tuple[Dict[str, Dict], List[Dict], Dict[str, List[str]]]:
-    """All that ``SkeletonDataset`` would reject, of all splits, and what is left without it.
+    """Everything that ``SkeletonDataset`` would reject, over all splits, and what remains.
 
     Args:
         content (dict or list): What ``load_annotations`` returned.
         path (str): For messages.
         num_classes (int, optional): Labels must be below it. Defaults to None.
-        layout (str, dict or Layout, optional): Joint layout that the data must have. Defaults to
-            None.
+        layout (str, dict or Layout, optional): Required joint layout. Defaults to None.
 
     Returns:
         tuple: Faults, kind to ``dict(count, examples)``; the annotations without faults, each with
-        ``frame_dir``; and names of splits to names of samples that have such an annotation.
+        ``frame_dir``; and split names to the names of samples that have such an annotation.
 
     Raises:
-        ValueError: If the layout is not known.
+        ValueError: If the layout is unknown.
     """
     tally = Tally()
     annotations, splits = split_content(content, path, tally)
@@ -68,7 +67,7 @@ def collect_faults(
             tally.add(
                 'name twice',
                 f'sample {name!r} of {path} occurs {count} times; expected unique names: remove or '
-                'rename the copies',
+                'rename the duplicates',
                 count - 1,
             )
     known = set(names)
@@ -83,7 +82,7 @@ def collect_faults(
                 f'{missing[:EXAMPLES]}; expected one for each: make the file again',
                 len(missing),
             )
-    sound = {}
+    sound: Dict[str, Dict] = {}
     for row, (annotation, name) in enumerate(zip(named, names)):
         if row not in faulty:
             sound.setdefault(name, dict(annotation, frame_dir=name))
@@ -92,7 +91,7 @@ def collect_faults(
 
 
 def split_content(content: Any, path: str, tally: Tally) -> Tuple[List, Dict[str, List]]:
-    """Annotations and splits of a file, each as far as they are there."""
+    """Annotations and splits of a file, as far as they exist."""
     if isinstance(content, list):
         return content, {}
     if not isinstance(content, dict) or not {'split', 'annotations'} <= set(content):

@@ -1,4 +1,4 @@
-"""Numbers, lengths, bodies, sizes and bones of the samples of an annotation file."""
+"""Counts, lengths, bodies, sizes and bones of the samples in an annotation file."""
 
 from collections import Counter
 from typing import Dict, Optional, Sequence, Tuple
@@ -9,13 +9,13 @@ from deeprank_plugin.layouts import BODY_SIZE
 
 
 def summarise(values: Sequence[float]) -> Dict[str, float]:
-    """Smallest, middle and largest value."""
+    """Minimum, median and maximum."""
     numbers = [np.min(values), np.median(values), np.max(values)]
     return {key: float(number) for key, number in zip(('min', 'median', 'max'), numbers)}
 
 
-def describe_split(annotations: Sequence[Dict]) -> Dict:
-    """Number, lengths in frames, and samples a class, of one split or of the whole file."""
+def count_split(annotations: Sequence[Dict]) -> Dict:
+    """Number, lengths in frames, and samples per class, of one split or the whole file."""
     if not annotations:
         return dict(samples=0, lengths=None, classes={})
     counts = Counter(int(annotation['label']) for annotation in annotations)
@@ -26,12 +26,12 @@ def describe_split(annotations: Sequence[Dict]) -> Dict:
     )
 
 
-def describe_bodies(annotations: Sequence[Dict]) -> Dict:
-    """Shares of bodies that are zero throughout, of frames without a body, and first bodies absent.
+def count_bodies(annotations: Sequence[Dict]) -> Dict:
+    """Shares of absent bodies and of frames without a body, and samples whose first body is absent.
 
     Returns:
         dict: ``bodies``, the number of bodies M in all samples; ``empty_bodies``, the share of them
-        that are absent; ``empty_frames``, the share of frames (of samples) with no body at all;
+        that are absent; ``empty_frames``, the share of the samples' frames with no body;
         ``first_empty``, the names of samples whose first body is absent while another is not.
     """
     bodies = empty = frames = blank = 0
@@ -54,7 +54,7 @@ def describe_bodies(annotations: Sequence[Dict]) -> Dict:
 
 
 def body_size(keypoint: np.ndarray) -> float:
-    """Median over bodies and frames of the longest side of the box around the joints present.
+    """Median over bodies and frames of the longest side of the present joints' bounding box.
 
     Args:
         keypoint (np.ndarray): Coordinates of shape (M, T, V, C); absent joints are exactly zero.
@@ -72,13 +72,13 @@ def body_size(keypoint: np.ndarray) -> float:
     return float(np.median((high - low).max(axis=-1)))
 
 
-def describe_sizes(annotations: Sequence[Dict]) -> Dict:
-    """Sizes of the bodies, what unit they suggest, and the samples that are out of line.
+def measure_sizes(annotations: Sequence[Dict]) -> Dict:
+    """Sizes of the bodies, the unit they suggest, and samples with implausible sizes.
 
     Returns:
-        dict: ``size`` (min, median, max over samples); ``unit``: 'metres', or what else the median
-        looks like; ``suspicious``: names of samples out of ``BODY_SIZE`` in metres (if the median
-        is within), or, in other units, ten times larger or smaller than the median.
+        dict: ``size`` (min, median, max over samples); ``unit``: 'metres', or what the median
+        suggests instead; ``suspicious``: names of samples outside ``BODY_SIZE`` in metres (if the
+        median is within), or, in other units, ten times larger or smaller than the median.
     """
     sizes = [body_size(annotation['keypoint']) for annotation in annotations]
     median = float(np.median(sizes))
@@ -89,13 +89,13 @@ def describe_sizes(annotations: Sequence[Dict]) -> Dict:
     elif median < BODY_SIZE[0]:
         unit = 'normalised coordinates, or nearly all joints absent'
     elif whole:
-        unit = 'pixels (all numbers are whole)'
+        unit = 'pixels (all numbers are integers)'
     elif median > 600:
         unit = 'millimetres or pixels'
     elif median > 20:
         unit = 'centimetres or pixels'
     else:
-        unit = 'none that we know'
+        unit = 'no known unit'
     low, high = BODY_SIZE if metres else (median / 10, median * 10)
     return dict(
         size=summarise(sizes),
@@ -105,39 +105,39 @@ def describe_sizes(annotations: Sequence[Dict]) -> Dict:
 
 
 def bone_variation(keypoint: np.ndarray, pairs: Sequence[Tuple[int, int]]) -> Optional[float]:
-    """How much bones change in length within a sequence: 0 for a rigid skeleton.
+    """Variation of bone lengths within a sequence: 0 for a rigid skeleton.
 
-    For each bone of each body, the standard deviation of its length over the frames that show both
-    joints, divided by the mean; of these, the mean.
+    The mean, over the bones of all bodies, of the standard deviation of a bone's length over the
+    frames that show both joints, divided by its mean length.
 
     Args:
         keypoint (np.ndarray): Coordinates of shape (M, T, V, 3); absent joints are exactly zero.
         pairs (Sequence[tuple[int, int]]): (joint, parent), the root paired with itself.
 
     Returns:
-        float, optional: None if no bone is shown twice.
+        float, optional: None if no bone is visible twice.
     """
     bones = [pair for pair in pairs if pair[0] != pair[1]]
     if not bones:
         return None
     joints, parents = np.array(bones).T
-    present = keypoint.any(axis=-1)
+    present = np.asarray(keypoint.any(axis=-1))
     both = present[..., joints] & present[..., parents]  # (M, T, bones)
     difference = keypoint[..., joints, :].astype(np.float64) - keypoint[..., parents, :]
     length = np.where(both, np.linalg.norm(difference, axis=-1), 0)
     number = both.sum(axis=1)  # (M, bones)
     mean = length.sum(axis=1) / np.maximum(number, 1)
     square = np.where(both, (length - mean[:, None]) ** 2, 0).sum(axis=1)
-    known = (number > 1) & (mean > 0)  # a joint that copies its parent makes no bone
+    known = (number > 1) & (mean > 0)  # a joint that copies its parent has no bone
     if not known.any():
         return None
     return float((np.sqrt(square[known] / number[known]) / mean[known]).mean())
 
 
-def describe_bones(annotations: Sequence[Dict], pairs: Sequence[Tuple[int, int]]) -> Optional[Dict]:
+def measure_bones(annotations: Sequence[Dict], pairs: Sequence[Tuple[int, int]]) -> Optional[Dict]:
     """Bone-length variation of all samples, and the sample with the largest."""
     found = [(bone_variation(a['keypoint'], pairs), a['frame_dir']) for a in annotations]
-    found = [(value, name) for value, name in found if value is not None]
-    if not found:
+    known = [(value, name) for value, name in found if value is not None]
+    if not known:
         return None
-    return dict(variation=summarise([value for value, _ in found]), worst=max(found)[1])
+    return dict(variation=summarise([value for value, _ in known]), worst=max(known)[1])

@@ -1,7 +1,7 @@
-"""What two splits share that should be apart."""
+"""Overlap between splits that should be disjoint."""
 
 import hashlib
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from deeprank_plugin.converters.ntu.protocol import NAME
 
@@ -24,23 +24,23 @@ def content_hash(annotation: Dict) -> str:
 
 
 def find_pairs(splits: Sequence[str]) -> List[Tuple[str, str]]:
-    """Pairs of splits that train and test each other: x_train with x_val or x_test."""
+    """Pairs of training and test splits: x_train with x_val or x_test."""
     stems = [split[: -len('_train')] for split in splits if split.endswith('_train')]
     return [(f'{s}_train', s + end) for s in stems for end in TEST_ENDINGS if s + end in splits]
 
 
 def compare_pair(train: Sequence[Dict], test: Sequence[Dict], hashes: Dict[str, str]) -> Dict:
-    """What two splits share that should be apart.
+    """Overlap between two splits that should be disjoint.
 
     Args:
-        train (Sequence[dict]): Annotations of the one.
-        test (Sequence[dict]): Annotations of the other.
+        train (Sequence[dict]): Annotations of the training split.
+        test (Sequence[dict]): Annotations of the test split.
         hashes (dict): Name of a sample to :func:`content_hash`.
 
     Returns:
         dict: ``samples``, names in both; ``subjects``, subjects in both; ``duplicates``, pairs of
         names (train, test) with the same coordinates; ``classes``, those of the test split that
-        the training split lacks.
+        are missing from the training split.
     """
     names = [{annotation['frame_dir'] for annotation in part} for part in (train, test)]
     subjects = [{subject_of(a) for a in part} - {None} for part in (train, test)]
@@ -61,14 +61,14 @@ def compare_pair(train: Sequence[Dict], test: Sequence[Dict], hashes: Dict[str, 
     )
 
 
-def compare_pairs(parts: Dict[str, Sequence[Dict]]) -> Dict[str, Dict]:
-    """:func:`compare_pair` of each two splits that train and test each other.
+def compare_pairs(parts: Mapping[str, Sequence[Dict]]) -> Dict[str, Dict]:
+    """:func:`compare_pair` for each pair of training and test splits.
 
     Args:
-        parts (dict): Name of a split to its annotations.
+        parts (dict): Split name to annotations.
 
     Returns:
-        dict: 'x_train, x_val' to what the two share.
+        dict: 'x_train, x_val' to their overlap.
     """
     pairs = find_pairs(list(parts))
     samples = {a['frame_dir']: a for part in parts.values() for a in part} if pairs else {}

@@ -6,7 +6,7 @@ from deeprank_plugin.datasets.annotations import LayoutLike
 from deeprank_plugin.layouts import BODY_SIZE, LAYOUTS, Layout, find_layout
 
 from .faults import EXAMPLES, collect_faults
-from .measures import describe_bodies, describe_bones, describe_sizes, describe_split
+from .measures import count_bodies, count_split, measure_bones, measure_sizes
 from .overlap import compare_pairs
 
 BONE_VARIATION = 0.25
@@ -18,17 +18,18 @@ def examine(
     num_classes: Optional[int] = None,
     layout: Optional[LayoutLike] = None,
 ) -> Tuple[Dict, List[Dict]]:
-    """Everything about a file: faults, statistics, warnings and a verdict.
+    """Full report on a file: faults, statistics, warnings and a verdict.
 
-    Metres are expected of 3D data (three channels) whose layout is not known or has a size in
-    metres, and bones of constant length of 3D data in a layout whose third channel is no score.
+    3D data (three channels) should be in metres if their layout is unknown or has a body size in
+    metres, and should have bones of constant length if the third channel of the layout is not a
+    score.
 
     Args:
         content (dict or list): What ``load_annotations`` returned.
         path (str): For messages.
         num_classes (int, optional): Labels must be below it. Defaults to None.
-        layout (str, dict or Layout, optional): Joint layout that the data must have. Defaults to
-            None: not checked, and guessed from the number of joints for the lengths of bones.
+        layout (str, dict or Layout, optional): Required joint layout. Defaults to None: not
+            checked, and guessed from the number of joints to measure bones.
 
     Returns:
         tuple: A dict with ``verdict`` ('ok', 'warnings' or 'faults'), ``faults``, ``warnings``
@@ -37,7 +38,7 @@ def examine(
         ``pairs``; and the annotations without faults.
 
     Raises:
-        ValueError: If the layout is not known.
+        ValueError: If the layout is unknown.
     """
     layout = None if layout is None else find_layout(layout)
     faults, annotations, splits = collect_faults(content, path, num_classes, layout)
@@ -47,7 +48,7 @@ def examine(
         file=str(path),
         samples=len(of_file) if isinstance(of_file, list) else 0,
         sound=len(annotations),
-        all=describe_split(annotations),
+        all=count_split(annotations),
         splits={},
         layout=None if layout is None else layout.name,
         bodies=None,
@@ -59,15 +60,15 @@ def examine(
     if annotations:
         of_name = {annotation['frame_dir']: annotation for annotation in annotations}
         parts = {split: [of_name[n] for n in members] for split, members in splits.items()}
-        report['splits'] = {split: describe_split(part) for split, part in parts.items()}
-        report['bodies'] = describe_bodies(annotations)
-        report['sizes'] = describe_sizes(annotations)
+        report['splits'] = {split: count_split(part) for split, part in parts.items()}
+        report['bodies'] = count_bodies(annotations)
+        report['sizes'] = measure_sizes(annotations)
         layout = layout or guess_layout(annotations)
         report['layout'] = None if layout is None else layout.name
         channels = annotations[0]['keypoint'].shape[3]
         metres = channels == 3 and (layout is None or layout.body_size is not None)
         if channels == 3 and layout is not None and not layout.planar:
-            report['bones'] = describe_bones(annotations, layout.bones)
+            report['bones'] = measure_bones(annotations, layout.bones)
         report['pairs'] = compare_pairs(parts)
         add_shared_samples(faults, report['pairs'], path)
     else:
@@ -82,7 +83,7 @@ def examine(
 
 
 def add_shared_samples(faults: Dict[str, Dict], pairs: Dict[str, Dict], path: str) -> None:
-    """Count samples that are both in a training and in its test split among the faults."""
+    """Add samples in both a training split and its test split to the faults."""
     for pair, found in pairs.items():
         names = found['samples']
         if names:
@@ -97,7 +98,7 @@ def add_shared_samples(faults: Dict[str, Dict], pairs: Dict[str, Dict], path: st
 
 
 def guess_layout(annotations: Sequence[Dict]) -> Optional[Layout]:
-    """That of MMAction2's layouts with as many joints as the samples have, if there is one."""
+    """The MMAction2 layout with as many joints as the samples, if there is one."""
     joints, channels = annotations[0]['keypoint'].shape[2:]
     for layout in LAYOUTS.values():
         if layout.graph and layout.num_joints == joints and (layout.dims != 3 or channels == 3):
@@ -106,7 +107,7 @@ def guess_layout(annotations: Sequence[Dict]) -> Optional[Layout]:
 
 
 def find_warnings(report: Dict, metres: bool) -> List[str]:
-    """Sentences on what SkeletonDataset takes and a user may not want."""
+    """Warnings about data that SkeletonDataset accepts but a user may not want."""
     if not report['sound']:
         return []
     warnings = []
@@ -118,40 +119,42 @@ def find_warnings(report: Dict, metres: bool) -> List[str]:
         )
     elif metres and sizes['suspicious']:
         warnings.append(
-            f'{some(sizes["suspicious"], "samples")} in another unit or badly tracked: the body '
-            f'measures less than {BODY_SIZE[0]} or more than {BODY_SIZE[1]} metres'
+            f'{list_first(sizes["suspicious"], "samples")} in another unit or badly tracked: the '
+            f'body measures less than {BODY_SIZE[0]} or more than {BODY_SIZE[1]} metres'
         )
     if bones is not None and bones['variation']['median'] > BONE_VARIATION:
         warnings.append(
             f'bones change in length by {bones["variation"]["median"]:.0%} (median): the joints '
-            'may be in another order than the layout has them'
+            'may be in a different order than in the layout'
         )
     if bodies['first_empty']:
         warnings.append(
-            f'{some(bodies["first_empty"], "samples")} with an absent first body while another is '
-            'there: put those present first'
+            f'{list_first(bodies["first_empty"], "samples")} with an absent first body while '
+            'another is present: put present bodies first'
         )
     labels = list(report['all']['classes'])
     absent = sorted(set(range(labels[-1] + 1)) - set(labels))
     if absent:
-        warnings.append(f'{some(absent, "classes")} below the largest label without a sample')
+        warnings.append(f'{list_first(absent, "classes")} below the largest label without a sample')
     for pair, found in report['pairs'].items():
         train, test = pair.split(', ')
         if found['duplicates']:
             twins = [f'{a} = {b}' for a, b in found['duplicates']]
             warnings.append(
-                f'{some(twins, "samples")} of {test} with the coordinates of one of {train}'
+                f'{list_first(twins, "samples")} of {test} with the coordinates of one of {train}'
             )
         if found['subjects'] and 'sub' in train:
-            warnings.append(f'{some(found["subjects"], "subjects")} both in {train} and in {test}')
+            warnings.append(
+                f'{list_first(found["subjects"], "subjects")} in both {train} and {test}'
+            )
         if found['classes']:
             warnings.append(
-                f'{some(found["classes"], "classes")} of {test} without a sample in {train}'
+                f'{list_first(found["classes"], "classes")} of {test} without a sample in {train}'
             )
     return warnings
 
 
-def some(items: Sequence, noun: str) -> str:
-    """A number of things, and the first of them."""
+def list_first(items: Sequence, noun: str) -> str:
+    """The number of items, and the first few."""
     shown = ', '.join(map(str, items[:EXAMPLES]))
     return f'{len(items)} {noun} ({shown}{", ..." if len(items) > EXAMPLES else ""})'

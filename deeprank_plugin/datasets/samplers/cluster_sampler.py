@@ -1,4 +1,4 @@
-"""Draws training samples from all clusters alike."""
+"""Draws training samples uniformly over clusters."""
 
 from typing import Iterator, Optional
 
@@ -11,12 +11,12 @@ from torch.utils.data import ConcatDataset, Sampler
 
 @DATA_SAMPLERS.register_module()
 class ClusterSampler(Sampler):
-    """Uniform over the clusters of :class:`DeepCluster`, so that large ones do not rule.
+    """Samples uniformly over the clusters of :class:`DeepCluster`, so large ones do not dominate.
 
-    An epoch has as many samples as the data set. Each cluster that has a training sample gives its
-    equal share: a smaller one gives its samples several times, a larger one some of them.
-    ``RelabelHook`` hands the clusters over at each renewal and each resume. They are drawn in the
-    main process, so that workers that persist follow as well.
+    An epoch has as many samples as the data set. Each cluster with a training sample contributes an
+    equal share: small clusters repeat their samples, large ones contribute only some of them.
+    ``RelabelHook`` passes the clusters at each relabelling and each resume. Samples are drawn in
+    the main process, so persistent workers follow as well.
 
     Args:
         dataset (Dataset): ``SkeletonDataset``, or several of them concatenated.
@@ -25,7 +25,7 @@ class ClusterSampler(Sampler):
             Defaults to True.
 
     Raises:
-        TypeError: If the data set does not tell its rows.
+        TypeError: If the data set does not provide its rows.
     """
 
     def __init__(self, dataset, seed: Optional[int] = None, round_up: bool = True) -> None:
@@ -44,21 +44,21 @@ class ClusterSampler(Sampler):
         )
 
     def set_labels(self, labels: Tensor) -> None:
-        """Take the cluster of each row of the bank, of shape (N,)."""
+        """Set the cluster of each row of the bank, of shape (N,)."""
         rows = find_rows(self.dataset)
         if rows.max() >= len(labels):
             raise ValueError(
-                f'{len(labels)} clusters for a data set of rows up to {rows.max()}; expected one a '
-                'sample of the training split'
+                f'{len(labels)} clusters for a data set of rows up to {rows.max()}; expected one '
+                'per sample of the training split'
             )
         self.labels = labels.cpu().numpy()[rows]
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw anew for each epoch."""
+        """Change the draw for each epoch."""
         self.epoch = epoch
 
-    def draw(self) -> np.ndarray:
-        """Positions in the data set of one epoch, over all processes."""
+    def draw_epoch(self) -> np.ndarray:
+        """Draw the positions in the data set for one epoch, over all processes."""
         if self.labels is None:
             raise RuntimeError(
                 'ClusterSampler has no clusters yet; expected DeepCluster with RelabelHook in the '
@@ -76,7 +76,7 @@ class ClusterSampler(Sampler):
         return rng.permutation(np.concatenate(drawn))
 
     def __iter__(self) -> Iterator[int]:
-        drawn = self.draw()
+        drawn = self.draw_epoch()
         if self.round_up:
             drawn = np.resize(drawn, self.num_samples * self.world_size)
         return iter(drawn[self.rank :: self.world_size].tolist())
@@ -89,7 +89,7 @@ def find_rows(dataset) -> np.ndarray:
     """``sample_idx`` of each position of a data set.
 
     Raises:
-        TypeError: If the data set does not tell it.
+        TypeError: If the data set does not provide it.
     """
     if hasattr(dataset, 'full_init'):
         dataset.full_init()
@@ -99,6 +99,6 @@ def find_rows(dataset) -> np.ndarray:
     if rows is None:
         raise TypeError(
             f'ClusterSampler cannot tell the rows of a {type(dataset).__name__}; expected '
-            'SkeletonDataset, or ConcatDataset of them: take other wrappers out of the config'
+            'SkeletonDataset, or ConcatDataset of them: remove other wrappers from the config'
         )
     return np.asarray(rows) + dataset.sample_offset

@@ -1,1 +1,1 @@
-"""Toy actions: generated skeleton sequences for the demo and the tests; no evidence of anything."""
+"""Toy actions: generated skeleton sequences for the demo and the tests, not for research."""

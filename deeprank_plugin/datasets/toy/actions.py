@@ -3,8 +3,8 @@
 It needs no download and no sensor: joint angles over time, drawn for each performance, move the 25
 joints of NTU RGB+D, which three virtual cameras then record with noise and lost joints. All
 classes start from and return to the same rest pose and have the same distribution of lengths, so
-the movement tells the classes apart and a still pose or the length hardly does. It is a toy:
-numbers measured on it say that the software works and nothing about real data.
+movement separates the classes, while a still pose or the length hardly does. It is a toy: results
+on it show that the software works and say nothing about real data.
 """
 
 from dataclasses import dataclass
@@ -21,10 +21,15 @@ FRAMES_PER_SECOND = 30
 MIN_FRAMES, MAX_FRAMES = 20, 150
 CAMERA_YAWS = (-45.0, 0.0, 45.0)  # degrees, of cameras 1, 2 and 3
 SENSOR_NOISE = 0.01  # metres
-LEFT_HANDED = (3, 4, 11, 12)  # subjects 1 to 16, odd ones train and even ones test: both have some
+LEFT_HANDED = (
+    3,
+    4,
+    11,
+    12,
+)  # of subjects 1 to 16; odd ones train, even ones test, and both include some
 
-# Parent of each of NTU's 25 joints, in an order in which parents come first, and the offset of the
-# joint from it in metres for a person of 1.7 m who stands upright (x to the left, y up, z ahead).
+# Parent of each of NTU's 25 joints, parents before children, and the joint's offset from it in
+# metres, for a person 1.7 m tall who stands upright (x to the left, y up, z ahead).
 LEFT_SIDE = {
     4: (20, (.17, -.05, 0)), 5: (4, (0, -.27, 0)), 6: (5, (0, -.24, 0)), 7: (6, (0, -.07, 0)),
     21: (7, (0, -.08, 0)), 22: (7, (-.02, -.02, .05)), 12: (0, (.08, -.04, 0)),
@@ -46,7 +51,7 @@ TREE.update(
 )
 NUM_JOINTS = 25
 FEET = [14, 15, 18, 19]
-# Joints that a sensor loses: never those of the trunk, by which sequences are centred.
+# Joints that a sensor may lose: never those of the trunk, which centre the sequences.
 LIMBS = [3, 5, 6, 7, 9, 10, 11, 13, 14, 15, 17, 18, 19, 21, 22, 23, 24]
 
 # The joints that bend, as (left, right) or one index. 'Main' is the side of the handedness.
@@ -55,8 +60,7 @@ PAIRED = dict(
     shoulder=(4, 8), elbow=(5, 9), wrist=(6, 10), hip=(12, 16), knee=(13, 17), ankle=(14, 18)
 )
 BENDING = [*TRUNK.values(), *(joint for pair in PAIRED.values() for joint in pair)]
-# Positive flexion turns about +x in the trunk and the knees, about -x (forward and up) in all
-## others.
+# Positive flexion turns about +x in the trunk and the knees, about -x (forward and up) elsewhere.
 FLEXION_SIGN = np.array(
     [1.0 if joint in (*TRUNK.values(), *PAIRED['knee']) else -1.0 for joint in range(NUM_JOINTS)]
 )
@@ -69,7 +73,7 @@ class Performer:
     Attributes:
         bones (np.ndarray): Offsets of the joints from their parents in metres. Shape (V, 3).
         main_side (int): 0 for left-handed, 1 for right-handed.
-        tempo (float): Speed of all movements, 1 is usual.
+        tempo (float): Speed of all movements; 1 is average.
         gain (np.ndarray): Factors of the angles of each joint. Shape (V, 3).
         posture (np.ndarray): Rest angles (sideways, flexion, twist) in degrees. Shape (V, 3).
     """
@@ -82,8 +86,7 @@ class Performer:
 
 
 def make_performer(subject: int, seed: int) -> Performer:
-    """Draw the performer with the number ``subject``, the same for a seed however many others
-    there are."""
+    """Draw performer number ``subject``; depends only on it and the seed."""
     rng = np.random.default_rng([seed, 0, subject])
     lengths = np.exp(rng.normal(0, 0.06, NUM_JOINTS))
     bones = np.zeros((NUM_JOINTS, 3))
@@ -107,7 +110,7 @@ def make_performer(subject: int, seed: int) -> Performer:
 
 
 def _sway(rng: np.random.Generator, num_frames: int) -> np.ndarray:
-    """Slow, aimless movement of all joints that nobody can help, in degrees. Shape (T, V, 3)."""
+    """Slow, involuntary sway of all joints, in degrees. Shape (T, V, 3)."""
     seconds = np.arange(num_frames)[:, None, None] / FRAMES_PER_SECOND
     sway = np.zeros((num_frames, NUM_JOINTS, 3))
     for _ in range(2):
@@ -120,8 +123,10 @@ def _sway(rng: np.random.Generator, num_frames: int) -> np.ndarray:
 
 
 def _stance(rng: np.random.Generator) -> np.ndarray:
-    """How someone happens to stand during one performance, in degrees, so that a pose tells
-    little. Shape (V, 3)."""
+    """Random posture during one performance, in degrees. Shape (V, 3).
+
+    It makes single poses uninformative.
+    """
     stance = np.zeros((NUM_JOINTS, 3))
     stance[BENDING] = rng.normal(0, 4, (len(BENDING), 3))
     stance[list(TRUNK.values()), 1] += rng.normal(0, 6, len(TRUNK))
@@ -133,7 +138,7 @@ def _stance(rng: np.random.Generator) -> np.ndarray:
 
 
 def _joint_index(name: str, main_side: int) -> int:
-    """Index of a joint that an action calls e.g. 'neck' or 'main_elbow'."""
+    """Index of a joint by its name in an action, such as 'neck' or 'main_elbow'."""
     if name in TRUNK:
         return TRUNK[name]
     side, joint = name.split('_')
@@ -174,7 +179,7 @@ def forward_kinematics(angles: np.ndarray, bones: np.ndarray, main_side: int) ->
 def perform(
     motion: Motion, performer: Performer, num_frames: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Let a performer do a motion where it stands.
+    """Perform a motion on the spot.
 
     Returns:
         np.ndarray: Positions in metres, y = 0 is the ground. Shape (T, V, 3).
@@ -198,7 +203,7 @@ def perform(
 
 
 def _turn(positions: np.ndarray, degrees) -> np.ndarray:
-    """Turn positions (T, V, 3) about the vertical axis, by one angle or by one a frame."""
+    """Turn positions (T, V, 3) about the vertical axis, by one angle or one per frame."""
     degrees = np.broadcast_to(degrees, len(positions))[:, None]
     return positions @ Rotation.from_euler('y', degrees, degrees=True).as_matrix().swapaxes(1, 2)
 
@@ -214,15 +219,14 @@ def make_performance(
         after
             next, so that both belong to the same side of the ``xsub`` split.
         seed (int): Seed of the whole data set, from which the subjects come.
-        rng (np.random.Generator): Where the chance of this performance comes from.
+        rng (np.random.Generator): Source of randomness for this performance.
 
     Returns:
         list[np.ndarray]: One array (T, V, 3) a person in metres: the ground is y = 0, the scene is
         around the origin and faces +z.
     """
     action, performer = ACTIONS[label], make_performer(subject, seed)
-    # The time that the action takes has the same distribution in all classes, as has the rest
-    ## around it.
+    # The action's duration, and the rest around it, have the same distribution in all classes.
     seconds = np.exp(rng.uniform(np.log(0.8), np.log(3.8))) / performer.tempo
     active = rng.uniform(0.4, 0.9)
     num_frames = int(np.clip(round(seconds * FRAMES_PER_SECOND / active), MIN_FRAMES, MAX_FRAMES))
@@ -236,8 +240,7 @@ def make_performance(
     bodies = [perform(action.move(clock), performer, num_frames, rng)]
     if action.partner is None:
         return [_turn(bodies[0], heading)]
-    # Two people face each other across the line of sight of camera 2; a sensor lists them in any
-    ## order.
+    # Two people face each other across camera 2's line of sight; a sensor lists them in any order.
     partner = perform(action.partner(clock), make_performer(subject + 2, seed), num_frames, rng)
     side = rng.choice([-90.0, 90.0])
     gap = np.array([0, 0, rng.uniform(0.75, 1.0)])
@@ -249,12 +252,12 @@ def make_performance(
 
 
 def record(bodies: List[np.ndarray], camera: int, rng: np.random.Generator) -> np.ndarray:
-    """Record a scene as a depth sensor does: its view, its noise, and joints that it loses.
+    """Record a scene as a depth sensor does, with its view, noise and lost joints.
 
     Args:
         bodies (list[np.ndarray]): Positions in the scene, one array (T, V, 3) a person.
         camera (int): 1, 2 or 3, see :data:`CAMERA_YAWS`.
-        rng (np.random.Generator): Where chance comes from.
+        rng (np.random.Generator): Source of randomness.
 
     Returns:
         np.ndarray: Positions in metres, y up, z away from the camera; a lost joint is (0, 0, 0).
@@ -284,7 +287,7 @@ def _checked_integer(name: str, value: int, low: int, high: int) -> int:
         or not low <= value <= high
     ):
         raise ValueError(
-            f'{name} of the toy data set is {value!r}; give an integer from {low} to {high}'
+            f'{name} of the toy data set is {value!r}; expected an integer from {low} to {high}'
         )
     return int(value)
 
@@ -293,13 +296,13 @@ def make_toy_actions(subjects: int = 16, repetitions: int = 2, seed: int = 0) ->
     """Make the toy data set, in the format of MMAction2's annotation pickles.
 
     12 classes x ``subjects`` x 3 cameras x ``repetitions``: 1,152 sequences by default. Unlike in
-    NTU, each camera records a performance of its own, so that no test sequence of ``xview`` has a
-    twin in the training part. A smaller data set of the same seed is a part of a larger one.
+    NTU, each camera records a different performance, so no test sequence of ``xview`` has a twin in
+    the training part. A smaller data set with the same seed is a subset of a larger one.
 
     Args:
         subjects (int): Number of subjects. Defaults to 16.
         repetitions (int): How often a subject does each action. Defaults to 2.
-        seed (int): Seed of all that is drawn. Defaults to 0.
+        seed (int): Seed of all random draws. Defaults to 0.
 
     Returns:
         dict: ``split`` with the sample names of ``xsub_train`` (odd subjects), ``xsub_val`` (even

@@ -1,4 +1,4 @@
-"""The motions of the toy actions: joint angles over time, before any style of a subject.
+"""Motions of the toy actions: joint angles over time, before a subject's style is applied.
 
 An action returns, over time, the angles (sideways, flexion, twist) in degrees of the joints that
 it moves. Positive is away from the body, natural bending and inwards; angles of the trunk are
@@ -7,20 +7,20 @@ handedness. Besides angles there are 'yaw' in degrees, 'height' and 'ahead' in m
 """
 
 from dataclasses import dataclass
-from typing import Callable, Dict, Optional
+from typing import Any, Callable, Dict, Optional
 
 import numpy as np
 
-Motion = Dict[str, tuple]
+Motion = Dict[str, Any]  # angles of a joint (tuple), or a yaw, height or offset
 
 
 class Clock:
-    """Time of one performance: what its actions are written in.
+    """Time of one performance, in terms of which actions are defined.
 
     Args:
-        progress (np.ndarray): Share of the action that is done, in [0, 1], in each frame. Shape
-        (T, ). repeats (int): How often the movement repeats.
-        phase (float): Where swinging starts, in turns.
+        progress (np.ndarray): Completed share of the action in each frame, in [0, 1]. Shape (T,).
+        repeats (int): How often the movement repeats.
+        phase (float): Start of a swing, in turns.
     """
 
     def __init__(self, progress: np.ndarray, repeats: int, phase: float) -> None:
@@ -31,19 +31,18 @@ class Clock:
         self.hold = self.keys((0, 0.2, 0.8, 1), (0, 1, 1, 0), whole=True)
 
     def keys(self, times: tuple, values: tuple, whole: bool = False) -> np.ndarray:
-        """Values (T, ) that go smoothly through ``values`` at ``times`` of each repeat, or of the
-        whole."""
+        """Interpolate ``values`` at ``times`` of each repeat, or of the whole, smoothly: (T,)."""
         turns = self.progress if whole else self.progress * self.repeats
-        # The end of the last repeat is an end and not the start of another.
+        # The end of the last repeat is not the start of another.
         time = np.where(turns >= (1 if whole else self.repeats), 1.0, turns % 1.0)
         segment = np.clip(np.searchsorted(times, time, side='right') - 1, 0, len(times) - 2)
-        times, values = np.asarray(times, dtype=float), np.asarray(values, dtype=float)
-        share = (time - times[segment]) / (times[segment + 1] - times[segment])
+        at, goal = np.asarray(times, dtype=float), np.asarray(values, dtype=float)
+        share = (time - at[segment]) / (at[segment + 1] - at[segment])
         share = share * share * (3 - 2 * share)
-        return values[segment] + share * (values[segment + 1] - values[segment])
+        return goal[segment] + share * (goal[segment + 1] - goal[segment])
 
     def swing(self) -> np.ndarray:
-        """Oscillation (T, ) in [-1, 1], one turn a repeat, zero at rest."""
+        """Oscillation (T,) in [-1, 1], one turn per repeat, zero at rest."""
         return self.hold * np.sin(2 * np.pi * (self.progress * self.repeats + self.phase))
 
 
@@ -225,7 +224,7 @@ def _pushed(clock: Clock) -> Motion:
 
 @dataclass(frozen=True)
 class Action:
-    """An action of the toy: what it is called, how long one repeat takes (s), who moves how."""
+    """A toy action: its name, the duration of one repeat (s), and the motion of each person."""
 
     name: str
     period: float

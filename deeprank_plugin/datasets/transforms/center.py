@@ -1,4 +1,4 @@
-"""Put the skeleton at the origin."""
+"""Move the skeleton to the origin."""
 
 from pathlib import Path
 from typing import Dict, Optional, Union
@@ -11,21 +11,21 @@ from ...layouts import find_layout
 
 
 def find_absent(keypoint: np.ndarray) -> np.ndarray:
-    """Where all coordinates are zero: (M, T, V) for contiguous float32 (M, T, V, C)."""
+    """Mask (M, T, V) of joints with all-zero coordinates, for contiguous float32 (M, T, V, C)."""
     bits = keypoint.view(np.uint32)
     seen = bits[..., 0].copy()
     for channel in range(1, bits.shape[-1]):
         seen |= bits[..., channel]
-    return (seen << 1) == 0  # without the sign: -0.0 is zero, too
+    return (seen << 1) == 0  # drop the sign: -0.0 is zero, too
 
 
 @TRANSFORMS.register_module()
 class CenterSkeleton(BaseTransform):
-    """Subtract one joint of the first body, in the first frame that has it, from everything.
+    """Subtract one joint of the first body, in the first frame that shows it, from everything.
 
     As in STTFormer and CTR-GCN; no rotation. Joints and bodies that are absent (all coordinates
     exactly zero) stay exactly zero. If the first body never shows that joint, the first body that
-    does gives the origin; if none does, nothing is moved.
+    does defines the origin; if none does, nothing moves.
 
     Required Keys:
 
@@ -36,9 +36,9 @@ class CenterSkeleton(BaseTransform):
         - keypoint
 
     Args:
-        joint (int, optional): Index of the joint. Defaults to None: that of the layout.
+        joint (int, optional): Index of the joint. Defaults to None: the layout's.
         layout (str or dict): Joint layout, as for :func:`~deeprank_plugin.layouts.find_layout`;
-            its ``origin`` is the joint, if none is named. Defaults to 'nturgb+d', whose origin is
+            its ``origin`` is used if ``joint`` is None. Defaults to 'nturgb+d', whose origin is
             joint 1, the middle of the spine.
     """
 

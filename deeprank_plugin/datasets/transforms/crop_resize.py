@@ -1,4 +1,4 @@
-"""Take a part of the sequence and stretch it to a fixed number of frames."""
+"""Crop a part of the sequence and resize it to a fixed number of frames."""
 
 from typing import Dict, Sequence
 
@@ -10,8 +10,8 @@ from mmcv.transforms import BaseTransform
 def resize_frames(array: np.ndarray, clip_len: int) -> np.ndarray:
     """Linear interpolation along the second axis (align_corners=False).
 
-    ``torch.nn.functional.interpolate`` gives the same numbers, but wants time as the last axis: two
-    transposed copies more of each sequence in the data loader's workers.
+    ``torch.nn.functional.interpolate`` gives the same numbers, but needs time as the last axis: two
+    more transposed copies of each sequence in the data loader's workers.
 
     Args:
         array (np.ndarray): Of shape (M, T, ...).
@@ -41,8 +41,8 @@ class CropResize(BaseTransform):
     """Crop a random part of the sequence and resize it to ``clip_len`` frames (Sec. V-B).
 
     With two numbers, p ~ U(p_interval) and a part of min(max(floor(T * p), min_frames), T) frames
-    begins at a random frame. With one number p, ``floor((1 - p) * T / 2)`` frames are cut from
-    either end, as CTR-GCN's and STTFormer's test pipelines do. The resize is linear, with the
+    starting at a random frame is kept. With one number p, ``floor((1 - p) * T / 2)`` frames are cut
+    from either end, as CTR-GCN's and STTFormer's test pipelines do. The resize is linear, with the
     numbers of ``torch.nn.functional.interpolate`` (``align_corners=False``).
 
     Required Keys:
@@ -62,10 +62,10 @@ class CropResize(BaseTransform):
         - num_clips
 
     Args:
-        p_interval (Sequence[float]): Range of the share of frames, or one share.
+        p_interval (Sequence[float]): Range of the share of frames, or a single share.
             Defaults to (0.5, 1.0).
         clip_len (int): Frames of the result. Defaults to 120.
-        min_frames (int): Frames that a random part has at least, if the sequence has them.
+        min_frames (int): Minimum length of a random part, if the sequence is that long.
             Defaults to 64.
 
     Raises:
@@ -97,7 +97,7 @@ class CropResize(BaseTransform):
             start = int((1 - self.p_interval[0]) * frames / 2)
             stop = frames - start
         else:
-            share = np.random.uniform(*self.p_interval)
+            share = np.random.uniform(self.p_interval[0], self.p_interval[1])
             length = min(max(int(frames * share), self.min_frames), frames)
             start = np.random.randint(frames - length + 1)
             stop = start + length

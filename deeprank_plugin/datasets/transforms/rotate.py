@@ -1,4 +1,4 @@
-"""Turn the skeleton."""
+"""Rotate the skeleton."""
 
 from typing import Dict
 
@@ -10,8 +10,8 @@ from mmcv.transforms import BaseTransform
 def rotation_matrix(angles: np.ndarray) -> np.ndarray:
     """R = Rz · Ry · Rx, float32, of shape (3, 3), for angles about x, y and z in radians.
 
-    SciPy's ``Rotation.from_euler('xyz', angles)`` is the same rotation, by way of quaternions: last
-    digits would differ from those of earlier runs.
+    SciPy's ``Rotation.from_euler('xyz', angles)`` is the same rotation, but computed through
+    quaternions: the last digits would differ from earlier runs.
     """
     (cx, cy, cz), (sx, sy, sz) = np.cos(angles), np.sin(angles)
     about_x = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
@@ -24,8 +24,8 @@ def rotation_matrix(angles: np.ndarray) -> np.ndarray:
 class RandomRotate3D(BaseTransform):
     """Rotate the whole clip about the origin by one random rotation.
 
-    The angles about x, y and z are drawn from U(-angle, angle); R = Rz · Ry · Rx. What is exactly
-    zero stays exactly zero.
+    The angles about x, y and z are drawn from U(-angle, angle); R = Rz · Ry · Rx. Values that are
+    exactly zero stay exactly zero.
 
     Required Keys:
 
@@ -52,8 +52,8 @@ class RandomRotate3D(BaseTransform):
         keypoint = results['keypoint']
         if keypoint.shape[-1] != 3:
             raise ValueError(
-                f'sample {results.get("frame_dir")!r} has {keypoint.shape[-1]} coordinates a joint;'
-                ' RandomRotate3D expects 3: drop it from the pipeline of 2D data'
+                f'sample {results.get("frame_dir")!r} has {keypoint.shape[-1]} coordinates per '
+                'joint; RandomRotate3D expects 3: drop it from the pipeline of 2D data'
             )
         rotation = rotation_matrix(np.random.uniform(-self.angle, self.angle, 3))
         flat = keypoint.astype(np.float32, copy=False).reshape(-1, 3)

@@ -12,8 +12,8 @@ class RandomShear3D(BaseTransform):
     """Shear the whole clip by one random matrix, as contrastive methods do.
 
     Each joint x becomes A x, where A has ones on its diagonal and six shear factors from
-    U(-beta, beta) beside it (Rao et al., Information Sciences 2021; SkeletonCLR and AimCLR use it).
-    What is exactly zero stays exactly zero.
+    U(-beta, beta) off it (Rao et al., Information Sciences 2021; SkeletonCLR and AimCLR use it).
+    Values that are exactly zero stay exactly zero.
 
     Required Keys:
 
@@ -40,8 +40,8 @@ class RandomShear3D(BaseTransform):
         keypoint = results['keypoint']
         if keypoint.shape[-1] != 3:
             raise ValueError(
-                f'sample {results.get("frame_dir")!r} has {keypoint.shape[-1]} coordinates a joint;'
-                ' RandomShear3D expects 3: drop it from the pipeline of 2D data'
+                f'sample {results.get("frame_dir")!r} has {keypoint.shape[-1]} coordinates per '
+                'joint; RandomShear3D expects 3: drop it from the pipeline of 2D data'
             )
         matrix = np.random.uniform(-self.beta, self.beta, (3, 3)).astype(np.float32)
         np.fill_diagonal(matrix, 1)

@@ -9,7 +9,7 @@ from mmcv.transforms import BaseTransform, Compose
 
 @TRANSFORMS.register_module()
 class TwoViews(BaseTransform):
-    """Put a sequence through random transforms twice, as the two clips of a sample.
+    """Apply random transforms to a sequence twice, giving the two clips of a sample.
 
     Required Keys:
 

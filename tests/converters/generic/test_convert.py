@@ -40,7 +40,7 @@ def test_splits_by_column_and_labels_by_number(folder):
 
 def broken(folder, what):
     path = folder / 'a.npy'
-    if what == 'cut off':
+    if what == 'truncated':
         path.write_bytes(path.read_bytes()[:-9])
     elif what == 'objects':
         np.save(path, np.array([print], dtype=object), allow_pickle=True)
@@ -65,9 +65,9 @@ def broken(folder, what):
 @pytest.mark.parametrize(
     'what, message',
     [
-        ('cut off', 'a.npy cannot be read'),
+        ('truncated', 'a.npy cannot be read'),
         ('objects', 'a.npy cannot be read'),
-        ('gone', 'a.npy does not exist; expected it'),
+        ('gone', 'a.npy does not exist, but the list names it'),
         ('joints', 'a.npy has 24 joints of 3 channels.*expected 25 joints'),
         ('NaN', 'a.npy'),
         ('zero', 'a.npy'),

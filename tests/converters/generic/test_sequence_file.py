@@ -51,8 +51,8 @@ def test_planar_with_scores_and_own_layout(tmp_path):
     'line, message',
     [
         ('0.1,' * 74 + 'nan', "c.csv, line 2, number 75 is 'nan'"),
-        ('0.1,' * 73 + '0.2', 'c.csv has 74 numbers a frame; expected 75 a body'),
-        ('', 'c.csv holds a header only'),
+        ('0.1,' * 73 + '0.2', 'c.csv has 74 numbers per frame; expected 75 per body'),
+        ('', 'c.csv holds only a header'),
     ],
 )
 def test_broken_csv(folder, line, message):

@@ -108,4 +108,4 @@ def test_joined_tracks(tmp_path):
     assert kinds(notes) == ['further body']
     keypoint, notes = clean(path, join=True)
     np.testing.assert_array_equal(keypoint, [sheets[FIRST] + sheets[SECOND], sheets[THIRD]])
-    assert notes == [('joined body', f'body {SECOND} goes on for {FIRST}')]
+    assert notes == [('joined body', f'body {SECOND} continues body {FIRST}')]

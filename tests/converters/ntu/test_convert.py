@@ -51,9 +51,9 @@ def test_convert(folder, tmp_path):
         ('short body', f'{NAMES[0]}, body {SECOND}: 5 frames')
     ]
     assert doubts == [
-        '6 files of ntu60 were found, of 56,880',
-        '2 samples of ntu60 are listed as having missing skeletons, of 302: is the list that of '
-        'the other data set?',
+        '6 of the 56,880 files of ntu60 were found',
+        '2 samples of ntu60 are listed as having missing skeletons, expected 302: is this the '
+        'list of the other data set?',
     ]
     path = tmp_path / 'out.pkl'
     write_pickle(content, path)
@@ -169,18 +169,18 @@ def test_broken_files_are_skipped_if_asked(folder, tmp_path, zipped, workers):
 
 
 def test_wrong_arguments(folder, tmp_path):
-    with pytest.raises(ValueError, match="dataset='ntu' is not known"):
+    with pytest.raises(ValueError, match="dataset='ntu' is unknown"):
         convert(folder, tmp_path / 'p', dataset='ntu')
     with pytest.raises(ValueError, match='59 label_names; expected 60'):
         convert(folder, tmp_path / 'p', label_names=['x'] * 59)
     with pytest.raises(ValueError, match="missing names 'x'"):
         convert(folder, tmp_path / 'p', missing=['x'])
-    with pytest.raises(ValueError, match='none is no folder and no zip file'):
+    with pytest.raises(ValueError, match='none is neither a folder nor a zip file'):
         convert(folder, tmp_path / 'p', sources=[tmp_path / 'none'])
     (tmp_path / 'empty').mkdir()
     with pytest.raises(BrokenFile, match='empty holds no .skeleton file'):
         convert(folder, tmp_path / 'p', sources=[tmp_path / 'empty'])
-    with pytest.raises(BrokenFile, match="split 'xsub_train' is left without a sample"):
+    with pytest.raises(BrokenFile, match="split 'xsub_train' has no sample left"):
         convert(folder, tmp_path / 'p', missing=[name for name in NAMES if 'P001' in name])
 
 
@@ -188,7 +188,7 @@ def test_files_of_the_other_data_set_are_passed_over(folder, tmp_path):
     write_raw(folder / 'S018C001P045R001A061.skeleton', {FIRST: body(1, 20)}, 20)
     content, _, _, doubts = convert(folder, tmp_path / 'p')
     assert len(content['annotations']) == 6
-    assert '1 files are not of ntu60 and were passed over' in doubts
+    assert '1 files do not belong to ntu60 and were skipped' in doubts
     content = convert(folder, tmp_path / 'q', dataset='ntu120')[0]
     assert content['split']['xset_train'] == sorted(NAMES[2:4]) + ['S018C001P045R001A061']
     assert content['split']['xsub_train'] == NAMES[:2] + ['S018C001P045R001A061']

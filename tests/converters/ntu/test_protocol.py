@@ -57,7 +57,7 @@ def test_lists_of_missing_skeletons(tmp_path, monkeypatch):
     with pytest.raises(BrokenFile, match="line 2 is 'S001C002P006R001A00'; expected names"):
         protocol.read_missing(path)
     path.write_text('no name\n')
-    with pytest.raises(BrokenFile, match='holds no name of a sample'):
+    with pytest.raises(BrokenFile, match='holds no sample name'):
         protocol.read_missing(path)
 
     class Spec:

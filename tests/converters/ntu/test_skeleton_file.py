@@ -96,7 +96,7 @@ BROKEN = {
     '24 joints': (change_line(4, '24'), 'line 4 says 24 joints; expected 25, body 1 of 1 in fr'),
     'twice': (
         change_line(114, f'{FIRST} 0 1 1 1 1 0 0 0 2'),
-        f'line 114: body {FIRST} is twice in frame 4 of 20',
+        f'line 114: body {FIRST} occurs twice in frame 4 of 20',
     ),
     'NaN': (change_line(7, '1 NaN 3 4 5 6 7 8 9 10 11 2'), "line 7: y is 'NaN'; expected a dec"),
     'inf': (change_line(8, '1 2 -inf 4 5 6 7 8 9 10 11 2'), "line 8: z is '-inf'; expected a dec"),
@@ -135,7 +135,7 @@ def test_the_first_fault_is_named(raw):
 
 def test_files_that_are_no_text_or_hold_nobody(raw, tmp_path):
     raw.write_bytes(b'20\n\xff\xfe')
-    with pytest.raises(BrokenFile, match='is no UTF-8 text'):
+    with pytest.raises(BrokenFile, match='is not UTF-8 text'):
         read_sequence(raw)
     with pytest.raises(BrokenFile, match='cannot be read'):
         read_sequence(tmp_path)

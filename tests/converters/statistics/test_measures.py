@@ -6,7 +6,7 @@ import pytest
 from deeprank_plugin.converters.statistics.measures import (
     body_size,
     bone_variation,
-    describe_bodies,
+    count_bodies,
 )
 
 CHAIN = [(0, 0), (1, 0), (2, 1)]
@@ -53,7 +53,7 @@ def test_bodies_by_hand():
     keypoint = np.zeros((2, 4, 25, 3))
     keypoint[1, 1:3] = 1  # the first body is absent, and no body is there in half of the frames
     full = np.ones((2, 4, 25, 3))
-    found = describe_bodies(
+    found = count_bodies(
         [dict(frame_dir='a', keypoint=keypoint), dict(frame_dir='b', keypoint=full)]
     )
     assert found == dict(bodies=4, empty_bodies=0.25, empty_frames=0.25, first_empty=['a'])

@@ -51,7 +51,7 @@ def warn(content, **kwargs):
         (1000, 'measures 17[0-9]{2} .*millimetres or pixels'),
         (100, 'measures 17[0-9.]+ .*centimetres or pixels'),
         (0.05, 'normalised'),
-        (6, 'none that we know'),
+        (6, 'no known unit'),
     ],
 )
 def test_other_units_are_a_warning(scale, unit):
@@ -65,7 +65,7 @@ def test_pixels_and_single_samples_in_another_unit():
     content = make()
     for annotation in content['annotations']:
         annotation['keypoint'] = np.round(200 * annotation['keypoint'])
-    assert 'pixels (all numbers are whole)' in warn(content)
+    assert 'pixels (all numbers are integers)' in warn(content)
     content = make()
     content['annotations'][7]['keypoint'] *= 1000
     assert '1 samples (s07) in another unit' in warn(content)
@@ -105,7 +105,7 @@ def test_warnings_on_splits_and_bodies():
     annotations[3]['keypoint'] = two
     text = warn(content)
     assert '1 samples (s02 = s08) of xsub_val with the coordinates of one of xsub_train' in text
-    assert '1 subjects (1) both in xsub_train and in xsub_val' in text
+    assert '1 subjects (1) in both xsub_train and xsub_val' in text
     assert '2 classes (2, 3) below the largest label without a sample' in text
     assert '1 classes (4) of xsub_val without a sample in xsub_train' in text
     assert '1 samples (s03) with an absent first body' in text

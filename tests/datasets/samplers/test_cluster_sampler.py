@@ -43,7 +43,7 @@ def test_every_cluster_gives_its_share(monkeypatch):
         assert all(rows.count(row) == 1 for row in range(12, 17))
         assert sorted(rows.count(row) for row in (17, 18)) == [2, 3]
         counts += of_epoch
-    assert sampler.draw().tolist() == list(sampler)
+    assert sampler.draw_epoch().tolist() == list(sampler)
     assert len({tuple(make_epoch(sampler, e)) for e in range(5)}) == 5
 
 

@@ -60,7 +60,7 @@ def test_full_disk(server, data, whole, tmp_path):
     chain = Chain(server, make_resumable(data), tmp_path / 'full')
     assert chain.start(dict(type='FullDisk', number=2)) == 1, chain.printed[-3000:]
     last = chain.printed.splitlines()[-1]
-    assert last.startswith('error: the disk takes no more: ') and 'epoch_2.pth' in last
+    assert last.startswith('error: the disk cannot be written to: ') and 'epoch_2.pth' in last
     assert 'No space left on device' in last and 'Traceback' not in chain.printed
     assert kept(chain.work_dir) == ['epoch_1.pth']
     assert_equal_ends(chain.finish(), whole())

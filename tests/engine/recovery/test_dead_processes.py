@@ -101,7 +101,7 @@ def test_a_process_that_is_killed_without_a_launcher(make_config, start, iterati
     print(f'ended after {run.lag:.1f} s')
     said = run.said()
     assert 'error: process 0: another process of this run has ended' in said
-    assert '--resume goes on' in said and 'Traceback' not in said
+    assert '--resume continues' in said and 'Traceback' not in said
 
 
 def run_under_torchrun(cfg, folder):

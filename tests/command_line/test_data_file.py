@@ -48,7 +48,7 @@ def test_names_and_splits_of_a_file(make_annotations):
     [
         (['a_train', 'a_val', 'b_train', 'b_val'], None, 'has a_train, a_val, b_train, b_val; exp'),
         (['train', 'test'], None, 'has train, test; expected'),
-        (['train', 'val'], 2, 'has label 2, and --num-classes make 2 classes'),
+        (['train', 'val'], 2, 'has label 2, but --num-classes gives only 2 classes'),
     ],
 )
 def test_files_that_do_not_say_what_to_take(make_annotations, capsys, split, number, pattern):

@@ -16,7 +16,7 @@ from tests.datasets.building import build, names_of
         (dict(share=1.0), 'share=1.0'),
         (dict(part='val'), "part='val'"),
         (dict(ratio=0.1), 'only share, seed and part'),
-        (dict(share=0.99), 'leaves none to train on'),
+        (dict(share=0.99), 'leaves none for training'),
     ],
 )
 def test_bad_holdout(make_annotations, holdout, message):

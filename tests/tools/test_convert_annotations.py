@@ -137,11 +137,11 @@ def change_all(**values):
         (change_sample(more=1), r"'s15' has the keys .*'more'.*--drop"),
         (
             change_sample(label=np.int64(1)),
-            r"number 5, key 'label'.*\(int64\).*back as '1' \(int\)",
+            r"item 5, key 'label'.*\(int64\).*back as '1' \(int\)",
         ),
         (
             change_sample(label=np.int8(1), index=0),
-            r"number 0, key 'label'.*|number 1, key 'label'",
+            r"item 0, key 'label'.*|item 1, key 'label'",
         ),
         (change_all(more=lambda i: {'a': i}), "key 'more'.*cannot become an array.*--drop"),
         (change_all(more=lambda i: [0] * i), "key 'more'.*cannot become an array.*--drop"),

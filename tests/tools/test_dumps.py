@@ -64,7 +64,7 @@ def test_arrays_do_as_well(tmp_path):
         (lambda s: s[1].update(pred_score=torch.ones(2) / 2), 'shapes'),
         (lambda s: s[1]['pred_score'].fill_(float('nan')), "not finite.*'s1'"),
         (lambda s: s[1].update(gt_label=torch.tensor([3])), "'s1'.*class 3.*3 classes"),
-        (lambda s: s.clear(), 'no list of samples'),
+        (lambda s: s.clear(), 'not a list of samples'),
     ],
 )
 def test_unsound_dumps(tmp_path, change, message):

@@ -29,7 +29,7 @@ def _mmaction_scope():
     init_default_scope('mmaction')
 
 
-@pytest.fixture
+@pytest.fixture(scope='session')
 def shared_data():
     """Folder with real skeletons: uiprmd_ntu25.pkl, hdm05_ntu25.pkl, ..."""
     if not REAL_DATA.is_dir():

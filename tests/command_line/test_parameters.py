@@ -29,11 +29,11 @@ SCRATCH = str(ROOT / 'configs/finetune/stgcn-w16_scratch.py')
         (DEEPRANK, dict(data='none.pkl'), 'annotation file none.pkl does not exist'),
         (DEEPRANK, dict(modality='bones'), "--modality 'bones' is not known.* joint, bone, motion"),
         (FINETUNE, dict(share='3p'), "--share '3p' is not known.* all, 10p, 5p, 1p"),
-        (MV, dict(modality='bone'), 'has no parameter modality; it has: data.'),
-        (DEEPRANK, dict(share='10p'), 'has no parameter share; it has: data, modality'),
+        (MV, dict(modality='bone'), 'has no parameter modality; it has: data, layout.'),
+        (DEEPRANK, dict(share='10p'), 'has no parameter share; it has: data, layout, modality'),
         (SCRATCH, dict(pretrained='x'), 'has no parameter pretrained'),
-        (DEEPRANK, dict(num_classes=3), 'give it with --data FILE'),
-        (FINETUNE, dict(pretrained="a'b"), 'holds a quote'),
+        (DEEPRANK, dict(num_classes=3), 'use it with --data FILE'),
+        (FINETUNE, dict(pretrained="a'b"), 'contains a quote'),
         ('none.py', {}, "config file 'none.py' does not exist"),
     ],
 )
@@ -91,4 +91,4 @@ def test_a_run_is_not_resumed_with_other_parameters(tmp_path, capsys, parameters
     with pytest.raises(SystemExit):
         cfg = load_config(FINETUNE, **dict(before, **parameters))
         require_same_run(cfg, str(tmp_path / 'epoch_1.pth'))
-    assert f'is of a run with {name} {before[name]!r}' in capsys.readouterr().err
+    assert f'is from a run with {name} {before[name]!r}' in capsys.readouterr().err

@@ -6,7 +6,7 @@ from pathlib import Path
 
 if os.environ.get('DEEPRANK_GPU') != '1':
     os.environ['CUDA_VISIBLE_DEVICES'] = ''  # before torch is imported; programs inherit it
-for _name in ('DATA', 'MODALITY', 'SHARE', 'PRETRAINED'):
+for _name in ('DATA', 'LAYOUT', 'MODALITY', 'SHARE', 'PRETRAINED'):
     os.environ.pop(_name, None)  # parameters of the configs
 
 import numpy as np
@@ -29,7 +29,7 @@ def _mmaction_scope():
     init_default_scope('mmaction')
 
 
-@pytest.fixture
+@pytest.fixture(scope='session')
 def shared_data():
     """Folder with real skeletons: uiprmd_ntu25.pkl, hdm05_ntu25.pkl, ..."""
     if not REAL_DATA.is_dir():

@@ -57,6 +57,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--streams', nargs='+', default=['joint'], choices=MODALITIES)
     parser.add_argument('--seeds', nargs='+', type=int, default=[0])
     parser.add_argument('--data', metavar='NAME|FILE', help='as for train.py')
+    parser.add_argument('--layout', metavar='NAME|JSON', help='as for train.py')
     parser.add_argument('--num-classes', type=int, help='as for train.py')
     parser.add_argument(
         '--share', choices=SHARES, help='share of labelled samples; each seed draws its own'
@@ -193,7 +194,7 @@ def run_tool(command: List, log: Path) -> None:
 def common_options(args: argparse.Namespace, cfg: Config, stream: str) -> Tuple[List, List]:
     """Parameters and ``--cfg-options`` for training and testing one stream."""
     parameters, options = [], list(args.cfg_options)
-    for name in ('data', 'num_classes', 'share'):
+    for name in ('data', 'layout', 'num_classes', 'share'):
         if getattr(args, name) is not None:
             parameters += [f'--{name.replace("_", "-")}', getattr(args, name)]
     if 'modality' in cfg:
@@ -313,7 +314,8 @@ def main() -> None:
         exit_with_error(
             f'{len(args.weights)} --weights for {len(args.streams)} streams: give one for each.'
         )
-    cfg = load_config(args.config, data=args.data, share=args.share, num_classes=args.num_classes)
+    given = {name: getattr(args, name) for name in ('data', 'layout', 'num_classes', 'share')}
+    cfg = load_config(args.config, **given)
     cfg.merge_from_dict(read_options(args.cfg_options))
     trains = cfg.get('train_dataloader') is not None
     checkpoints = find_checkpoints(args)

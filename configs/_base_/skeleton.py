@@ -1,16 +1,37 @@
-# 3D skeletons (Sec. V-B): centre, crop and resize to clip_len frames, rotate; loaders and evaluators.
+# Skeletons (Sec. V-B): centre, crop and resize to clip_len frames, rotate; loaders and evaluators. 2D
+# poses are divided by the size of the image, as in MMAction2, and not rotated.
 _base_ = './data/{{$DATA:ntu60_xsub}}.py'
+
+from deeprank_plugin.layouts import find_layout
+
+skeleton = find_layout(_base_.layout)
+body, graph = skeleton.setting, skeleton.graph_layout  # layouts of data sets and of graph_cfg
+num_joints = skeleton.num_joints
+planar = skeleton.planar or _base_.get('in_channels') == 2
+del skeleton
+if _base_.get('in_channels', 3) != 3:
+    model = dict(backbone=dict(in_channels=_base_.in_channels))
+
+if planar:
+    normalize = dict(type='PreNormalize2D', img_shape=_base_.get('img_shape', [1080, 1920]))
+    rotation, shear = [], []
+else:
+    normalize = dict(type='CenterSkeleton')
+    if body != 'nturgb+d':
+        normalize.update(layout=body)
+    rotation = [dict(type='RandomRotate3D', angle=0.3)]
+    shear = [dict(type='RandomShear3D', beta=0.5)]  # of MoCo
 
 meta_keys = ('sample_idx', 'frame_dir', 'split')
 train_pipeline = [
-    dict(type='CenterSkeleton'),
+    normalize,
     dict(type='CropResize', p_interval=(0.5, 1.0), clip_len=_base_.clip_len),
-    dict(type='RandomRotate3D', angle=0.3),
+    *rotation,
     dict(type='FormatGCNInput', num_person=_base_.num_person),
     dict(type='PackActionInputs', meta_keys=meta_keys),
 ]
 test_pipeline = [
-    dict(type='CenterSkeleton'),
+    normalize,
     dict(type='CropResize', p_interval=(0.95,), clip_len=_base_.clip_len),
     dict(type='FormatGCNInput', num_person=_base_.num_person),
     dict(type='PackActionInputs', meta_keys=meta_keys),
@@ -26,7 +47,7 @@ train_dataloader = dict(
         type='SkeletonDataset',
         ann_file=_base_.ann_file,
         split=_base_.train_split,
-        layout='nturgb+d',
+        layout=body,
         pipeline=train_pipeline,
         metainfo=dict(classes=_base_.class_names),  # saved in checkpoints
     ),
@@ -40,7 +61,7 @@ val_dataloader = dict(
         type='SkeletonDataset',
         ann_file=_base_.ann_file,
         split=_base_.val_split,
-        layout='nturgb+d',
+        layout=body,
         pipeline=test_pipeline,
         test_mode=True,
     ),

@@ -6,8 +6,8 @@ work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}'
 
 model = dict(
     type='DeepCluster',
-    data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout='nturgb+d'),
-    backbone=dict(type='STGCNSlim', graph_cfg=dict(layout='nturgb+d', mode='stgcn_spatial')),
+    data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout=_base_.body),
+    backbone=dict(type='STGCNSlim', graph_cfg=dict(layout=_base_.graph, mode='stgcn_spatial')),
     head=dict(type='ClusterHead', in_channels=256, num_clusters=256),
 )
 train_dataloader = dict(sampler=dict(_delete_=True, type='ClusterSampler'))

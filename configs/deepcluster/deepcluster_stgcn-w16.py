@@ -6,9 +6,9 @@ work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}'
 
 model = dict(
     type='DeepCluster',
-    data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout='nturgb+d'),
+    data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout=_base_.body),
     backbone=dict(
-        type='STGCN', graph_cfg=dict(layout='nturgb+d', mode='stgcn_spatial'), base_channels=16
+        type='STGCN', graph_cfg=dict(layout=_base_.graph, mode='stgcn_spatial'), base_channels=16
     ),
     head=dict(type='ClusterHead', in_channels=64, num_clusters=32),
 )

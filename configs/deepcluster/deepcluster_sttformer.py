@@ -6,8 +6,8 @@ work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}'
 
 model = dict(
     type='DeepCluster',
-    data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout='nturgb+d'),
-    backbone=dict(type='STTFormer', num_joints=25),
+    data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout=_base_.body),
+    backbone=dict(type='STTFormer', num_joints=_base_.num_joints),
     head=dict(type='ClusterHead', in_channels=256, num_clusters=256),
 )
 train_dataloader = dict(sampler=dict(_delete_=True, type='ClusterSampler'))

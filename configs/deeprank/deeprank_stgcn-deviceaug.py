@@ -3,7 +3,7 @@ _base_ = './deeprank_stgcn.py'
 
 work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{_base_.modality}'
 
-augment = dict(p_interval=(0.5, 1.0), clip_len=_base_.clip_len, angle=0.3)
+augment = dict(p_interval=(0.5, 1.0), clip_len=_base_.clip_len, angle=0.0 if _base_.planar else 0.3)
 model = dict(data_preprocessor=dict(augment=augment))
-train_pipeline = [_base_.train_pipeline[0], *_base_.train_pipeline[3:]]
+train_pipeline = [_base_.train_pipeline[0], *_base_.train_pipeline[-2:]]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

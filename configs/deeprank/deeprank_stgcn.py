@@ -8,8 +8,8 @@ work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}'
 # metric measured on UI-PRMD was worse (docs/results.md).
 model = dict(
     type='DeepRank',
-    data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout='nturgb+d'),
-    backbone=dict(type='STGCN', graph_cfg=dict(layout='nturgb+d', mode='stgcn_spatial')),
+    data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout=_base_.body),
+    backbone=dict(type='STGCN', graph_cfg=dict(layout=_base_.graph, mode='stgcn_spatial')),
     head=dict(type='RankHead', in_channels=256, hidden_channels=256, act_cfg=dict(type='ReLU')),
     normalize='l2',
 )

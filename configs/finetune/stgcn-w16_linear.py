@@ -9,10 +9,10 @@ if pretrained == 'auto':  # DeepRank with this network, data and modality
 
 model = dict(
     type='SkeletonRecognizer',
-    data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout='nturgb+d'),
+    data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout=_base_.body),
     backbone=dict(
         type='STGCN',
-        graph_cfg=dict(layout='nturgb+d', mode='stgcn_spatial'),
+        graph_cfg=dict(layout=_base_.graph, mode='stgcn_spatial'),
         base_channels=16,
         init_cfg=dict(type='Pretrained', checkpoint=pretrained),
     ),

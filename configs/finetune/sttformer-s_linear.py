@@ -9,10 +9,10 @@ if pretrained == 'auto':  # DeepRank with this network, data and modality
 
 model = dict(
     type='SkeletonRecognizer',
-    data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout='nturgb+d'),
+    data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout=_base_.body),
     backbone=dict(
         type='STTFormer',
-        num_joints=25,
+        num_joints=_base_.num_joints,
         blocks=[(16, 16, 8), (16, 32, 8), (32, 64, 16)],
         init_cfg=dict(type='Pretrained', checkpoint=pretrained),
     ),

@@ -6,7 +6,11 @@ work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}_{_
 
 model = dict(
     type='SkeletonRecognizer',
-    data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout='nturgb+d'),
-    backbone=dict(type='STTFormer', num_joints=25, blocks=[(16, 16, 8), (16, 32, 8), (32, 64, 16)]),
+    data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout=_base_.body),
+    backbone=dict(
+        type='STTFormer',
+        num_joints=_base_.num_joints,
+        blocks=[(16, 16, 8), (16, 32, 8), (32, 64, 16)],
+    ),
     cls_head=dict(type='GCNHead', num_classes=_base_.num_classes, in_channels=64),
 )

@@ -6,7 +6,7 @@ work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}_{_
 
 model = dict(
     type='SkeletonRecognizer',
-    data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout='nturgb+d'),
-    backbone=dict(type='STTFormer', num_joints=25),
+    data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout=_base_.body),
+    backbone=dict(type='STTFormer', num_joints=_base_.num_joints),
     cls_head=dict(type='GCNHead', num_classes=_base_.num_classes, in_channels=256),
 )

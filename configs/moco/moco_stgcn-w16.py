@@ -6,16 +6,16 @@ work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}'
 
 model = dict(
     type='SkeletonMoCo',
-    data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout='nturgb+d'),
+    data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout=_base_.body),
     backbone=dict(
-        type='STGCN', graph_cfg=dict(layout='nturgb+d', mode='stgcn_spatial'), base_channels=16
+        type='STGCN', graph_cfg=dict(layout=_base_.graph, mode='stgcn_spatial'), base_channels=16
     ),
     in_channels=64,
     queue_size=512,
 )
 views = dict(
     type='TwoViews',
-    transforms=[_base_.train_pipeline[1], dict(type='RandomShear3D', beta=0.5)],
+    transforms=[_base_.train_pipeline[1], *_base_.shear],
 )
 train_dataloader = dict(
     dataset=dict(pipeline=[_base_.train_pipeline[0], views, *_base_.train_pipeline[-2:]])

@@ -6,14 +6,14 @@ work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}'
 
 model = dict(
     type='SkeletonMoCo',
-    data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout='nturgb+d'),
-    backbone=dict(type='STTFormer', num_joints=25),
+    data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout=_base_.body),
+    backbone=dict(type='STTFormer', num_joints=_base_.num_joints),
     in_channels=256,
     queue_size=32768,
 )
 views = dict(
     type='TwoViews',
-    transforms=[_base_.train_pipeline[1], dict(type='RandomShear3D', beta=0.5)],
+    transforms=[_base_.train_pipeline[1], *_base_.shear],
 )
 train_dataloader = dict(
     dataset=dict(pipeline=[_base_.train_pipeline[0], views, *_base_.train_pipeline[-2:]])

@@ -6,9 +6,13 @@ work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}'
 model = dict(
     type='MVDeepRank',
     data_preprocessor=dict(
-        type='SkeletonPreprocessor', modality=['joint', 'bone', 'motion'], layout='nturgb+d'
+        type='SkeletonPreprocessor', modality=['joint', 'bone', 'motion'], layout=_base_.body
     ),
-    backbone=dict(type='STTFormer', num_joints=25, blocks=[(16, 16, 8), (16, 32, 8), (32, 64, 16)]),
+    backbone=dict(
+        type='STTFormer',
+        num_joints=_base_.num_joints,
+        blocks=[(16, 16, 8), (16, 32, 8), (32, 64, 16)],
+    ),
     head=dict(type='RankHead', in_channels=64, hidden_channels=256, act_cfg=dict(type='ReLU')),
     normalize='l2',
     views=['self', 'other', 'all'],

@@ -6,9 +6,9 @@ work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}'
 model = dict(
     type='MVDeepRank',
     data_preprocessor=dict(
-        type='SkeletonPreprocessor', modality=['joint', 'bone', 'motion'], layout='nturgb+d'
+        type='SkeletonPreprocessor', modality=['joint', 'bone', 'motion'], layout=_base_.body
     ),
-    backbone=dict(type='STTFormer', num_joints=25),
+    backbone=dict(type='STTFormer', num_joints=_base_.num_joints),
     head=dict(type='RankHead', in_channels=256, hidden_channels=256, act_cfg=dict(type='ReLU')),
     normalize='l2',
     views=['self', 'other', 'all'],

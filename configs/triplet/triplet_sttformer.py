@@ -6,8 +6,8 @@ work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}'
 
 model = dict(
     type='SupervisedTriplet',
-    data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout='nturgb+d'),
-    backbone=dict(type='STTFormer', num_joints=25),
+    data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout=_base_.body),
+    backbone=dict(type='STTFormer', num_joints=_base_.num_joints),
     in_channels=256,
 )
 optim_wrapper = dict(optimizer=dict(lr=0.01))

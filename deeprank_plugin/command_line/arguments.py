@@ -6,6 +6,8 @@ import re
 
 from mmengine.config import DictAction
 
+from deeprank_plugin.layouts import LAYOUTS
+
 from .parameters import SHARES
 
 
@@ -29,6 +31,12 @@ def add_parameters(parser: argparse.ArgumentParser) -> None:
         '--data',
         metavar='NAME|FILE',
         help='data set and split, such as ntu60_xview, or your own annotation file',
+    )
+    group.add_argument(
+        '--layout',
+        metavar='NAME|JSON',
+        help=f'joints of an annotation FILE: {", ".join(LAYOUTS)}, or a JSON file (default: the '
+        'one that its numbers of joints and coordinates fit)',
     )
     group.add_argument('--modality', help='joint, bone or motion')
     group.add_argument('--share', help=f'share of labels for finetuning: {", ".join(SHARES)}')

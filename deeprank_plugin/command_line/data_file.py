@@ -5,7 +5,14 @@ import os.path as osp
 import re
 from typing import Dict, Mapping, Optional, Sequence, Tuple
 
-from deeprank_plugin.datasets.annotations import open_annotations, split_annotations
+import numpy as np
+
+from deeprank_plugin.datasets.annotations import (
+    check_annotations,
+    open_annotations,
+    split_annotations,
+)
+from deeprank_plugin.layouts import LAYOUTS, Layout, find_layout
 
 from .failures import exit_with_error
 
@@ -13,16 +20,20 @@ SMALL = 5000
 """A data set with fewer training samples gets short clips and schedules."""
 
 
-def derive_variables(path: str, num_classes: Optional[int] = None) -> Dict[str, str]:
+def derive_variables(
+    path: str, num_classes: Optional[int] = None, layout: Optional[str] = None
+) -> Dict[str, str]:
     """Derive the variables of ``configs/_base_/data/custom.py`` from an annotation file.
 
     Args:
         path (str): Annotation pickle or ``.npz``.
         num_classes (int, optional): Defaults to None: the ``label_names`` of the file, else its
             highest label plus one.
+        layout (str, optional): Name or JSON file of its layout. Defaults to None: the environment
+            variable ``LAYOUT``, else the layout that its joints and coordinates fit.
 
     Raises:
-        SystemExit: With one sentence, if the file, its splits or its labels cannot be used.
+        SystemExit: With one sentence, if the file, its splits, labels or joints cannot be used.
     """
     if re.search(r'[\\\'"\n{}]', path):
         exit_with_error(
@@ -39,12 +50,15 @@ def derive_variables(path: str, num_classes: Optional[int] = None) -> Dict[str, 
         exit_with_error(
             f'{path}: split {train if infos[val] else val!r} is empty; expected samples.'
         )
-    persons = 1
+    classes = count_classes(content, both, path, num_classes)
+    try:
+        facts = describe_joints(infos, path, layout or os.environ.get('LAYOUT') or None)
+    except (ValueError, OSError) as error:
+        exit_with_error(str(error))
     if sequences is None:
         persons = max(info['keypoint'].shape[0] for info in both)
     else:
         persons = int(sequences.bodies.max())
-    classes = count_classes(content, both, path, num_classes)
     small = len(infos[train]) < SMALL
     variables = dict(
         DATA='custom',
@@ -56,12 +70,14 @@ def derive_variables(path: str, num_classes: Optional[int] = None) -> Dict[str, 
         NUM_PERSON=str(persons),
         CLIP_LEN='48' if small else '120',
         SMALL=str(small),
+        **facts,
     )
     if os.environ.get('RANK', os.environ.get('SLURM_PROCID', '0')) == '0':
         print(
             f'{path}: {len(infos[train])} training samples ({train}), {len(infos[val])} to test '
-            f'({val}), {classes} classes, bodies: {persons}; clips of {variables["CLIP_LEN"]} '
-            f'frames, {"short schedules (fewer than 5,000 samples)" if small else "long schedules"}'
+            f'({val}), {classes} classes, bodies: {persons}, layout {facts["LAYOUT"]}; '
+            f'clips of {variables["CLIP_LEN"]} frames, '
+            f'{"short schedules (fewer than 5,000 samples)" if small else "long schedules"}'
         )
     return variables
 
@@ -104,3 +120,92 @@ def count_classes(
         source = '--num-classes gives' if given else 'its label_names give'
         exit_with_error(f'{path} has label {highest}, but {source} only {number} classes.')
     return number
+
+
+def describe_joints(infos: Mapping[str, Sequence], path: str, layout: Optional[str]) -> Dict:
+    """Variables for the joints: layout, channels and, for 2D without ``img_shape``, image size.
+
+    Args:
+        infos (Mapping): Samples of the training split, and of the test split.
+        path (str): The annotation file.
+        layout (str, optional): Name or JSON file. None: looked up by the joints.
+
+    Raises:
+        FileNotFoundError: If the JSON file does not exist.
+        ValueError: If the layout is unknown, the joints do not fit it, or they fit none.
+    """
+    train, val = infos.values()
+    first = train[0]
+    check_annotations([first], path)
+    if layout is None:
+        layout = guess_layout(first, path)
+    skeleton = find_layout(layout)
+    joints = first['keypoint'].shape[2]
+    if joints != skeleton.num_joints:
+        raise ValueError(
+            f'annotation file {path} has {joints} joints and layout {layout} has '
+            f'{skeleton.num_joints}; expected the same: give another --layout'
+        )
+    check_annotations([first, val[0]], path, layout=skeleton)  # the data sets check the others
+    channels = first['keypoint'].shape[-1]
+    plain = channels == 2 and 'keypoint_score' not in first
+    facts = dict(LAYOUT=str(layout), IN_CHANNELS='2' if plain else '3')
+    if skeleton.planar or plain:
+        unknown = [info for info in [*train, *val] if 'img_shape' not in info]
+        if unknown:
+            facts['IMG_SHAPE'] = measure_image(unknown, path)
+    return facts
+
+
+def guess_layout(info: Mapping, path: str) -> str:
+    """Name of the layout that the joints of a sample fit.
+
+    Raises:
+        ValueError: If they fit no layout, or several.
+    """
+    joints, channels = info['keypoint'].shape[-2:]
+    scored = channels == 2 and 'keypoint_score' in info
+    fit = [
+        candidate.name
+        for candidate in LAYOUTS.values()
+        if candidate.num_joints == joints and fits_channels(candidate, channels, scored)
+    ]
+    if len(fit) != 1:
+        raise ValueError(
+            f'annotation file {path} has {joints} joints of {channels} coordinates'
+            f'{" and a score" if scored else ""}, which fit '
+            f'{"the layouts " + ", ".join(fit) if fit else "no known layout"}; expected '
+            f'{", ".join(map(describe, LAYOUTS.values()))}: give its name with --layout NAME, or '
+            'a description with --layout FILE.json, {"num_node": V, "edges": [[joint, joint], '
+            '...], "center": joint}'
+        )
+    return fit[0]
+
+
+def fits_channels(layout: Layout, channels: int, scored: bool) -> bool:
+    """Whether a layout takes this many coordinates per joint, with or without scores."""
+    if layout.planar:
+        return channels == 3 or scored
+    return channels == 3
+
+
+def describe(layout: Layout) -> str:
+    """Name, joints and coordinates of a layout."""
+    return f'{layout.name} ({layout.num_joints}, {"2D and score" if layout.planar else "3D"})'
+
+
+def measure_image(infos: Sequence[Mapping], path: str) -> str:
+    """Height and width that the coordinates of 2D samples without ``img_shape`` lie in, 'HxW'.
+
+    Raises:
+        ValueError: If no coordinate is positive.
+    """
+    sizes = [np.max(info['keypoint'][..., :2], axis=(0, 1, 2), initial=0) for info in infos]
+    width, height = np.max(sizes, axis=0).astype(float)
+    if min(width, height) <= 0:
+        raise ValueError(
+            f'annotation file {path} has 2D samples without img_shape whose largest x and y are '
+            f'{width:g} and {height:g}; expected positions in the image: add img_shape=(height, '
+            'width) to each annotation'
+        )
+    return f'{height:g}x{width:g}'

@@ -1,4 +1,4 @@
-"""Parameters of the configs: data set, modality, share of labels, pretrained encoder.
+"""Parameters of the configs: data set, layout, modality, share of labels, pretrained encoder.
 
 A config reads them from environment variables (``'{{$DATA:ntu60_xsub}}'``), which MMEngine
 substitutes in its text; the tools take them as options and set the variables while reading it.
@@ -24,7 +24,9 @@ from .data_file import derive_variables
 from .failures import exit_with_error
 
 SHARES = ('all', '10p', '5p', '1p')
-VARIABLES = dict(data='DATA', modality='MODALITY', share='SHARE', pretrained='PRETRAINED')
+VARIABLES = dict(
+    data='DATA', layout='LAYOUT', modality='MODALITY', share='SHARE', pretrained='PRETRAINED'
+)
 UNSAFE = re.compile(r'[\\\'"\n{}]')  # would break the string literal in the config
 
 
@@ -40,6 +42,7 @@ def load_config(
     share: Optional[str] = None,
     pretrained: Optional[str] = None,
     num_classes: Optional[int] = None,
+    layout: Optional[str] = None,
 ) -> Config:
     """Read a config with its parameters; the environment or the config sets those not given.
 
@@ -50,6 +53,7 @@ def load_config(
         share (str, optional): One of ``SHARES``.
         pretrained (str, optional): Checkpoint or work dir of the encoder.
         num_classes (int, optional): Number of classes in an annotation file.
+        layout (str, optional): Layout of an annotation file: a name, or a JSON file.
 
     Raises:
         SystemExit: With one sentence, if the file does not exist, a value is unknown, or the config
@@ -57,7 +61,7 @@ def load_config(
     """
     if not osp.isfile(path):
         exit_with_error(f'config file {path!r} does not exist.')
-    values = dict(data=data, modality=modality, share=share, pretrained=pretrained)
+    values = dict(data=data, layout=layout, modality=modality, share=share, pretrained=pretrained)
     given = {name: value for name, value in values.items() if value is not None}
     for name, value in given.items():
         if not value or UNSAFE.search(value):
@@ -68,9 +72,11 @@ def load_config(
     check_choice('--share', share, SHARES)
     variables = {VARIABLES[name]: value for name, value in given.items()}
     if data is not None and (osp.isfile(data) or data.endswith(('.pkl', '.pickle', '.npz'))):
-        variables.update(derive_variables(data, num_classes))
-    elif num_classes is not None:
-        exit_with_error('--num-classes needs an annotation file: use it with --data FILE.')
+        variables.update(derive_variables(data, num_classes, layout))
+    for name, value in dict(num_classes=num_classes, layout=layout).items():
+        if value is not None and variables.get('DATA') != 'custom':
+            option = name.replace('_', '-')
+            exit_with_error(f'--{option} needs an annotation file: use it with --data FILE.')
     with environment(variables), quiet():
         cfg = read_file(path)
     for name in given:
@@ -141,8 +147,9 @@ def quiet() -> Iterator[None]:
 
 def reads(path: str, variable: str) -> bool:
     """Whether a config, or one that it inherits from, reads a variable."""
-    probe = dict(DATA='ntu60_xsub', MODALITY='joint', SHARE='all', PRETRAINED='auto')[variable]
-    with environment({variable: probe}), quiet():
+    probes = dict(DATA='custom', LAYOUT='nturgb+d', MODALITY='joint', SHARE='all')
+    probes['PRETRAINED'] = 'auto'
+    with environment(probes), quiet():
         return variable in read_file(path).env_variables
 
 

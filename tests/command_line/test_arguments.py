@@ -28,7 +28,7 @@ def test_parameters_of_the_config():
     assert set(parameters_of(parse()).values()) == {None}
     given = parse('--data', 'toy_xsub', '--share', '5p', '--num-classes', '3')
     assert parameters_of(given) == dict(
-        data='toy_xsub', modality=None, share='5p', pretrained=None, num_classes=3
+        data='toy_xsub', layout=None, modality=None, share='5p', pretrained=None, num_classes=3
     )
 
 

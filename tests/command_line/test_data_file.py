@@ -1,9 +1,11 @@
 """--data FILE: what is looked up in an annotation file."""
 
+import json
 import pickle
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from helpers import ROOT, refusal
 
@@ -63,3 +65,109 @@ def test_large_files_have_the_long_schedule(make_annotations, monkeypatch):
     monkeypatch.setattr('deeprank_plugin.command_line.data_file.SMALL', 15)
     cfg = load_config(FINETUNE, data=make_annotations(20))
     assert cfg.train_pipeline[1].clip_len == 120 and cfg.train_cfg.max_epochs == 100
+
+
+ARM = dict(num_node=3, edges=[[0, 1], [1, 2]], center=1)
+
+
+def add_scores(content):
+    """Make the coordinates those of 2D poses, with the size of the image."""
+    for annotation in content['annotations']:
+        shape = annotation['keypoint'].shape
+        annotation.update(keypoint_score=np.ones(shape[:3], np.float32), img_shape=(480, 640))
+
+
+@pytest.mark.parametrize(
+    ('shape', 'change', 'layout'),
+    [
+        ((25, 3), None, 'nturgb+d'),
+        ((20, 3), None, 'kinect-v1'),
+        ((17, 3), None, 'coco'),
+        ((17, 2), add_scores, 'coco'),
+        ((18, 2), add_scores, 'openpose'),
+    ],
+)
+def test_joints_tell_the_layout(make_annotations, capsys, shape, change, layout):
+    cfg = load_config(FINETUNE, data=make_annotations(20, shape=shape, change=change))
+    assert f'layout {layout};' in capsys.readouterr().out
+    assert cfg.model.data_preprocessor.layout == cfg.train_dataloader.dataset.layout == layout
+    planar = layout in ('coco', 'openpose')
+    types = [step.type for step in cfg.train_pipeline]
+    assert ('RandomRotate3D' in types) == ('CenterSkeleton' in types) == (not planar)
+    assert ('PreNormalize2D' in types) == planar
+
+
+@pytest.mark.parametrize(
+    ('shape', 'layout', 'pattern'),
+    [
+        (
+            (15, 3),
+            None,
+            '15 joints of 3 coordinates, which fit no known layout.*--layout FILE.json',
+        ),
+        ((17, 2), None, '17 joints of 2 coordinates, which fit no known layout'),
+        ((25, 2), None, 'fit no known layout'),
+        ((25, 3), 'coco', 'has 25 joints and layout coco has 17; expected the same: give another'),
+        ((17, 2), 'coco', 'no keypoint_score'),
+        ((25, 3), 'ntu', "layout 'ntu' is not known"),
+        ((25, 3), 'none.json', 'layout file none.json does not exist'),
+    ],
+)
+def test_joints_that_fit_no_layout_are_an_error(make_annotations, capsys, shape, layout, pattern):
+    path = make_annotations(20, shape=shape)
+    assert re.search(pattern, refusal(capsys, FINETUNE, data=path, layout=layout))
+
+
+def test_a_layout_needs_a_file(capsys):
+    message = refusal(capsys, FINETUNE, data='toy_xsub', layout='coco')
+    assert '--layout needs an annotation file: use it with --data FILE' in message
+
+
+def test_a_layout_of_the_environment_gives_way_to_the_option(make_annotations, monkeypatch):
+    path = make_annotations(20, shape=(17, 3))
+    monkeypatch.setenv('LAYOUT', 'nturgb+d')
+    with pytest.raises(SystemExit):
+        load_config(FINETUNE, data=path)
+    assert load_config(FINETUNE, data=path, layout='coco').body == 'coco'
+
+
+@pytest.mark.parametrize(('channels', 'names'), [(3, 'sttformer-s'), (2, 'stgcn-w16')])
+def test_a_json_file_is_taken_into_the_config(make_annotations, tmp_path, channels, names):
+    (tmp_path / 'arm.json').write_text(json.dumps(ARM))
+    path = make_annotations(20, shape=(3, channels))
+    config = str(ROOT / f'configs/finetune/{names}_scratch.py')
+    cfg = load_config(config, data=path, layout=str(tmp_path / 'arm.json'))
+    (tmp_path / 'arm.json').unlink()
+    cfg = type(cfg).fromstring(cfg.pretty_text, '.py')  # whole without the file
+    pairs = [(0, 1), (1, 1), (2, 1)]
+    for settings in (cfg.model.data_preprocessor, cfg.test_dataloader.dataset):
+        assert settings.layout == dict(num_joints=3, pairs=pairs)
+    backbone = cfg.model.backbone
+    if names == 'sttformer-s':
+        assert backbone.num_joints == 3 and 'in_channels' not in backbone
+        assert cfg.train_pipeline[0] == dict(type='CenterSkeleton', layout=cfg.body)
+    else:
+        inward = [(0, 1), (2, 1)]
+        assert backbone.graph_cfg.layout == dict(num_node=3, inward=inward, center=1)
+        assert backbone.in_channels == 2 and cfg.planar
+
+
+def test_the_image_of_2d_poses(make_annotations, capsys):
+    def extend(content):
+        add_scores(content)
+        for annotation in content['annotations']:
+            del annotation['img_shape']
+            annotation['keypoint'][..., :2] = [639, 479]
+
+    path = make_annotations(20, shape=(17, 2), change=add_scores)
+    assert load_config(FINETUNE, data=path).train_pipeline[0].img_shape == [1080, 1920]  # unused
+    path = make_annotations(20, shape=(17, 2), change=extend)
+    assert load_config(FINETUNE, data=path).train_pipeline[0].img_shape == [479, 639]
+
+    def mirror(content):
+        extend(content)
+        for annotation in content['annotations']:
+            annotation['keypoint'] *= -1
+
+    path = make_annotations(20, shape=(17, 2), change=mirror)
+    assert 'add img_shape=(height, width)' in refusal(capsys, FINETUNE, data=path)

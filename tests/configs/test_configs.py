@@ -114,10 +114,10 @@ def make_batch(cfg):
         inputs = list(torch.randint(0, 256, (3, 1, 1, 32, 32, 3), dtype=torch.uint8))
         return dict(inputs=inputs, data_samples=make_samples())
     pipeline = cfg.test_dataloader.dataset.pipeline
-    persons = pipeline[2].num_person
+    persons = pipeline[-2].num_person
     clip_len = 6  # one tuple of STTFormer's
     clips = 2 if cfg.model.type == 'SkeletonMoCo' else 1
-    inputs = [torch.randn(clips, persons, clip_len, 25, 3) for _ in range(3)]
+    inputs = [torch.randn(clips, persons, clip_len, cfg.num_joints, 3) for _ in range(3)]
     return dict(inputs=inputs, data_samples=make_samples())
 
 
@@ -159,6 +159,26 @@ def test_config_with_every_parameter(path):
             )
         build(cfg)
     assert len(work_dirs) == len(list(combinations(path)))
+
+
+SMALL = [p for p in OURS if p.stem.split('_')[-1] in ('stgcn-w16', 'sttformer-s')]
+SMALL += [CONFIGS / 'deeprank/deeprank_stgcn-deviceaug.py']
+SMALL += [CONFIGS / f'finetune/{network}_scratch.py' for network in ('stgcn-w16', 'sttformer-s')]
+
+
+@pytest.mark.parametrize('layout', ['coco', 'kinect-v1'])
+@pytest.mark.parametrize('path', SMALL, ids=names(SMALL))
+def test_config_with_another_layout(monkeypatch, path, layout):
+    monkeypatch.setenv('DATA', 'custom')
+    monkeypatch.setenv('LAYOUT', layout)
+    cfg = Config.fromfile(path)
+    planar = layout == 'coco'
+    types = {step['type'] for step in cfg.train_pipeline}
+    views = cfg.get('views', {}) if cfg.model.type == 'SkeletonMoCo' else {}
+    types |= {step['type'] for step in views.get('transforms', [])}
+    assert ('PreNormalize2D' in types) == planar and ('CenterSkeleton' in types) != planar
+    assert not planar or not types & {'RandomRotate3D', 'RandomShear3D'}
+    build(cfg)
 
 
 @pytest.mark.parametrize('path', PROJECTS, ids=names(PROJECTS))
@@ -222,6 +242,8 @@ def test_dumped_config_is_whole(tmp_path, monkeypatch):
     cfg = read('finetune/sttformer_pretrained.py', **parameters)
     cfg.dump(str(tmp_path / 'dumped.py'))
     assert '$' not in (tmp_path / 'dumped.py').read_text()
-    for name, value in itertools.product(('DATA', 'MODALITY', 'SHARE', 'PRETRAINED'), ['none']):
+    for name, value in itertools.product(
+        ('DATA', 'LAYOUT', 'MODALITY', 'SHARE', 'PRETRAINED'), ['none']
+    ):
         monkeypatch.setenv(name, value)
     assert Config.fromfile(tmp_path / 'dumped.py')._cfg_dict == cfg._cfg_dict

@@ -2,12 +2,14 @@
 
 import json
 import pickle
+import re
 import runpy
+import shlex
 import sys
 
 import numpy as np
 import pytest
-from helpers import ROOT
+from helpers import ROOT, output_of
 
 TOOL = ROOT / 'tools' / 'data' / 'prepare_generic.py'
 
@@ -54,8 +56,43 @@ def test_converts_and_says_how_to_go_on(run, moves):
     assert content['split'] == dict(xsub_train=['b', 'c'], xsub_val=['a'])
     assert content['label_names'] == ['down', 'up']
     assert 'classes: 2, num_classes=2' in out and '  1 up' in out
-    assert "layout of data set and data preprocessor: {'num_joints': 3" in out
-    assert "graph_cfg of the backbone: layout={'num_node': 3" in out
+    (command,) = re.findall('pretrain on it: (.*)', out)
+    assert command == (
+        'python tools/train.py configs/deeprank/deeprank_stgcn-slim.py --data out.pkl '
+        '--layout arm.json'
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('channels', [3, 2])
+def test_the_printed_command_runs_as_it_stands(run, moves, monkeypatch, channels):
+    rng = np.random.default_rng(0)
+    lines = ['file,label,subject']
+    for number in range(24):
+        shape = (6, 3, channels)
+        np.save(moves / 'moves' / f'{number}.npy', rng.uniform(0, 1.5, size=shape))
+        lines.append(f'{number}.npy,{number % 2},{number % 3}')
+    (moves / 'list.csv').write_text('\n'.join(lines))
+    arguments = ('moves', 'list.csv', 'out.pkl', '--layout', 'arm.json', '--workers', '1')
+    code, out, err = run(*arguments, '--train-subjects', '0', '1')
+    assert code == 0, err
+    (command,) = re.findall('pretrain on it: (.*)', out)
+    (moves / 'configs').symlink_to(ROOT / 'configs')
+    _, tool, *parts = shlex.split(command)
+    options = ['train_cfg.max_epochs=1', 'default_hooks.checkpoint.interval=1']
+    for loader in ('train_dataloader', 'val_dataloader'):
+        options += [f'{loader}.num_workers=0', f'{loader}.persistent_workers=False']
+        options.append(f'{loader}.dataset.holdout.share=0.25')
+    options += ['train_dataloader.batch_size=4']
+    output_of(ROOT / tool, *parts, '--cfg-options', *options, cwd=moves)
+    assert (moves / 'work_dirs/deeprank_stgcn-slim_out_joint/epoch_1.pth').is_file()
+
+
+def test_splits_that_training_does_not_know(run, moves):
+    (moves / 'list.csv').write_text('file,label,part\na.npy,up,fit\nb.npy,down,try\n')
+    code, out, err = run(*ARGS, '--split-column', 'part')
+    assert code == 0, err
+    assert 'tools/train.py does not know what to train on' in out and 'has fit, try' in out
 
 
 def test_a_failure_leaves_nothing(run, moves):

@@ -16,13 +16,16 @@ Example:
 """
 
 import argparse
+import shlex
 from pathlib import Path
+from typing import Dict
 
 from deeprank_plugin.command_line import exit_with_error, require_writable
+from deeprank_plugin.command_line.data_file import find_splits
 from deeprank_plugin.converters.batch import check_output, report_faults
 from deeprank_plugin.converters.generic import Reading, convert_folder
 from deeprank_plugin.datasets.annotation_writing import write_pickle
-from deeprank_plugin.layouts import find_layout
+from deeprank_plugin.layouts import LAYOUTS, find_layout
 
 
 def parse_args() -> argparse.Namespace:
@@ -67,6 +70,18 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
+def print_command(content: Dict, out: Path, name: str, layout: str) -> None:
+    """Print the command that trains on the file, or why its splits do not allow it."""
+    try:
+        find_splits(content, str(out))
+    except ValueError as error:
+        print(f'tools/train.py does not know what to train on: {error}')
+        return
+    command = ['python', 'tools/train.py', 'configs/deeprank/deeprank_stgcn-slim.py']
+    command += ['--data', str(out), '--layout', name if name in LAYOUTS else layout]
+    print(f'pretrain on it: {shlex.join(command)}')
+
+
 def main() -> None:
     """Convert, write, and print a summary and how to use the file."""
     args = parse_args()
@@ -99,9 +114,7 @@ def main() -> None:
     for label, name in enumerate(content.get('label_names', [])):
         print(f'  {label} {name}')
     print(f'left out: {len(faults):,}')
-    print(f'layout of data set and data preprocessor: {reading.output_layout.setting!r}')
-    if reading.output_layout.graph is None:
-        print(f'graph_cfg of the backbone: layout={reading.output_layout.graph_layout!r}')
+    print_command(content, args.out, reading.output_layout.name, args.layout)
     for doubt in doubts:
         print(f'WARNING: {doubt}')
 

@@ -5,6 +5,11 @@ ann_file = '{{$ANN_FILE:data/custom.pkl}}'
 train_split, val_split = '{{$TRAIN_SPLIT:xsub_train}}', '{{$VAL_SPLIT:xsub_val}}'
 num_classes = int('{{$NUM_CLASSES:60}}')
 class_names = None  # those of the annotation file
+layout = '{{$LAYOUT:auto}}'  # a name, or a JSON file
+if layout == 'auto':
+    layout = 'nturgb+d'  # MMEngine takes no default with a plus
+in_channels = int('{{$IN_CHANNELS:3}}')  # per joint: coordinates, and the score of 2D poses
+img_shape = [float(s) for s in '{{$IMG_SHAPE:1080x1920}}'.split('x')]  # where a sample has none
 num_person = int('{{$NUM_PERSON:2}}')
 clip_len = int('{{$CLIP_LEN:120}}')
 small = '{{$SMALL:False}}' == 'True'  # short schedules, 2 workers

@@ -4,6 +4,7 @@ ann_file = 'data/hdm05_ntu25.pkl'
 train_split, val_split = 'xsub_train', 'xsub_val'
 num_classes = 11
 class_names = 'hdm05'
+layout = 'nturgb+d'
 num_person = 1
 clip_len = 48
 small = True  # short schedules, 2 workers

@@ -4,6 +4,7 @@ ann_file = 'data/ntu120_3d.pkl'
 train_split, val_split = 'xset_train', 'xset_val'
 num_classes = 120
 class_names = 'ntu120'
+layout = 'nturgb+d'
 num_person = 2
 clip_len = 120
 small = False  # the schedules of the paper, 4 workers

@@ -4,6 +4,7 @@ ann_file = 'data/ntu60_3d.pkl'
 train_split, val_split = 'xsub_train', 'xsub_val'
 num_classes = 60
 class_names = 'ntu60'
+layout = 'nturgb+d'
 num_person = 2
 clip_len = 120
 small = False  # the schedules of the paper, 4 workers

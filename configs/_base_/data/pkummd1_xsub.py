@@ -4,6 +4,7 @@ ann_file = 'data/pkummd1_3d.pkl'
 train_split, val_split = 'xsub_train', 'xsub_val'
 num_classes = 51
 class_names = 'pkummd1'
+layout = 'nturgb+d'
 num_person = 2
 clip_len = 120
 small = False  # the schedules of the paper, 4 workers

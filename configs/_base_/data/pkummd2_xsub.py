@@ -4,6 +4,7 @@ ann_file = 'data/pkummd2_3d.pkl'
 train_split, val_split = 'xsub_train', 'xsub_val'
 num_classes = 41
 class_names = None  # those of the annotation file
+layout = 'nturgb+d'
 num_person = 2
 clip_len = 120
 small = False  # the schedules of the paper, 4 workers

@@ -4,6 +4,7 @@ ann_file = 'data/toy.pkl'
 train_split, val_split = 'xsub_train', 'xsub_val'
 num_classes = 12
 class_names = 'toy'
+layout = 'nturgb+d'
 num_person = 2
 clip_len = 48
 small = True  # short schedules, 2 workers

@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from deeprank_plugin.apis import Prediction, fuse_streams, inference_skeleton_sequence, init_model
 from deeprank_plugin.apis.inferencer import animate_prediction, file_names, to_record, true_name
-from deeprank_plugin.apis.inputs import pack_infos
+from deeprank_plugin.apis.inputs import find_test_data, pack_infos
 from deeprank_plugin.apis.models import label_names
 from deeprank_plugin.apis.sequences import read_sequences
 from deeprank_plugin.command_line import (
@@ -73,6 +73,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--split', help='split of annotations; default: all samples')
     parser.add_argument('--limit', type=int, help='use the first sequences only')
     parser.add_argument('--batch-size', type=int, help="default: that of the config's test data")
+    parser.add_argument(
+        '--scale',
+        type=float,
+        help="factor to the unit of the training data, 0.001 for mm; default: the config's, else 1",
+    )
     parser.add_argument('--device', default='cpu', help='such as cuda:0 (%(default)s)')
     parser.add_argument(
         '--cfg-options',
@@ -83,7 +88,7 @@ def parse_args() -> argparse.Namespace:
     )
     add_parameters(parser)
     args = parser.parse_args()
-    for name in ('fps', 'topk', 'limit', 'batch_size'):
+    for name in ('fps', 'topk', 'limit', 'batch_size', 'scale'):
         value = getattr(args, name)
         if value is not None and value <= 0:
             parser.error(f'--{name.replace("_", "-")}: expected more than 0')
@@ -120,6 +125,9 @@ def classify(args: argparse.Namespace) -> None:
         init_model(config, checkpoint, args.device, args.cfg_options)
         for config, checkpoint in [(own, args.checkpoint), *args.stream]
     ]
+    if args.scale is not None:
+        for model in models:
+            find_test_data(model.cfg).scale = args.scale
     infos, _ = pack_infos(models[0], sequences)
     if len(models) == 1:
         predictions = inference_skeleton_sequence(models[0], sequences, args.batch_size)
@@ -155,6 +163,7 @@ def main() -> None:
     require_writable(args.out_dir, 'folder', '--out-dir')
     with warnings.catch_warnings():
         warnings.showwarning = print_warning
+        warnings.simplefilter('once', UserWarning)  # each model reads the sequences
         try:
             classify(args)
         except (FileNotFoundError, ValueError) as error:

@@ -12,13 +12,20 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from deeprank_plugin.datasets.annotations import check_keypoint, check_score
+from deeprank_plugin.datasets.reading import (
+    check_scale,
+    describe_parts,
+    find_num_person,
+    read_skeleton,
+    survey_parts,
+    suspect_images,
+    suspect_unit,
+)
 from deeprank_plugin.engine.extraction import leaf_configs
 from deeprank_plugin.layouts import Layout, find_layout
 
 Sequence4D = Union[np.ndarray, Tensor, Mapping]
 Keypoints = Union[Sequence4D, Sequence[Sequence4D]]
-PERSONS = 'FormatGCNInput'
-"""The transform that keeps the first ``num_person`` bodies."""
 
 
 def is_single(keypoints: Any) -> bool:
@@ -28,6 +35,9 @@ def is_single(keypoints: Any) -> bool:
 
 def pack_infos(model: BaseModel, keypoints: Keypoints) -> Tuple[List[Dict], bool]:
     """Checked pipeline inputs as from ``SkeletonDataset``, and whether it was a single sequence.
+
+    They are read as the test data are: with their layout, ``scale`` and number of bodies. Warns of
+    sequences of which not everything is used, and of bodies that are too large or too small.
 
     Raises:
         ValueError: If a sequence is invalid.
@@ -41,17 +51,22 @@ def pack_infos(model: BaseModel, keypoints: Keypoints) -> Tuple[List[Dict], bool
     if not sequences:
         raise ValueError('no sequences; expected at least one')
     layout = model_layout(model)
-    pipeline = find_test_data(model.cfg).pipeline
-    persons = [step.get('num_person', 2) for step in pipeline if step['type'] == PERSONS]
+    data = find_test_data(model.cfg)
+    transforms = Compose(data.pipeline).transforms
+    num_person = find_num_person(transforms)
+    scale = check_scale(data.get('scale', 1.0))
     infos = [make_info(sequence, index, layout) for index, sequence in enumerate(sequences)]
-    cut = [i['frame_dir'] for i in infos if persons and i['keypoint'][persons[0] :].any()]
-    if cut:
-        warnings.warn(
-            f'{len(cut)} sequences, such as {cut[0]!r}, have more than {persons[0]} bodies, the '
-            f'number that {PERSONS} of the pipeline keeps: only the first ones are used',
-            stacklevel=3,
-        )
-    return infos, single
+    parts = survey_parts(infos, layout, num_person)
+    doubts = describe_parts(parts, len(infos), 'sequences', num_person)
+    keypoints = [info['keypoint'] for info in infos]
+    for doubt in (
+        *doubts,
+        suspect_unit(keypoints, layout, 'the sequences', scale),
+        suspect_images(infos, transforms, 'sequences'),
+    ):
+        if doubt is not None:
+            warnings.warn(doubt, stacklevel=3)
+    return [read_skeleton(info, layout, num_person, scale) for info in infos], single
 
 
 def make_info(sequence: Sequence4D, index: int, layout: Optional[Layout] = None) -> Dict:
@@ -73,7 +88,7 @@ def make_info(sequence: Sequence4D, index: int, layout: Optional[Layout] = None)
     check_keypoint(keypoint, where, layout, 'keypoint_score' in info)
     if 'keypoint_score' in info:
         check_score(info['keypoint_score'], keypoint.shape[:3], where)
-    info.update(keypoint=keypoint.astype(np.float32), total_frames=keypoint.shape[1])
+    info['total_frames'] = keypoint.shape[1]
     defaults = dict(frame_dir=str(index), split=None, start_index=0, modality='Pose', label=-1)
     return dict(defaults, **dict(info, sample_idx=index))
 

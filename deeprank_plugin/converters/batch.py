@@ -75,6 +75,7 @@ def fill_splits(
     belongs: Dict[str, Any],
     source: Callable[[str], Any],
     faults: Sequence[str],
+    allow_empty: bool = False,
 ) -> Dict[str, List[str]]:
     """Names of the samples of each split, in the order of the annotations.
 
@@ -83,9 +84,10 @@ def fill_splits(
         belongs (dict): Split name to the set of its sources (videos, files).
         source (callable): Returns the source of a sample, given its name.
         faults (Sequence[str]): What was left out, for messages.
+        allow_empty (bool): Whether some splits, not all, may be empty. Defaults to False.
 
     Raises:
-        BrokenFile: If a split has no sample left.
+        BrokenFile: If a split that must not be empty has no sample.
     """
     splits: Dict[str, List[str]] = {split: [] for split in belongs}
     for annotation in annotations:
@@ -94,10 +96,14 @@ def fill_splits(
             if source(name) in members:
                 splits[split].append(name)
     empty = [split for split, names in splits.items() if not names]
-    if empty:
+    if len(empty) > (len(splits) - 1 if allow_empty else 0):
+        if faults:
+            raise BrokenFile(
+                f'split {empty[0]!r} has no sample left; expected at least one: repair the broken '
+                f'files ({len(faults)} faults, the first: {faults[0]})'
+            )
         raise BrokenFile(
-            f'split {empty[0]!r} has no sample left; expected at least one: repair the broken '
-            f'files ({len(faults)} faults, the first: {faults[0] if faults else "none"})'
+            f'no file belongs to split {empty[0]!r}; expected at least one: add files of this split'
         )
     return splits
 

@@ -180,10 +180,11 @@ def suspect_split(protocol: str, train: Sequence[str], test: Sequence[str]) -> O
     """A warning if a list looks like that of the other protocol, else None.
 
     A recording has one name and three views (L, M, R). X-Sub keeps the views of a recording
-    together, X-View puts each view in one part only.
+    together, X-View puts each view in one part only. Names without a view say nothing.
     """
-    stem, view = ({name.rpartition('-')[i] for name in train} for i in (0, 2))
-    other_stem, other_view = ({name.rpartition('-')[i] for name in test} for i in (0, 2))
+    parts = [[name.rpartition('-') for name in names if '-' in name] for names in (train, test)]
+    stem, view = ({part[i] for part in parts[0]} for i in (0, 2))
+    other_stem, other_view = ({part[i] for part in parts[1]} for i in (0, 2))
     both = sorted(stem & other_stem if protocol == 'xsub' else view & other_view)
     if not both:
         return None

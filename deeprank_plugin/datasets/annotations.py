@@ -10,6 +10,9 @@ from ..layouts import JOINTS_OF_GRAPHS, Layout, find_layout
 from .npz_annotations import MappedSequences, load_npz
 from .safe_pickle import SafeUnpickler
 
+MOST_BODIES = 16
+"""More bodies than this, and more than frames, are taken for frames in the place of bodies."""
+
 LayoutLike = Union[str, Path, Dict, Layout]
 
 
@@ -241,7 +244,13 @@ def find_misfits(annotation: Dict, joints: Tuple, where: str) -> Iterator[Annota
         yield AnnotationFault(
             'total_frames',
             f'{where} says total_frames={frames!r:.80} and holds '
-            f'{keypoint.shape[1]} frames; expected the same number: correct the annotation',
+            f'{keypoint.shape[1]} frames; expected the same number: '
+            + (
+                'keypoint must be (M, T, V, C), bodies before frames; keypoint.swapaxes(0, 1) '
+                'swaps them'
+                if frames == keypoint.shape[0]
+                else 'correct the annotation'
+            ),
         )
 
 
@@ -279,6 +288,13 @@ def check_keypoint(
             'keypoint shape',
             f'{where} has keypoint of shape {keypoint.shape}; expected at least one body and one '
             'frame: remove the sample',
+        )
+    if keypoint.shape[0] > max(MOST_BODIES, keypoint.shape[1]):
+        raise AnnotationFault(
+            'axes',
+            f'{where} has keypoint of shape {keypoint.shape}: {keypoint.shape[0]} bodies in '
+            f'{keypoint.shape[1]} frames; expected (M, T, V, C) and this looks like (T, M, V, C): '
+            'keypoint.swapaxes(0, 1) swaps the axes',
         )
     if layout is not None:
         check_layout(keypoint, where, layout, has_score)
@@ -329,6 +345,12 @@ def check_layout(keypoint: np.ndarray, where: str, layout: LayoutLike, has_score
             'layout',
             f'{where} is 2D and layout {layout.name!r} is 3D; expected x, y and z: use a 2D layout '
             "('coco', 'openpose') here and in the backbone's graph_cfg, or 3D data",
+        )
+    if layout.planar and keypoint.shape[3] == 3 and has_score:
+        raise AnnotationFault(
+            'layout',
+            f'{where} has three channels and keypoint_score; layout {layout.name!r} expects x and '
+            'y with keypoint_score, or x, y and score as three channels: drop one of the scores',
         )
     if layout.planar and keypoint.shape[3] == 2 and not has_score:
         raise AnnotationFault(

@@ -12,9 +12,21 @@ from mmaction.datasets import PoseDataset
 from mmaction.registry import DATASETS
 from mmengine.logging import print_log
 
+from ..layouts import find_layout
 from .annotations import check_annotations, open_annotations, sample_name, split_annotations
+from .bodies import Part
 from .class_names import CLASS_NAMES
 from .npz_annotations import MappedSequences
+from .reading import (
+    check_scale,
+    describe_parts,
+    find_num_person,
+    read_skeleton,
+    survey_parts,
+    suspect_images,
+    suspect_unit,
+    warn_once,
+)
 from .subsets import check_holdout, check_labels, draw_holdout, labelled_subset, read_names
 
 
@@ -29,6 +41,11 @@ class SkeletonDataset(PoseDataset):
     ``metainfo['classes']``, which MMEngine saves in checkpoints, holds the file's ``label_names``
     if it has them, else the value from ``metainfo`` in the config: a list of names, or a key of
     ``class_names.py`` such as ``'ntu60'``.
+
+    A sequence is read as :func:`~deeprank_plugin.datasets.reading.read_skeleton` describes: the
+    score of a planar layout apart, present bodies first (the most moving ones, if there are more
+    than the ``num_person`` of the pipeline's ``FormatGCNInput``), and without empty frames at
+    either end. One warning for each kind of change says how many samples it concerns.
 
     Args:
         ann_file (str): Annotation pickle, read without running code from it, or an ``.npz`` that
@@ -45,12 +62,15 @@ class SkeletonDataset(PoseDataset):
             part of the split: the held-out share is drawn by the seed from the sorted names.
             Defaults to None: the whole split.
         layout (str or dict, optional): Required joint layout, as in
-            ``SkeletonPreprocessor``. Defaults to None: not checked.
+            ``SkeletonPreprocessor``. It says whether a third channel is a score, and how large a
+            body is. Defaults to None: not checked, and three channels are x, y, z.
+        scale (float): Factor that converts the file's coordinates to the unit of the layout:
+            0.001 for millimetres. Defaults to 1.0.
         num_classes (int, optional): Labels must be below it. Defaults to None.
         sample_offset (int): Added to ``sample_idx``; ``RelabelHook`` sets it where data sets are
             concatenated. Defaults to 0.
-        **kwargs: As for ``PoseDataset``, except ``data_prefix``: the annotation file holds
-            everything.
+        **kwargs: As for ``PoseDataset``, except ``data_prefix``, since the annotation file holds
+            everything, and ``multi_class``, since a sample has one label.
 
     Raises:
         FileNotFoundError: If a file is missing.
@@ -67,8 +87,14 @@ class SkeletonDataset(PoseDataset):
         layout: Optional[Union[str, Dict]] = None,
         num_classes: Optional[int] = None,
         sample_offset: int = 0,
+        scale: float = 1.0,
         **kwargs,
     ) -> None:
+        if kwargs.get('multi_class'):
+            raise ValueError(
+                f'multi_class=True of the data set {ann_file}: expected one label per sample; '
+                'remove multi_class'
+            )
         if {'video', 'skeleton'} & set(kwargs.get('data_prefix') or {}):
             raise ValueError(
                 f'data_prefix={kwargs["data_prefix"]} of the data set {ann_file}: expected none, '
@@ -76,7 +102,9 @@ class SkeletonDataset(PoseDataset):
             )
         self.labels = check_labels(labels) if isinstance(labels, Mapping) else labels
         self.holdout = None if holdout is None else check_holdout(holdout)
-        self.layout = layout
+        self.layout = None if layout is None else find_layout(layout)
+        self.scale = check_scale(scale)
+        self.num_person: Optional[int] = None  # that the pipeline keeps
         self.sample_offset = sample_offset
         self.sample_names: List[str] = []
         self.sample_rows: List[int] = []
@@ -102,6 +130,7 @@ class SkeletonDataset(PoseDataset):
             raise ValueError(f'annotation file {path} holds no sample; expected at least one')
         check_annotations(infos, path, self.num_classes, self.layout)
         infos = [dict(info, frame_dir=sample_name(info, path, 0)) for info in infos]
+        parts = self._survey(infos)
         if self.sequences is not None:
             stored = content if isinstance(content, list) else content['annotations']
             rows = {sample_name(info, path, 0): row for row, info in enumerate(stored)}
@@ -110,10 +139,36 @@ class SkeletonDataset(PoseDataset):
                     del info[key]
                 info['stored'] = rows[info['frame_dir']]
         infos = self.select(infos)
+        self._warn_of(parts, infos)
         for info in infos:
             if self.sequences is None and info['keypoint'].dtype.itemsize > 4:
                 info['keypoint'] = info['keypoint'].astype(np.float32)
         return infos
+
+    @property
+    def source(self) -> str:
+        """For warnings: where the samples are from."""
+        return f'samples of {self.ann_file}' + ('' if self.split is None else f' ({self.split})')
+
+    def _survey(self, infos: List[Dict]) -> Dict[str, Tuple[Part, int]]:
+        """Find the samples of which not everything is read; warn of a wrong unit or image size."""
+        self.num_person = find_num_person(self.pipeline.transforms)
+        keypoints = [info['keypoint'] for info in infos]
+        for doubt in (
+            suspect_unit(keypoints, self.layout, self.source, self.scale),
+            suspect_images(infos, self.pipeline.transforms, self.source),
+        ):
+            if doubt is not None:
+                warn_once(doubt)
+        return survey_parts(infos, self.layout, self.num_person)
+
+    def _warn_of(self, parts: Dict[str, Tuple[Part, int]], infos: List[Dict]) -> None:
+        """Warn of samples of which not everything is read."""
+        if parts:
+            chosen = {info['frame_dir'] for info in infos}
+            parts = {name: part for name, part in parts.items() if name in chosen}
+            for sentence in describe_parts(parts, len(infos), self.source, self.num_person):
+                warn_once(sentence)
 
     def select(self, infos: List[Dict]) -> List[Dict]:
         """Samples of the labelled subset and the hold-out part, numbered by ``row``."""
@@ -176,21 +231,19 @@ class SkeletonDataset(PoseDataset):
 
     def get_cat_ids(self, idx: int) -> List[int]:
         """Classes of one sample, for ``ClassBalancedDataset``."""
-        label = self.get_data_info(idx)['label']
-        return label.nonzero().flatten().tolist() if self.multi_class else [int(label)]
+        return [int(self.get_data_info(idx)['label'])]
 
     def get_data_info(self, idx: int) -> Dict:
-        """Annotation of one sample, with coordinates in float32."""
+        """Annotation of one sample, as the pipeline gets it."""
         info = super().get_data_info(idx)
         info['sample_idx'] = info.pop('row') + self.sample_offset
         return self.read_sample(info)
 
     def read_sample(self, info: Dict) -> Dict:
-        """Add the coordinates to the annotation."""
+        """Read the coordinates."""
         if self.sequences is not None:
             info.update(self.sequences.read(info.pop('stored')))
-        info['keypoint'] = info['keypoint'].astype(np.float32, copy=False)
-        return info
+        return read_skeleton(info, self.layout, self.num_person, self.scale)
 
     def set_epoch(self, epoch: int, seed: int, rank: int = 0) -> None:
         """Let every process that serves this data set draw its own randomness for an epoch.
@@ -218,7 +271,15 @@ class SkeletonDataset(PoseDataset):
             np.random.seed(numpy_seed)
             random.seed(int(python_seed))
             self._seeded = (process, current)
-        return super().prepare_data(idx)
+        packed = super().prepare_data(idx)
+        inputs = packed.get('inputs') if self.test_mode and isinstance(packed, dict) else None
+        if isinstance(inputs, torch.Tensor) and not inputs.any():
+            raise ValueError(
+                f'sample {self.get_data_info(idx)["frame_dir"]!r} of {self.ann_file} is zero '
+                'throughout after the pipeline; expected at least one joint in one frame: remove '
+                'the sample, or change the pipeline'
+            )
+        return packed
 
 
 def name_classes(metainfo: Optional[Mapping]) -> Dict:

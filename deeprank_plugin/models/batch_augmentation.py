@@ -33,7 +33,7 @@ class BatchCropResizeRotate:
         clip_len (int): Frames of the output. Defaults to 120.
         min_frames (int): Minimum number of frames in a crop, if the sequence has as many.
             Defaults to 64.
-        angle (float): Largest angle in radians. Defaults to 0.3.
+        angle (float): Largest angle in radians; 0 for 2D data with a score. Defaults to 0.3.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -99,8 +99,9 @@ class BatchCropResizeRotate:
         right = frames[(first + after).to(device)].to(dtype)
         clips = left + (right - left) * weight
         shape = clips.shape
-        rotation = rotation_matrices(draws.angles).to(device, dtype)
-        clips = clips.flatten(1, 3) @ rotation.transpose(1, 2)
+        if self.angle:  # without rotation the third channel may be the score of 2D data
+            rotation = rotation_matrices(draws.angles).to(device, dtype)
+            clips = clips.flatten(1, 3) @ rotation.transpose(1, 2)
         return clips.view(shape).transpose(1, 2)[:, None]
 
 

@@ -29,11 +29,12 @@ class SkeletonPreprocessor(ActionDataPreprocessor):
             :func:`~deeprank_plugin.layouts.find_layout`. Defaults to 'nturgb+d'.
         augment (dict, optional): Arguments of :class:`BatchCropResizeRotate`, which crops,
             resizes and rotates whole sequences on the device in training; the training pipeline
-            must then do none of these. Defaults to None: the pipeline augments.
+            must then do none of these. 2D layouts need ``angle=0``. Defaults to None: the
+            pipeline augments.
 
     Raises:
-        ValueError: If an argument is unknown, or an input does not have the layout's number of
-            joints.
+        ValueError: If an argument is unknown, 2D data are to be rotated, or an input does not have
+            the layout's number of joints.
     """
 
     def __init__(
@@ -43,7 +44,6 @@ class SkeletonPreprocessor(ActionDataPreprocessor):
         augment: Optional[Dict] = None,
     ) -> None:
         super().__init__()
-        self.augment = None if augment is None else BatchCropResizeRotate(**augment)
         several = [modality] if isinstance(modality, str) else list(modality)
         unknown = [m for m in several if m not in MODALITIES]
         if unknown or not several or len(set(several)) != len(several):
@@ -54,6 +54,13 @@ class SkeletonPreprocessor(ActionDataPreprocessor):
         self.modality = modality if isinstance(modality, str) else several
         self.layout = find_layout(layout)
         self.num_joints, self.has_score = self.layout.num_joints, self.layout.planar
+        self.augment = None if augment is None else BatchCropResizeRotate(**augment)
+        if self.augment is not None and self.layout.planar and self.augment.angle:
+            raise ValueError(
+                f'augment rotates by up to {self.augment.angle:g} rad about x, y and z, and layout '
+                f'{self.layout.name!r} is 2D, its third channel a score; expected no rotation: set '
+                'augment.angle=0'
+            )
         self.parents = list(self.layout.parents)  # not a buffer: MMAction2 averages these
 
     def preprocess(self, inputs: List[Tensor], data_samples, training: bool = False) -> Tuple:
@@ -107,7 +114,7 @@ class SkeletonPreprocessor(ActionDataPreprocessor):
 
 
 def check_augmentable(inputs: List[Tensor], data_samples) -> None:
-    """Check that a batch can be augmented at once: one clip, equal numbers of bodies, 3D.
+    """Check that a batch can be augmented at once: one clip, equal numbers of bodies, 3 channels.
 
     Raises:
         ValueError: Names the sample and what to change.
@@ -117,7 +124,7 @@ def check_augmentable(inputs: List[Tensor], data_samples) -> None:
         found = (sequence.shape[0], sequence.shape[1], sequence.shape[-1])
         if found != expected:
             raise ValueError(
-                f'sample {sample.metainfo.get("frame_dir")!r} has (clips, bodies, coordinates) = '
+                f'sample {sample.metainfo.get("frame_dir")!r} has (clips, bodies, channels) = '
                 f'{found}; expected {expected} to augment the batch on the device: let the '
                 "training pipeline be [dict(type='CenterSkeleton'), dict(type='FormatGCNInput', "
                 "num_person=M), dict(type='PackActionInputs', ...)], or set "

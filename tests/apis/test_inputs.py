@@ -1,5 +1,6 @@
 """Sequences that a model cannot take are errors that name them."""
 
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from mmengine.config import Config
 
 from deeprank_plugin.apis import extract_features, inference_skeleton_sequence, init_model
-from deeprank_plugin.apis.inputs import model_layout
+from deeprank_plugin.apis.inputs import find_test_data, model_layout
 
 
 @pytest.fixture(scope='module')
@@ -60,12 +61,46 @@ def test_the_faulty_sequence_of_a_list_is_named(tiny, model):
         inference_skeleton_sequence(model, good, batch_size=0)
 
 
-def test_bodies_that_the_pipeline_drops_are_told(model):
-    three = np.random.default_rng(0).normal(size=(3, 8, 25, 3)).astype(np.float32)
-    with pytest.warns(UserWarning, match="1 sequences, such as '0', have more than 2 bodies"):
+def bodies(number, frames=8):
+    """Bodies of plausible size that move, each more than the one before."""
+    rng = np.random.default_rng(0)
+    keypoint = np.zeros((number, frames, 25, 3)) + np.linspace(-1, 0.7, 25)[:, None]
+    noise = rng.normal(size=(number, 1, 25, 3)) + rng.normal(size=(number, frames, 1, 3))
+    return (keypoint + 0.1 * noise * np.arange(1, number + 1)[:, None, None, None]).astype('f4')
+
+
+def test_of_many_bodies_those_that_move_most_are_used(model):
+    three = bodies(3)
+    with pytest.warns(UserWarning, match=r"1 of 1 sequences, such as '0' \(3\), .* than 2 bodies"):
         found = inference_skeleton_sequence(model, three)
-    expected = inference_skeleton_sequence(model, three[:2])
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        expected = inference_skeleton_sequence(model, three[[2, 1]])
     np.testing.assert_array_equal(found.scores, expected.scores)
+
+
+def test_absent_bodies_and_empty_ends_do_not_count(model):
+    padded = np.zeros((4, 12, 25, 3), np.float32)
+    padded[2:, 3:11] = bodies(2)
+    with pytest.warns(UserWarning) as told:
+        found = inference_skeleton_sequence(model, padded)
+    texts = [str(one.message) for one in told]
+    assert any('absent bodies before present ones' in text for text in texts)
+    assert any("'0' (4 of 12), have frames without a body at either end" in t for t in texts)
+    expected = inference_skeleton_sequence(model, bodies(2))
+    np.testing.assert_array_equal(found.scores, expected.scores)
+
+
+def test_another_unit_is_told_and_scaled(tiny, model):
+    with pytest.warns(UserWarning, match='scale=0.001 converts millimetres'):
+        inference_skeleton_sequence(model, 1000 * bodies(1))
+    other = init_model(tiny.config, tiny.checkpoint)
+    find_test_data(other.cfg).scale = 0.001
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        found = inference_skeleton_sequence(other, 1000 * bodies(1))
+        expected = inference_skeleton_sequence(model, bodies(1))
+    np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-4)
 
 
 def model_with(layout=None, preprocessor=None, graph=None):

@@ -39,6 +39,11 @@ def test_splits_by_source():
         BrokenFile, match="'test' has no sample left.*1 faults, the first: it is cut"
     ):
         fill_splits(annotations, dict(test={'9'}), lambda name: name[0], ['it is cut'])
+    for belongs, allow_empty in ((dict(a={'0'}, test={'9'}), False), (dict(test={'9'}), True)):
+        with pytest.raises(BrokenFile, match="no file belongs to split 'test'.*add files"):
+            fill_splits(annotations, belongs, lambda name: name[0], [], allow_empty)
+    splits = fill_splits(annotations, dict(a={'0'}, test={'9'}), lambda name: name[0], [], True)
+    assert splits == dict(a=['0a', '0b'], test=[])
 
 
 def test_what_is_written_where(tmp_path, capsys):

@@ -213,6 +213,13 @@ def test_doubts_are_told(raw):
     assert any('1 videos' in doubt and '0009-L' in doubt for doubt in doubts)
 
 
+def test_names_without_a_view_are_no_doubt():
+    assert pkummd.suspect_split('xsub', ['0002', '0003'], ['0004']) is None
+    assert pkummd.suspect_split('xview', ['0002', '0003'], ['0004']) is None
+    assert '1 recordings (0002)' in pkummd.suspect_split('xsub', ['0002-L', '1'], ['0002-M', '2'])
+    assert '1 views (L)' in pkummd.suspect_split('xview', ['0002-L', '1'], ['0003-L', '2'])
+
+
 def test_a_split_without_samples_is_an_error(raw):
     folder, _ = raw
     for name in ('0001-L', '0001-M'):

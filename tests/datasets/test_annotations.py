@@ -133,7 +133,12 @@ BAD_SAMPLES = [
     (dict(keypoint_score=array(1, 4, 24)), r'keypoint_score of shape \(1, 4, 24\).*\(1, 4, 25\)'),
     (dict(keypoint_score=None), 'keypoint_score of shape NoneType'),
     (dict(keypoint_score=array(1, 4, 25, value=np.nan)), 'infinite keypoint_score; .*repair'),
-    (dict(total_frames=5), 'says total_frames=5 and holds 4 frames'),
+    (dict(total_frames=5), 'says total_frames=5 and holds 4 frames; .*correct the annotation'),
+    (dict(keypoint=array(4, 1, 25, 3)), 'says total_frames=4 and holds 1 frames; .*swapaxes'),
+    (
+        dict(keypoint=array(17, 2, 25, 3), total_frames=2),
+        r'17 bodies in 2 frames; expected \(M, T, V, C\) .*looks like \(T, M, V, C\).*swapaxes',
+    ),
     (dict(label=-1), 'label -1; expected from 0 to 2'),
     (dict(label=3), 'label 3; expected from 0 to 2.*num_classes'),
     (dict(label=1.0), 'an integer'),

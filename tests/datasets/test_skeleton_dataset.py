@@ -115,12 +115,31 @@ def test_data_prefix_is_refused(make_annotations):
         build(make_annotations(), data_prefix=dict(skeleton='elsewhere'))
 
 
-@pytest.mark.parametrize('multi_class', [False, True])
-def test_classes_of_a_sample(make_annotations, multi_class):
+def test_classes_of_a_sample(make_annotations):
     path = make_annotations()
-    dataset = build(path, multi_class=multi_class, num_classes=3)
+    dataset = build(path, num_classes=3)
     labels = [annotation['label'] for annotation in pickle.load(open(path, 'rb'))['annotations']]
     assert [dataset.get_cat_ids(index) for index in range(15)] == [[n] for n in labels[:15]]
+
+
+def test_several_classes_a_sample_are_rejected(make_annotations):
+    with pytest.raises(ValueError, match='expected one label per sample; remove multi_class'):
+        build(make_annotations(), multi_class=True, num_classes=3)
+
+
+def test_an_input_that_is_zero_throughout_names_the_sample(make_annotations):
+    def keep_the_ends(content):
+        keypoint = np.zeros((1, 100, 25, 3), np.float32)
+        keypoint[:, [0, -1]] = 1
+        content['annotations'][2].update(keypoint=keypoint, total_frames=100)
+
+    test = [dict(type='CropResize', p_interval=(0.9,), clip_len=6), *PACK[2:]]
+    dataset = build(make_annotations(change=keep_the_ends), test, test_mode=True)
+    assert dataset[1]['inputs'].any()
+    with pytest.raises(ValueError, match="sample 's14' of .* is zero throughout after the pipe"):
+        dataset[2]
+    with pytest.raises(ValueError, match="sample 's14'"):
+        dataset.get_subset([2])[0]
 
 
 def test_views_of_the_data_set(make_annotations):

@@ -115,6 +115,16 @@ def test_the_preprocessor_augments_in_training_alone():
     )
 
 
+def test_2d_data_are_cropped_and_never_rotated():
+    with pytest.raises(ValueError, match="up to 0.3 rad .* layout 'coco' is 2D.*augment.angle=0"):
+        SkeletonPreprocessor(layout='coco', augment=dict())
+    sequence = np.random.default_rng(0).normal(size=(2, 40, 17, 3)).astype(np.float32)
+    sequence[..., 2] = 0.5
+    preprocessor = SkeletonPreprocessor(layout='coco', augment=dict(angle=0, clip_len=12))
+    found = preprocessor(batch([sequence]), training=True)['inputs']
+    assert found.shape == (1, 1, 2, 12, 17, 3) and (found[..., 2] == 0.5).all()
+
+
 def test_what_cannot_be_augmented():
     preprocessor = SkeletonPreprocessor(augment=dict())
     data = batch([np.zeros((2, 9, 25, 3), np.float32), np.zeros((1, 9, 25, 3), np.float32)])

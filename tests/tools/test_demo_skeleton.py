@@ -124,6 +124,24 @@ def test_two_streams_of_a_folder(call, folder, tmp_path):
     assert [path.name for path in (tmp_path / 'out').iterdir()] == ['predictions.json']
 
 
+def test_other_units_are_told_once_and_scaled(call, folder, tmp_path):
+    stick = np.random.default_rng(0).normal(scale=0.05, size=(1, 6, 25, 3))
+    stick[..., 1] += np.linspace(-1, 0.7, 25)
+    np.save(tmp_path / 'mm.npy', (1000 * stick).astype(np.float32))
+    arguments = (
+        *(folder / 'joint.py', folder / 'joint.pth', tmp_path / 'mm.npy', '--format', 'none'),
+        *('--stream', folder / 'bone.py', folder / 'bone.pth', '--out-dir', tmp_path / 'out'),
+    )
+    told = call(*arguments).err.splitlines()
+    assert [line for line in told if 'scale=0.001 converts millimetres' in line] == told
+    assert len(told) == 1
+    scaled = call(*arguments, '--scale', '0.001')
+    assert scaled.returncode == 0 and not scaled.err
+    written = json.loads((tmp_path / 'out' / 'predictions.json').read_text())
+    expected = fuse_streams(models(folder, 'joint', 'bone'), [stick.astype(np.float32)])
+    np.testing.assert_allclose(written[0]['scores'], expected[0].scores, rtol=1e-4)
+
+
 @pytest.mark.parametrize(
     ('change', 'message'),
     [

@@ -105,6 +105,18 @@ def test_no_list_is_an_error_unless_it_is_asked_for(raw, run, tmp_path, monkeypa
     assert len(content['annotations']) == 5 and len(content['label_names']) == 120
 
 
+def test_a_few_files_give_empty_splits_and_a_warning(raw, run, tmp_path):
+    for name in NAMES[2:]:
+        (raw / f'{name}.skeleton').unlink()
+    out = tmp_path / 'x.pkl'
+    args = ('--dataset', 'ntu60', '--workers', 1, '--no-missing-list')
+    code, text, err = run(raw, out, *args)
+    assert code == 0 and not err
+    assert 'WARNING: no file belongs to xsub_val: training and test need samples' in text
+    split = pickle.loads(out.read_bytes())['split']
+    assert split['xsub_train'] == NAMES[:2] and split['xsub_val'] == []
+
+
 @pytest.mark.parametrize(
     ('args', 'message'),
     [

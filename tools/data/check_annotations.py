@@ -2,10 +2,10 @@
 """Check an annotation file (pickle or .npz) and summarise its content.
 
 Everything that SkeletonDataset rejects is a fault; faults are counted by kind, over all splits.
-Data that it accepts but a user may not want give a warning: units other than metres, bones that
-change in length, subjects or sequences in both the training and the test split. The last line is
-the verdict: ok, warnings (exit code 0) or faults (exit code 1). The statistics cover samples
-without faults.
+Data that it accepts but a user may not want give a warning: units other than metres, empty frames,
+absent bodies before present ones, bones that change in length, subjects or sequences in both the
+training and the test split. The last line is the verdict: ok, warnings (exit code 0) or faults
+(exit code 1). The statistics cover samples without faults.
 
 Example:
     python tools/data/check_annotations.py data/ntu60_3d.pkl --num-classes 60 --plot pictures
@@ -87,7 +87,8 @@ def print_report(report: dict) -> None:
             )
         bodies, sizes, bones = report['bodies'], report['sizes'], report['bones']
         print(
-            f'bodies: {bodies["bodies"]}, absent throughout {bodies["empty_bodies"]:.1%}; frames '
+            f'bodies: {bodies["bodies"]}, absent throughout {bodies["empty_bodies"]:.1%}; present '
+            f'in a sample {format_range(bodies["present"], ".3g")} (min / median / max); frames '
             f'without a body {bodies["empty_frames"]:.2%}'
         )
         size = format_range(sizes['size'], '.4g')

@@ -23,6 +23,7 @@ from typing import List, Sequence, Set, Tuple, Union
 import numpy as np
 
 from deeprank_plugin.converters.text import read_lines
+from deeprank_plugin.datasets.bodies import measure_motion as measure_points
 
 from .skeleton_file import COORDINATES, EXPECTED, JOINTS, Body, read_bodies
 
@@ -53,7 +54,7 @@ def read_sequence(path: Union[str, Path], join: bool = False) -> np.ndarray:
 
 def measure_motion(body: Body) -> float:
     """Sum of the coordinates' variances over frames and joints, in square metres."""
-    return float(body.joints.reshape(-1, COORDINATES).astype(np.float64).var(axis=0).sum())
+    return measure_points(body.joints)
 
 
 def measure_noise(body: Body) -> float:

@@ -63,8 +63,7 @@ def convert_files(
         else left out; and warnings.
 
     Raises:
-        BrokenFile: If a source or a file is broken and not to be skipped, or a split has no sample
-            left.
+        BrokenFile: If a source or a file is broken and not to be skipped, or no sample is left.
         ValueError: If an argument is invalid.
     """
     check_arguments(dataset, missing, label_names)
@@ -92,7 +91,10 @@ def convert_files(
     for annotation in annotations:
         for split in split_of(dataset, parse_known_name(annotation['frame_dir'])):
             belongs[split].add(annotation['frame_dir'])
-    splits = fill_splits(annotations, belongs, str, faults)
+    splits = fill_splits(annotations, belongs, str, faults, allow_empty=True)
+    empty = [split for split, names in splits.items() if not names]
+    if empty:
+        doubts.append(f'no file belongs to {", ".join(empty)}: training and test need samples')
     content = dict(split=splits, annotations=annotations)
     if label_names is not None:
         content['label_names'] = list(label_names)

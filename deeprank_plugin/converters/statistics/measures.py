@@ -5,6 +5,7 @@ from typing import Dict, Optional, Sequence, Tuple
 
 import numpy as np
 
+from deeprank_plugin.datasets.bodies import body_size
 from deeprank_plugin.layouts import BODY_SIZE
 
 
@@ -27,49 +28,41 @@ def count_split(annotations: Sequence[Dict]) -> Dict:
 
 
 def count_bodies(annotations: Sequence[Dict]) -> Dict:
-    """Shares of absent bodies and of frames without a body, and samples whose first body is absent.
+    """Bodies in a sample, shares of absent bodies and of frames without a body, odd samples.
 
     Returns:
-        dict: ``bodies``, the number of bodies M in all samples; ``empty_bodies``, the share of them
-        that are absent; ``empty_frames``, the share of the samples' frames with no body;
-        ``first_empty``, the names of samples whose first body is absent while another is not.
+        dict: ``bodies``, the number of bodies M in all samples; ``present``, the bodies present in
+        a sample (min, median, max); ``empty_bodies``, the share of bodies that are absent
+        throughout; ``empty_frames``, the share of the samples' frames with no body; ``end_frames``,
+        the share of frames without a body at either end of a sample; and the names of samples
+        with such frames, ``empty_ends``, and of those with an absent body before a present one,
+        ``absent_first``.
     """
-    bodies = empty = frames = blank = 0
-    first = []
+    bodies = empty = frames = blank = ends = 0
+    counts, empty_ends, absent_first = [], [], []
     for annotation in annotations:
         present = annotation['keypoint'].any(axis=(2, 3))  # (M, T)
-        there = present.any(axis=1)
+        there, shown = present.any(axis=1), np.flatnonzero(present.any(axis=0))
         bodies += len(there)
         empty += int((~there).sum())
         frames += present.shape[1]
-        blank += int((~present.any(axis=0)).sum())
-        if not there[0]:
-            first.append(annotation['frame_dir'])
+        blank += present.shape[1] - len(shown)
+        counts.append(int(there.sum()))
+        outside = present.shape[1] - (int(shown[-1]) + 1 - int(shown[0]))
+        ends += outside
+        if outside:
+            empty_ends.append(annotation['frame_dir'])
+        if not there[: counts[-1]].all():
+            absent_first.append(annotation['frame_dir'])
     return dict(
         bodies=bodies,
+        present=summarise(counts),
         empty_bodies=empty / max(bodies, 1),
         empty_frames=blank / max(frames, 1),
-        first_empty=first,
+        end_frames=ends / max(frames, 1),
+        empty_ends=empty_ends,
+        absent_first=absent_first,
     )
-
-
-def body_size(keypoint: np.ndarray) -> float:
-    """Median over bodies and frames of the longest side of the present joints' bounding box.
-
-    Args:
-        keypoint (np.ndarray): Coordinates of shape (M, T, V, C); absent joints are exactly zero.
-
-    Returns:
-        float: Size in the unit of the coordinates; 0 if no frame shows two joints.
-    """
-    present = keypoint.any(axis=-1)  # (M, T, V)
-    shown = keypoint[present.sum(axis=-1) > 1].astype(np.float64)  # (frames, V, C)
-    if not len(shown):
-        return 0.0
-    absent = ~shown.any(axis=-1)[..., None]
-    high = np.where(absent, -np.inf, shown).max(axis=1)
-    low = np.where(absent, np.inf, shown).min(axis=1)
-    return float(np.median((high - low).max(axis=-1)))
 
 
 def measure_sizes(annotations: Sequence[Dict]) -> Dict:

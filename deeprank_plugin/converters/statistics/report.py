@@ -10,6 +10,7 @@ from .measures import count_bodies, count_split, measure_bones, measure_sizes
 from .overlap import compare_pairs
 
 BONE_VARIATION = 0.25
+GAPS = 0.05  # share of frames in gaps without a body
 
 
 def examine(
@@ -127,10 +128,21 @@ def find_warnings(report: Dict, metres: bool) -> List[str]:
             f'bones change in length by {bones["variation"]["median"]:.0%} (median): the joints '
             'may be in a different order than in the layout'
         )
-    if bodies['first_empty']:
+    if bodies['absent_first']:
         warnings.append(
-            f'{list_first(bodies["first_empty"], "samples")} with an absent first body while '
-            'another is present: put present bodies first'
+            f'{list_first(bodies["absent_first"], "samples")} with an absent body before a present '
+            'one: put present bodies first (SkeletonDataset does so as it reads)'
+        )
+    if bodies['empty_ends']:
+        warnings.append(
+            f'{list_first(bodies["empty_ends"], "samples")} with frames without a body at either '
+            f'end, {bodies["end_frames"]:.1%} of all frames: padding? SkeletonDataset cuts them'
+        )
+    gaps = bodies['empty_frames'] - bodies['end_frames']
+    if gaps > GAPS:
+        warnings.append(
+            f'{gaps:.1%} of all frames lie in gaps without a body: resizing in time blends bodies '
+            'with zeros there; drop these frames'
         )
     labels = list(report['all']['classes'])
     absent = sorted(set(range(labels[-1] + 1)) - set(labels))

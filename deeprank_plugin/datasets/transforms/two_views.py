@@ -14,11 +14,13 @@ class TwoViews(BaseTransform):
     Required Keys:
 
         - keypoint (np.ndarray): Of shape (M, T, V, C).
+        - keypoint_score (np.ndarray, optional): Of shape (M, T, V).
 
     Modified Keys:
 
         - keypoint: Of shape (M, 2 T', V, C), one view after the other, as ``FormatGCNInput`` takes
           clips.
+        - keypoint_score: Likewise.
         - num_clips: 2
 
     Args:
@@ -30,9 +32,12 @@ class TwoViews(BaseTransform):
 
     def transform(self, results: Dict) -> Dict:
         """Augment one sequence twice."""
-        views = [self.transforms(dict(results, keypoint=results['keypoint'])) for _ in range(2)]
-        keypoints = [view['keypoint'] for view in views]
-        return dict(views[0], keypoint=np.concatenate(keypoints, axis=1), num_clips=2)
+        views = [self.transforms(dict(results)) for _ in range(2)]
+        joined = dict(views[0], num_clips=2)
+        for key in ('keypoint', 'keypoint_score'):
+            if key in joined:
+                joined[key] = np.concatenate([view[key] for view in views], axis=1)
+        return joined
 
     def __repr__(self) -> str:
         return f'{self.__class__.__name__}({self.transforms})'

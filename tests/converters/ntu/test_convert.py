@@ -180,8 +180,15 @@ def test_wrong_arguments(folder, tmp_path):
     (tmp_path / 'empty').mkdir()
     with pytest.raises(BrokenFile, match='empty holds no .skeleton file'):
         convert(folder, tmp_path / 'p', sources=[tmp_path / 'empty'])
-    with pytest.raises(BrokenFile, match="split 'xsub_train' has no sample left"):
-        convert(folder, tmp_path / 'p', missing=[name for name in NAMES if 'P001' in name])
+    with pytest.raises(BrokenFile, match="no file belongs to split 'xsub_train'"):
+        convert(folder, tmp_path / 'p', missing=NAMES)
+
+
+def test_a_split_may_be_empty(folder, tmp_path):
+    listed = [name for name in NAMES if 'P001' in name]
+    content, _, _, doubts = convert(folder, tmp_path / 'p', missing=listed)
+    assert content['split']['xsub_train'] == [] and len(content['annotations']) > 0
+    assert 'no file belongs to xsub_train: training and test need samples' in doubts
 
 
 def test_files_of_the_other_data_set_are_passed_over(folder, tmp_path):

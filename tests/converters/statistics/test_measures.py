@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from deeprank_plugin.converters.statistics.measures import (
-    body_size,
     bone_variation,
     count_bodies,
 )
@@ -39,16 +38,6 @@ def test_bone_variation_of_two_bodies_against_a_loop():
     assert bone_variation(keypoint, CHAIN) == pytest.approx(np.mean(found))
 
 
-def test_body_size_leaves_out_what_is_absent():
-    keypoint = np.zeros((2, 3, 4, 3))
-    keypoint[0, 0] = [[10, 10, 10], [11, 10, 10], [10, 13, 10], [0, 0, 0]]  # 3
-    keypoint[0, 1] = [[10, 10, 10], [17, 10, 10], [10, 13, 10], [0, 0, 0]]  # 7
-    keypoint[1, 0] = [[5, 5, 5], [5, 5, 6], [0, 0, 0], [0, 0, 0]]  # 1
-    keypoint[1, 1, 0] = [5, 5, 5]  # one joint has no size
-    assert body_size(keypoint) == 3
-    assert body_size(np.zeros((1, 2, 4, 3))) == 0
-
-
 def test_bodies_by_hand():
     keypoint = np.zeros((2, 4, 25, 3))
     keypoint[1, 1:3] = 1  # the first body is absent, and no body is there in half of the frames
@@ -56,7 +45,18 @@ def test_bodies_by_hand():
     found = count_bodies(
         [dict(frame_dir='a', keypoint=keypoint), dict(frame_dir='b', keypoint=full)]
     )
-    assert found == dict(bodies=4, empty_bodies=0.25, empty_frames=0.25, first_empty=['a'])
+    assert found == dict(
+        bodies=4,
+        present=dict(min=1, median=1.5, max=2),
+        empty_bodies=0.25,
+        empty_frames=0.25,
+        end_frames=0.25,
+        empty_ends=['a'],
+        absent_first=['a'],
+    )
+    full[:, 1:3] = 0  # a gap
+    found = count_bodies([dict(frame_dir='b', keypoint=full)])
+    assert found['empty_frames'] == 0.5 and found['end_frames'] == 0 and not found['empty_ends']
 
 
 def test_a_layout_without_bones_has_no_variation():

@@ -108,11 +108,22 @@ def test_warnings_on_splits_and_bodies():
     assert '1 subjects (1) in both xsub_train and xsub_val' in text
     assert '2 classes (2, 3) below the largest label without a sample' in text
     assert '1 classes (4) of xsub_val without a sample in xsub_train' in text
-    assert '1 samples (s03) with an absent first body' in text
+    assert '1 samples (s03) with an absent body before a present one' in text
     assert len(text.splitlines()) == 5
 
     content['split'] = {k.replace('xsub', 'xview'): v for k, v in content['split'].items()}
     assert 'subjects' not in warn(content)  # which cross-view means to have
+
+
+def test_padding_and_gaps():
+    content = make()
+    keypoint = content['annotations'][11]['keypoint']  # 16 of 126 frames
+    keypoint[:, 6:] = 0
+    assert '1 samples (s11) with frames without a body at either end, 7.9% of all' in warn(content)
+    keypoint[:, -1] = 1
+    assert warn(content).startswith('7.1% of all frames lie in gaps without a body')
+    keypoint[:, 8:] = 1
+    assert warn(content) == ''  # a small gap
 
 
 def test_a_sample_in_both_splits_is_a_fault():

@@ -6,6 +6,15 @@ from mmaction.registry import TRANSFORMS
 from deeprank_plugin.datasets import CropResize, TwoViews
 
 
+def test_scores_have_the_views_of_their_joints():
+    keypoint = np.random.default_rng(0).normal(size=(2, 40, 17, 2)).astype(np.float32)
+    results = dict(keypoint=keypoint, keypoint_score=keypoint[..., 1].copy(), num_clips=1)
+    results = TwoViews([dict(type='CropResize', clip_len=12, min_frames=4)])(results)
+    np.testing.assert_array_equal(results['keypoint_score'], results['keypoint'][..., 1])
+    packed = TRANSFORMS.build(dict(type='FormatGCNInput', num_person=2))(results)
+    assert packed['keypoint'].shape == (2, 2, 12, 17, 3)
+
+
 def test_two_views_are_two_clips():
     np.random.seed(0)
     keypoint = np.random.normal(size=(1, 40, 25, 3)).astype(np.float32)

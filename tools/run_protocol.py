@@ -360,12 +360,12 @@ def main() -> None:
         )
     for path in filter(None, set(checkpoints.values())):
         check_streams(path, [stream for stream in checkpoints if checkpoints[stream] == path])
+    print_batch(args, cfg)
+    run_or_exit(lambda: print_steps(args, cfg))
     settings = collect_settings(args, cfg, checkpoints)
     for stream in args.streams:
         own = dict(settings, checkpoints=settings['checkpoints'][stream])
         record_settings(args.out / stream, own)
-    print_batch(args, cfg)
-    run_or_exit(lambda: print_steps(args, cfg))
     results = {}
     for stream in args.streams:
         runs = {}

@@ -143,6 +143,8 @@ def explain(error: BaseException) -> Optional[str]:
         frames = WORKER_FRAME.findall(text)
         ours = bool(frames) and is_raised_by_us(frames[-1][0], int(frames[-1][1]))
         return text.strip().splitlines()[-1].partition(': ')[2] if ours else None
+    if isinstance(error, FileNotFoundError) and error.filename is not None:
+        return f'{str(error.filename)!r} does not exist: correct the path.'
     frame = error.__traceback__
     if frame is None or isinstance(error, RuntimeError):
         return None
@@ -151,6 +153,8 @@ def explain(error: BaseException) -> Optional[str]:
     path = frame.tb_frame.f_code.co_filename
     if is_raised_by_us(path, frame.tb_lineno):
         return ' '.join(text.split())
+    if isinstance(error, TypeError) and Path(path).match('mmengine/runner/runner.py'):
+        return explain(error.__context__) if error.__context__ is not None else None  # of a hook
     if isinstance(error, KeyError) and Path(path).match('mmengine/registry/*.py'):
         return first_line(text)
     return None

@@ -159,11 +159,26 @@ def find_class(kind: Any) -> Optional[Type]:
 
 
 def takes_argument(cls: Any, name: str) -> bool:
-    """Whether a class or function takes an argument of this name."""
-    parameters = inspect.signature(cls).parameters
-    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
-        return True
-    return name in parameters
+    """Whether a class or function takes an argument of this name.
+
+    Where ``__init__`` passes ``**kwargs`` to ``super().__init__``, the parent decides; where it
+    uses them otherwise, any name may be taken.
+    """
+    owners = cls.__mro__ if inspect.isclass(cls) else ()
+    inits = [vars(owner).get('__init__') for owner in owners] or [cls]
+    for init in filter(None, inits):
+        parameters = inspect.signature(init).parameters
+        if name in parameters:
+            return True
+        if all(p.kind is not inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+            return False
+        try:
+            source = inspect.getsource(init)
+        except (OSError, TypeError):
+            return True
+        if re.search(r'super\([^)]*\)\.__init__\([^)]*\*\*', source) is None:
+            return True
+    return True
 
 
 def list_keys(node: Any, path: str = '') -> Iterator[str]:
@@ -193,11 +208,10 @@ def name_nearest(cfg: Config, key: str, limit: int = 3) -> str:
         near = whole or [n for m in difflib.get_close_matches(last, by_last, 1) for n in by_last[m]]
     else:
         near = by_last[last]
-    near = sorted((n for n in near if n != key), key=lambda name: rank(name, key))
+    near = sorted((name for name in near if name != key), key=lambda name: rank(name, key))
     return f'. Nearest: {", ".join(near[:limit])}' if near else ''
 
 
-def rank(name: str, key: str) -> Tuple[float, int]:
-    """Order of suggestions: most alike first, then the shortest."""
-    plain = re.sub(r'\.\d+', '', name)
-    return -difflib.SequenceMatcher(None, plain, key).ratio(), len(name)
+def rank(name: str, key: str) -> Tuple[bool, bool, int]:
+    """Order of suggestions: in the same part of the config, then of training, then the shortest."""
+    return name.split('.')[0] != key.split('.')[0], not name.startswith('train'), len(name)

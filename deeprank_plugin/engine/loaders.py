@@ -18,7 +18,7 @@ def index_sampler(loader: DataLoader) -> Any:
 
     PyTorch then sets ``loader.sampler`` to one that nothing uses.
     """
-    return getattr(loader.batch_sampler, 'sampler', loader.sampler)
+    return getattr(getattr(loader, 'batch_sampler', None), 'sampler', loader.sampler)
 
 
 def require_batches(loader: DataLoader) -> None:

@@ -1,6 +1,8 @@
 """Settings of a config that a resumed run does not follow."""
 
-from typing import Any, Iterator, Mapping, Optional, Tuple
+from typing import Any, Iterator, Mapping, Optional, Tuple, Union
+
+from mmengine.config import Config
 
 from .encoders import list_some, read_checkpoint_config
 
@@ -8,7 +10,7 @@ LOADED = ('optim_wrapper.optimizer', 'param_scheduler', 'auto_scale_lr')
 """Parts of the config whose values MMEngine replaces by the state in the checkpoint."""
 
 
-def describe_ignored(checkpoint: Mapping, cfg: Mapping) -> Optional[str]:
+def describe_ignored(checkpoint: Mapping, cfg: Union[Mapping, Config]) -> Optional[str]:
     """One sentence on what of the config a resumed run ignores; None if nothing.
 
     MMEngine loads the state of optimiser and schedule after it has built them from the config; the
@@ -41,7 +43,7 @@ def describe_ignored(checkpoint: Mapping, cfg: Mapping) -> Optional[str]:
 def pick(config: Any, path: str) -> Any:
     """The value at a dotted path; None if there is none."""
     for name in path.split('.'):
-        config = config.get(name) if isinstance(config, Mapping) else None
+        config = config.get(name) if isinstance(config, (Mapping, Config)) else None
     return config
 
 

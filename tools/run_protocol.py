@@ -17,6 +17,7 @@ Example:
 """
 
 import argparse
+import copy
 import hashlib
 import json
 import os
@@ -191,8 +192,7 @@ def print_steps(args: argparse.Namespace, cfg: Config) -> None:
     if cfg.get('train_dataloader') is None:
         return
     init_default_scope(cfg.get('default_scope', 'mmaction'))
-    dataset = dict(cfg.train_dataloader.dataset, pipeline=[])
-    samples = len(DATASETS.build(dataset))
+    samples = len(DATASETS.build(copy.deepcopy(cfg.train_dataloader.dataset)))
     each, size = -(-samples // args.gpus), cfg.train_dataloader.batch_size
     sampler = dict(cfg.train_dataloader.get('batch_sampler') or {})
     if sampler:

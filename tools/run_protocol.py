@@ -17,6 +17,7 @@ Example:
 """
 
 import argparse
+import copy
 import hashlib
 import json
 import os
@@ -29,10 +30,19 @@ from typing import Dict, List, Optional, Sequence, Tuple
 TOOLS = Path(__file__).resolve().parent
 
 import numpy as np
+from mmaction.registry import DATA_SAMPLERS, DATASETS
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from mmengine.runner.checkpoint import find_latest_checkpoint
 
-from deeprank_plugin.command_line import OptionAction, exit_with_error, find_checkpoint, load_config
+from deeprank_plugin.command_line import (
+    OptionAction,
+    exit_with_error,
+    find_checkpoint,
+    load_config,
+    merge_or_exit,
+    run_or_exit,
+)
 from deeprank_plugin.command_line.parameters import SHARES
 from deeprank_plugin.engine.encoders import list_streams, read_checkpoint
 from deeprank_plugin.models.data_preprocessor import MODALITIES
@@ -172,6 +182,33 @@ def print_batch(args: argparse.Namespace, cfg: Config) -> None:
         text += f' (the config sets its learning rate for a batch of {base}: '
         text += 'scaled)' if args.auto_scale_lr else 'not scaled; --auto-scale-lr would)'
     print(text)
+
+
+def print_steps(args: argparse.Namespace, cfg: Config) -> None:
+    """Print how many training steps a run will make.
+
+    Raises:
+        ValueError: If it would make none.
+    """
+    if cfg.get('train_dataloader') is None:
+        return
+    init_default_scope(cfg.get('default_scope', 'mmaction'))
+    samples = len(DATASETS.build(copy.deepcopy(cfg.train_dataloader.dataset)))
+    each, size = -(-samples // args.gpus), cfg.train_dataloader.batch_size
+    sampler = dict(cfg.train_dataloader.get('batch_sampler') or {})
+    if sampler:
+        batches = len(DATA_SAMPLERS.build(dict(sampler, sampler=range(each), batch_size=size)))
+    else:
+        batches = each // size if cfg.train_dataloader.get('drop_last') else -(-each // size)
+    if not batches:
+        exit_with_error(
+            f'{samples} samples on {args.gpus} process(es) are fewer than a batch of {size} each, '
+            'and drop_last=True leaves smaller batches out: no step would be made. Set '
+            f'--cfg-options train_dataloader.batch_size={max(each, 1)} or less.'
+        )
+    epochs = cfg.train_cfg.get('max_epochs')
+    text = f'{samples} samples, {batches} steps an epoch'
+    print(text if epochs is None else f'{text}, {epochs} epochs: {batches * epochs} steps a run')
 
 
 # ---------------------------------------------------------------------- the runs
@@ -316,7 +353,7 @@ def main() -> None:
         )
     given = {name: getattr(args, name) for name in ('data', 'layout', 'num_classes', 'share')}
     cfg = load_config(args.config, **given)
-    cfg.merge_from_dict(read_options(args.cfg_options))
+    merge_or_exit(cfg, read_options(args.cfg_options))
     trains = cfg.get('train_dataloader') is not None
     checkpoints = find_checkpoints(args)
     if not trains and (None in checkpoints.values() or args.share is not None):
@@ -325,11 +362,12 @@ def main() -> None:
         )
     for path in filter(None, set(checkpoints.values())):
         check_streams(path, [stream for stream in checkpoints if checkpoints[stream] == path])
+    print_batch(args, cfg)
+    run_or_exit(lambda: print_steps(args, cfg))
     settings = collect_settings(args, cfg, checkpoints)
     for stream in args.streams:
         own = dict(settings, checkpoints=settings['checkpoints'][stream])
         record_settings(args.out / stream, own)
-    print_batch(args, cfg)
     results = {}
     for stream in args.streams:
         runs = {}

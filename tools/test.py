@@ -24,6 +24,7 @@ from deeprank_plugin.command_line import (
     run_or_exit,
 )
 from deeprank_plugin.engine import Pretrained
+from deeprank_plugin.engine.identity import identify_model
 
 
 def parse_args() -> argparse.Namespace:
@@ -52,11 +53,14 @@ def load_and_test(runner: Runner) -> None:
     """Test; an encoder-only model (k-NN) loads its encoder from any checkpoint that has one."""
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     if all(key.startswith('backbone.') for key in model.state_dict()):
-        modality = runner.cfg.model.data_preprocessor.get('modality')
-        try:
-            Pretrained(runner._load_from, modality=modality)(model.backbone)
-        except ValueError as error:
-            exit_with_error(str(error))
+        takes = identify_model(model)
+        strict = (runner.cfg.get('default_hooks') or {}).get('strict_load') or {}
+        Pretrained(
+            runner._load_from,
+            modality=takes.modality,
+            layout=takes.layout,
+            allow_other=strict.get('allow_other', ()),
+        )(model.backbone)
         runner._load_from = None
     runner.test()
 
@@ -74,8 +78,7 @@ def main() -> None:
         add_dump(cfg, args.dump)
     cfg.load_from = args.checkpoint
     cfg.resume = False
-    runner = build_runner(cfg)
-    run_or_exit(lambda: load_and_test(runner))
+    run_or_exit(lambda: load_and_test(build_runner(cfg)))
 
 
 if __name__ == '__main__':

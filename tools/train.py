@@ -105,6 +105,14 @@ def set_resume(cfg: Config, resume: Optional[str]) -> Optional[str]:
     return ' '.join(notices) or None
 
 
+def build_and_train(cfg: Config, notice: Optional[str]) -> None:
+    """Train, after a notice of :func:`set_resume`."""
+    runner = build_runner(cfg)
+    if notice is not None:
+        runner.logger.warning(notice) if cfg.resume else runner.logger.info(notice)
+    runner.train()
+
+
 def main() -> None:
     """Read the config and train."""
     args = parse_args()
@@ -120,10 +128,7 @@ def main() -> None:
             )
         cfg.auto_scale_lr.enable = True
     notice = set_resume(cfg, args.resume)
-    runner = build_runner(cfg)
-    if notice is not None:
-        runner.logger.warning(notice) if cfg.resume else runner.logger.info(notice)
-    run_or_exit(runner.train, cfg.work_dir)
+    run_or_exit(lambda: build_and_train(cfg, notice), cfg.work_dir)
 
 
 if __name__ == '__main__':

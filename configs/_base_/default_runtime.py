@@ -10,6 +10,7 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     sync_buffers=dict(type='SyncBuffersHook'),
     strict_load=dict(type='StrictLoadHook'),
+    check_run=dict(type='CheckRunHook'),
 )
 
 env_cfg = dict(

@@ -5,5 +5,7 @@ share = '{{$SHARE:all}}'
 long_schedule = not _base_.small or share in _base_.long_shares
 train_dataloader = dict(
     batch_size=_base_.batch_sizes[share],
+    batch_sampler=dict(type='FullEpochBatchSampler'),  # all samples; the last batch is smaller
+    drop_last=False,
     dataset=dict(labels=None if share == 'all' else dict(share=int(share[:-1]) / 100, seed=0)),
 )

@@ -16,6 +16,7 @@ from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 
 from deeprank_plugin.datasets.class_names import CLASS_NAMES
+from deeprank_plugin.engine.config_keys import merge_options
 from deeprank_plugin.engine.encoders import read_checkpoint, strip_module
 from deeprank_plugin.engine.hooks import StrictLoadHook
 
@@ -43,13 +44,13 @@ def init_model(
 
     Raises:
         FileNotFoundError: If config or checkpoint does not exist.
-        ValueError: If the checkpoint cannot be read or is from another network, or the device does
-            not exist.
+        ValueError: If the checkpoint cannot be read or is from another network, modality or
+            layout, if nothing reads an option, or the device does not exist.
         TypeError: If ``config`` has another type.
     """
     cfg = read_config(config)
     if cfg_options:
-        cfg.merge_from_dict(cfg_options)
+        merge_options(cfg, cfg_options)
     if cfg.get('model') is None:
         raise ValueError(f'config {config!r} has no model; expected the config of a run')
     init_default_scope(cfg.get('default_scope', 'mmaction'))

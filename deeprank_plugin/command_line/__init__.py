@@ -10,7 +10,7 @@ from .failures import (
     run_or_exit,
 )
 from .parameters import load_config, parameters_of, require_same_run
-from .running import build_runner, read_config
+from .running import build_runner, merge_or_exit, read_config
 
 __all__ = [
     'OptionAction',
@@ -20,6 +20,7 @@ __all__ = [
     'fail',
     'find_checkpoint',
     'load_config',
+    'merge_or_exit',
     'parameters_of',
     'read_config',
     'exit_with_error',

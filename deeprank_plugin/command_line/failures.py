@@ -3,12 +3,14 @@
 import atexit
 import errno
 import gc
+import linecache
 import os
 import os.path as osp
 import pickle
 import re
 import sys
 import tempfile
+from pathlib import Path
 from typing import Callable, NoReturn, Optional
 
 import torch
@@ -23,6 +25,11 @@ LOST_PEER = re.compile(
     r'(?i)connection (closed|reset|was likely closed|refused)|broken pipe|'
     r'ncclRemoteError|remote process exited|timed out waiting \d+ms for'
 )
+
+# 'File "/a/b.py", line 12, in read', in the text of an error from a data loader's worker
+WORKER_FRAME = re.compile(r'File "([^"]+)", line (\d+)')
+PACKAGE = Path(__file__).resolve().parents[1]
+OURS = (PACKAGE, PACKAGE.parent / 'projects', PACKAGE.parent / 'tools')
 
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
@@ -62,7 +69,10 @@ def find_checkpoint(path: str) -> str:
 
 
 def run_or_exit(run: Callable[[], object], work_dir: Optional[str] = None) -> None:
-    """Train or test; report failures with an external cause in one sentence.
+    """Train or test; report invalid requests and external failures in one sentence.
+
+    What the package raises about data, config or checkpoint is a sentence that says what to change:
+    it is printed alone, with exit code 2. An error from anywhere else keeps its traceback.
 
     A checkpoint that holds more than weights and plain values is rejected: PyTorch stops before it
     runs anything from such a file, but advises switching its protection off.
@@ -84,7 +94,11 @@ def run_or_exit(run: Callable[[], object], work_dir: Optional[str] = None) -> No
         )
     except NonFiniteError as error:
         fail(str(error))
+    except (ValueError, KeyError, TypeError, EOFError) as error:
+        exit_if_explained(error)
+        raise
     except RuntimeError as error:
+        exit_if_explained(error)
         if DEAD_WORKER.match(str(error)):
             cause = ' '.join(str(error).split())
             fail(
@@ -103,9 +117,58 @@ def run_or_exit(run: Callable[[], object], work_dir: Optional[str] = None) -> No
     except OSError as error:
         sentence = explain_unwritable(error, work_dir)
         if sentence is None:
+            exit_if_explained(error)
             raise
         fail(sentence)
     close_group_at_exit()
+
+
+def exit_if_explained(error: BaseException) -> None:
+    """Exit with code 2 if :func:`explain` knows a sentence for an error."""
+    sentence = explain(error)
+    if sentence is not None:
+        exit_with_error(sentence)
+
+
+def explain(error: BaseException) -> Optional[str]:
+    """The sentence of an error that a wrong request caused; None for any other.
+
+    Such are the errors that a ``raise`` statement of the package raised, also in a worker of a data
+    loader; names that MMEngine's registries do not know; and files that hold no checkpoint.
+    """
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    if isinstance(error, EOFError) or 'PytorchStreamReader' in text:
+        return f'a checkpoint is truncated or damaged ({first_line(text)}): name another.'
+    if 'Original Traceback' in text:  # of a worker
+        frames = WORKER_FRAME.findall(text)
+        ours = bool(frames) and is_raised_by_us(frames[-1][0], int(frames[-1][1]))
+        return text.strip().splitlines()[-1].partition(': ')[2] if ours else None
+    if isinstance(error, FileNotFoundError) and error.filename is not None:
+        return f'{str(error.filename)!r} does not exist: correct the path.'
+    frame = error.__traceback__
+    if frame is None or isinstance(error, RuntimeError):
+        return None
+    while frame.tb_next is not None:
+        frame = frame.tb_next
+    path = frame.tb_frame.f_code.co_filename
+    if is_raised_by_us(path, frame.tb_lineno):
+        return ' '.join(text.split())
+    if isinstance(error, TypeError) and Path(path).match('mmengine/runner/runner.py'):
+        return explain(error.__context__) if error.__context__ is not None else None  # of a hook
+    if isinstance(error, KeyError) and Path(path).match('mmengine/registry/*.py'):
+        return first_line(text)
+    return None
+
+
+def first_line(text: str) -> str:
+    """The first line of a text, '' if it is empty."""
+    return text.splitlines()[0] if text else ''
+
+
+def is_raised_by_us(path: str, line: int) -> bool:
+    """Whether a line of the source is a ``raise`` statement of this package or of its tools."""
+    inside = any(Path(path).resolve().is_relative_to(root) for root in OURS)
+    return inside and linecache.getline(path, line).strip().startswith('raise ')
 
 
 def explain_unwritable(error: OSError, work_dir: Optional[str]) -> Optional[str]:

@@ -2,12 +2,14 @@
 
 import argparse
 import os
+from typing import Dict
 
 from mmaction.registry import RUNNERS
 from mmengine.config import Config
 from mmengine.runner import Runner
 
 from deeprank_plugin import compat
+from deeprank_plugin.engine.config_keys import merge_options
 from deeprank_plugin.engine.memory import keep_freed_memory
 
 from .failures import exit_with_error, require_writable
@@ -18,13 +20,21 @@ def read_config(args: argparse.Namespace) -> Config:
     """Read the config and merge ``--cfg-options``, ``--work-dir`` and the launcher into it."""
     cfg = load_config(args.config, **parameters_of(args))
     if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+        merge_or_exit(cfg, args.cfg_options)
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     require_writable(cfg.work_dir, 'work dir', '--work-dir')
     set_launcher(cfg, args)
     set_randomness(cfg, args)
     return cfg
+
+
+def merge_or_exit(cfg: Config, options: Dict) -> None:
+    """Merge ``--cfg-options``; exit with an error if nothing reads one of them."""
+    try:
+        merge_options(cfg, options)
+    except ValueError as error:
+        exit_with_error(f'--cfg-options: {error}')
 
 
 def set_launcher(cfg: Config, args: argparse.Namespace) -> None:

@@ -108,6 +108,7 @@ class SkeletonDataset(PoseDataset):
         self.sample_offset = sample_offset
         self.sample_names: List[str] = []
         self.sample_rows: List[int] = []
+        self.sample_of_label: Dict[int, str] = {}  # one for each label that occurs
         self.sequences: Optional[MappedSequences] = None  # of an .npz
         # seed, epoch, rank; in shared memory, because persistent workers hold a copy of the rest
         self._epoch = torch.full((3,), -1, dtype=torch.int64).share_memory_()
@@ -183,6 +184,10 @@ class SkeletonDataset(PoseDataset):
             keep = self.holdout['part'] == 'holdout'
             infos = [info for info in infos if (info['frame_dir'] in held) == keep]
         self.sample_rows = [info['row'] for info in infos]
+        for info in infos:
+            labels = info.get('label', ())
+            for label in [labels] if hasattr(labels, '__index__') else labels:
+                self.sample_of_label.setdefault(int(label), info['frame_dir'])
         return infos
 
     def _choose_labelled(self, infos: List[Dict]) -> set:

@@ -1,6 +1,6 @@
 """Hooks, loops and initialisers that importing the package registers."""
 
-from .hooks import EpochSeedHook, FreezeHook, RelabelHook, StrictLoadHook
+from .hooks import CheckRunHook, EpochSeedHook, FreezeHook, RelabelHook, StrictLoadHook
 from .initializers import Pretrained
 from .recovery import (
     FiniteGuardHook,
@@ -13,6 +13,7 @@ from .recovery import (
 from .relabel_schedule import RelabelSchedule
 
 __all__ = [
+    'CheckRunHook',
     'EpochSeedHook',
     'FiniteGuardHook',
     'FreezeHook',

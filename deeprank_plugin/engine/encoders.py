@@ -5,7 +5,7 @@ import os.path as osp
 import pickle
 import re
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Union
+from typing import Dict, Iterable, List, Mapping, Optional, Union
 
 import torch
 from torch import Tensor
@@ -65,16 +65,6 @@ def find_prefixes(weights: Mapping) -> Dict[Optional[str], str]:
         if match is not None:
             prefixes[match['stream']] = key[: match.start('name')]
     return prefixes
-
-
-def find_modality(checkpoint: Any) -> Optional[str]:
-    """Modality of a checkpoint with one encoder; None if it is not recorded."""
-    try:
-        return (checkpoint.get('meta') or {}).get('modality') or read_modality(
-            read_checkpoint_config(checkpoint)
-        )
-    except (AttributeError, ValueError):
-        return None
 
 
 def list_streams(checkpoint: Mapping) -> List[str]:

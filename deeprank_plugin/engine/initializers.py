@@ -2,7 +2,7 @@
 
 import os.path as osp
 import pickle
-from typing import Any, List, Mapping, NamedTuple, Optional
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Union
 
 import torch.nn as nn
 from mmaction.registry import WEIGHT_INITIALIZERS
@@ -11,7 +11,10 @@ from mmengine.model import PretrainedInit
 from mmengine.model.weight_init import update_init_info
 from mmengine.runner.checkpoint import CheckpointLoader, find_latest_checkpoint, load_state_dict
 
-from .encoders import find_modality, find_prefixes, list_some, strip_module
+from deeprank_plugin.layouts import find_layout
+
+from .encoders import ENCODER_KEY, find_prefixes, list_some, strip_module
+from .identity import Identity, check_aspects, compare_inputs, identify_checkpoint
 
 
 class StateDictDifference(NamedTuple):
@@ -51,7 +54,7 @@ def compare_state_dicts(found: Mapping, expected: Mapping) -> StateDictDifferenc
 
 @WEIGHT_INITIALIZERS.register_module(name='Pretrained')
 class Pretrained(PretrainedInit):
-    """Loads a pretrained encoder into a backbone, and rejects one of another network or modality.
+    """Loads a pretrained encoder; rejects one of another network, modality or layout.
 
     MMEngine's initialiser of the same name only logs mismatches, so with a wrong checkpoint a run
     that looks pretrained starts from random weights.
@@ -63,17 +66,20 @@ class Pretrained(PretrainedInit):
     Args:
         checkpoint (str): File, any address that MMEngine's ``CheckpointLoader`` accepts, or the
             work dir of a pretraining run, whose latest checkpoint is used.
-        prefix (str, optional): Use the keys with this prefix, whatever the modality. Defaults to
-            None.
+        prefix (str, optional): Use the keys with this prefix. Defaults to None: found.
         map_location (str): Where to put the tensors. Defaults to ``'cpu'``.
         modality (str, optional): 'joint', 'bone' or 'motion': the modality that the encoder must
-            have been trained on, if the checkpoint records one. ``SkeletonRecognizer`` passes its
-            own. Defaults to None: any.
+            have been trained on, if the checkpoint records one. ``SkeletonRecognizer`` and
+            ``StrictLoadHook`` pass the model's own. Defaults to None: any.
+        layout (str or dict, optional): The same for the layout of the skeletons.
+        allow_other (Sequence[str]): What may differ on purpose: 'modality', 'layout'. Defaults to
+            ``()``.
 
     Raises:
         FileNotFoundError: If the file does not exist.
         ValueError: If it is not a checkpoint, if it holds only encoders of other modalities, or
-            several while ``modality`` is None, or if keys or shapes differ from the module's.
+            several while ``modality`` is None, if it is of another layout, or if keys or shapes
+            differ from the module's.
     """
 
     def __init__(
@@ -82,10 +88,14 @@ class Pretrained(PretrainedInit):
         prefix: Optional[str] = None,
         map_location: str = 'cpu',
         modality: Optional[str] = None,
+        layout: Optional[Union[str, Dict]] = None,
+        allow_other: Sequence[str] = (),
     ) -> None:
         super().__init__(checkpoint, prefix, map_location)
         self.checkpoint: str = checkpoint
+        self.allow_other = check_aspects('Pretrained', allow_other)
         self.modality = modality
+        self.layout = None if layout is None else find_layout(layout)
 
     def __call__(self, module: nn.Module) -> None:
         if osp.isdir(self.checkpoint):
@@ -96,7 +106,8 @@ class Pretrained(PretrainedInit):
         if self.prefix is not None:
             prefix = self.prefix if self.prefix.endswith('.') else f'{self.prefix}.'
         else:
-            prefix = self._find_prefix(checkpoint, weights)
+            prefix = self._find_prefix(weights)
+        self._compare_inputs(checkpoint, prefix)
         selected = {k[len(prefix) :]: v for k, v in weights.items() if k.startswith(prefix)}
         self._check(selected, module, prefix, weights)
         load_state_dict(module, selected, strict=False, logger='current')
@@ -135,17 +146,27 @@ class Pretrained(PretrainedInit):
             )
         return weights
 
-    def _find_prefix(self, checkpoint: Mapping, weights: Mapping) -> str:
+    def _compare_inputs(self, checkpoint: Any, prefix: str) -> None:
+        """Raise ``ValueError`` if the encoder is of another modality or layout."""
+        found = identify_checkpoint(checkpoint)
+        stream = ENCODER_KEY.fullmatch(f'{prefix}key')
+        if stream is not None and stream['stream'] is not None:
+            found = found._replace(modality=stream['stream'])
+        expected = Identity(self.modality, self.layout)
+        difference = compare_inputs(found, expected, self.allow_other)
+        if difference is not None:
+            aspect = 'modality' if ' of modality ' in difference else 'layout'
+            raise ValueError(
+                f'Pretrained checkpoint {self.checkpoint!r} {difference}: name a checkpoint of '
+                f"that {aspect}. If you mean it: init_cfg=dict(type='Pretrained', "
+                f"allow_other=['{aspect}'], ...)."
+            )
+
+    def _find_prefix(self, weights: Mapping) -> str:
         """Key prefix of the encoder of the requested modality."""
         prefixes = find_prefixes(weights)
         streams = [stream for stream in prefixes if stream is not None]
         if not streams:
-            found = find_modality(checkpoint)
-            if None not in (found, self.modality) and found != self.modality:
-                raise ValueError(
-                    f'Pretrained checkpoint {self.checkpoint!r} holds the encoder of {found}; '
-                    f'expected {self.modality}: name a checkpoint of that modality.'
-                )
             return prefixes.get(None, '')
         if self.modality is None and len(streams) > 1:
             raise ValueError(

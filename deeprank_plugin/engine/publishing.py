@@ -18,6 +18,7 @@ from deeprank_plugin.models.data_preprocessor import MODALITIES
 from deeprank_plugin.version import __version__
 
 from .encoders import find_encoders, list_streams, read_checkpoint_config
+from .identity import Identity, identify_checkpoint, to_meta
 
 MACHINE_FIELDS = ('load_from', 'work_dir')
 DIGITS = 8
@@ -93,10 +94,11 @@ def extract_encoder(
         source (str, optional): Name of the checkpoint; its last part is recorded. Defaults to None.
 
     Returns:
-        dict: ``state_dict`` and ``meta``, with ``cfg`` (config text), ``modality``, ``method``
-        (type of the model), ``data`` (``ann_file`` without folders, ``split``), ``epoch``,
-        ``source``, ``versions`` (of what publishes: deeprank_plugin, torch, mmengine, mmaction2)
-        and ``sha256``, the :func:`hash_weights` of ``state_dict``.
+        dict: ``state_dict`` and ``meta``, with ``cfg`` (config text), ``modality``, ``layout`` and
+        ``num_joints`` (where known), ``method`` (type of the model), ``data`` (``ann_file`` without
+        folders, ``split``), ``epoch``, ``source``, ``versions`` (of what publishes:
+        deeprank_plugin, torch, mmengine, mmaction2) and ``sha256``, the :func:`hash_weights` of
+        ``state_dict``.
 
     Raises:
         ValueError: If it is not a checkpoint, holds no encoder or not that stream, lacks its config
@@ -120,6 +122,7 @@ def extract_encoder(
     meta = dict(
         cfg=Config(_strip_paths(config)).pretty_text,
         modality=stream,
+        **to_meta(Identity(layout=identify_checkpoint(checkpoint).layout)),
         method=config['model']['type'],
         data=_read_data(config),
         epoch=checkpoint['meta']['epoch'],

@@ -7,7 +7,7 @@ from mmaction.registry import MODELS
 from torch import Tensor
 
 from .utils import encode_bodies
-from .utils.fit import check_fit
+from .utils.fit import check_fit, tell_initializers
 
 
 @MODELS.register_module()
@@ -16,7 +16,7 @@ class SkeletonRecognizer(RecognizerGCN):
 
     Arguments and checkpoints are those of ``RecognizerGCN``, and so are the predictions, up to
     rounding. A ``backbone.init_cfg`` of type 'Pretrained' loads the encoder of the data
-    preprocessor's modality.
+    preprocessor's modality, and rejects one of another layout.
 
     Args:
         backbone (dict): Config of a GCN backbone, (N, M, T, V, C) to (N, M, D, T', V').
@@ -31,11 +31,8 @@ class SkeletonRecognizer(RecognizerGCN):
     def __init__(
         self, backbone: Dict, *args, data_preprocessor: Optional[Dict] = None, **kwargs
     ) -> None:
-        init_cfg = backbone.get('init_cfg')
-        modality = (data_preprocessor or {}).get('modality')
-        if modality and isinstance(init_cfg, dict) and init_cfg.get('type') == 'Pretrained':
-            backbone = dict(backbone, init_cfg=dict(dict(modality=modality), **init_cfg))
         super().__init__(backbone, *args, data_preprocessor=data_preprocessor, **kwargs)
+        tell_initializers(self)
         head = getattr(self, 'cls_head', None)
         in_channels = getattr(head, 'in_channels', None)
         check_fit(self.backbone, self.data_preprocessor, in_channels, 'cls_head.in_channels')

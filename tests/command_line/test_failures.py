@@ -1,10 +1,17 @@
 """What the tools say of files, disks and processes; whole runs are in engine/recovery."""
 
 import errno
+from types import SimpleNamespace
 
 import pytest
+import torch
+from mmaction.registry import HOOKS, MODELS
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
 
 from deeprank_plugin.command_line import failures
+from deeprank_plugin.datasets.annotations import load_annotations
+from deeprank_plugin.layouts import find_layout
 
 
 def test_a_folder_is_made_and_must_be_writable(tmp_path, capsys):
@@ -62,3 +69,68 @@ def test_errors_of_the_disk_and_the_work_dir_are_told_apart(tmp_path):
 def test_dead_workers_and_lost_processes_are_known_by_what_pytorch_says(message, worker, peer):
     assert bool(failures.DEAD_WORKER.match(message)) == worker
     assert bool(failures.LOST_PEER.search(message)) == peer
+
+
+def explained(function, *args):
+    try:
+        function(*args)
+    except Exception as error:
+        return failures.explain(error)
+    raise AssertionError('no error')
+
+
+def test_what_the_package_raises_is_one_sentence():
+    wrong = explained(find_layout, 'no layout')
+    assert wrong.startswith("layout 'no layout' is not known; expected")
+    assert explained(load_annotations, 'none.pkl').startswith('annotation file none.pkl does not')
+    assert 'Nothing is not in the' in explained(MODELS.build, dict(type='Nothing'))
+    assert explained(open, 'none.txt') == "'none.txt' does not exist: correct the path."
+    assert 'truncated or damaged' in failures.explain(EOFError('Ran out of input'))
+    assert 'truncated or damaged' in failures.explain(RuntimeError('PytorchStreamReader failed'))
+
+
+def test_other_errors_keep_their_traceback():
+    assert explained(int, 'a') is None
+    assert explained(find_layout) is None  # a bug in the call, not a sentence of ours
+    assert explained(lambda: {}['a']) is None
+    assert failures.explain(RuntimeError('mat1 and mat2 shapes cannot be multiplied')) is None
+
+
+def test_an_error_of_a_worker_is_told_by_its_text():
+    class Data(torch.utils.data.Dataset):
+        def __init__(self, function):
+            self.function = function
+
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, index):
+            return self.function('no layout')
+
+    for function, ours in ((find_layout, True), (int, False)):
+        loader = torch.utils.data.DataLoader(Data(function), num_workers=1)
+        sentence = explained(lambda loader=loader: next(iter(loader)))
+        assert sentence.startswith("layout 'no layout' is not known") if ours else sentence is None
+
+
+def test_a_tool_ends_with_the_sentence(capsys):
+    with pytest.raises(SystemExit) as ended:
+        failures.run_or_exit(lambda: find_layout('no layout'))
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert ended.value.code == 2 and sentence.startswith("error: layout 'no layout' is not known")
+    with pytest.raises(ZeroDivisionError):
+        failures.run_or_exit(lambda: 1 / 0)
+    with pytest.raises(ValueError):
+        failures.run_or_exit(lambda: int('a'))
+
+
+def test_an_error_of_a_hook():
+    """MMEngine raises a TypeError of a hook again, as its own."""
+
+    class Raises(Hook):
+        def before_run(self, runner):
+            HOOKS.build(dict(type='StrictLoadHook', allow_missing='head'))
+
+    runner = SimpleNamespace(_hooks=[Raises()])
+    sentence = explained(Runner.call_hook, runner, 'before_run')
+    assert sentence.startswith("StrictLoadHook: allow_missing is the string 'head'")

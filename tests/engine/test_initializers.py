@@ -119,7 +119,7 @@ def test_another_modality(tmp_path, kind):
     else:
         meta = config_text('bone') if kind == 'config' else dict(modality='bone')
         save(build_recognizer(), path, meta=meta)
-    with pytest.raises(ValueError, match=r'bone\.pth.*of bone.*expected joint'):
+    with pytest.raises(ValueError, match=r'bone\.pth.*of .*bone.*(expected|takes) joint'):
         build_recognizer(dict(pretrained(str(path), None), modality='joint'))
 
 
@@ -189,3 +189,30 @@ def test_file_that_holds_no_weights(tmp_path):
     torch.save([1, 2], tmp_path / 'list.pth')
     with pytest.raises(ValueError, match=r'list\.pth.*holds a list'):
         build_recognizer(pretrained(str(tmp_path / 'list.pth')))
+
+
+def test_a_prefix_does_not_hide_another_modality(tmp_path):
+    path = save(build_recognizer(), tmp_path / 'bone.pth', meta=config_text('bone'))
+    with pytest.raises(ValueError, match='is of modality bone, and this model takes joint'):
+        build_recognizer(dict(pretrained(path), modality='joint'))
+    build_recognizer(dict(pretrained(path), modality='joint', allow_other=['modality']))
+    save_streams(tmp_path / 'mv.pth', ['joint', 'bone'])
+    stream = pretrained(str(tmp_path / 'mv.pth'), 'streams.bone.backbone.')
+    with pytest.raises(ValueError, match='is of modality bone, and this model takes joint'):
+        build_recognizer(dict(stream, modality='joint'))
+    build_recognizer(stream)
+
+
+@pytest.mark.parametrize('type', ['SkeletonRecognizer', 'RecognizerGCN'])
+def test_the_encoder_of_another_layout(tmp_path, type):
+    """The same number of joints, numbered or connected otherwise."""
+    other = [(joint, 0) for joint in range(25)]
+    meta = dict(modality='joint', layout=dict(num_joints=25, pairs=other))
+    init_cfg = pretrained(save(build_recognizer(), tmp_path / 'other.pth', meta=meta), None)
+    if type == 'RecognizerGCN':  # which passes nothing on
+        init_cfg['layout'] = 'nturgb+d'
+    preprocessor = dict(type='SkeletonPreprocessor', layout='nturgb+d')
+    with pytest.raises(ValueError, match=r"of layout 'custom' \(25 joints\), and this .*nturgb\+d"):
+        build_recognizer(init_cfg, type=type, data_preprocessor=preprocessor)
+    init_cfg['allow_other'] = ['layout']
+    build_recognizer(init_cfg, type=type, data_preprocessor=preprocessor)

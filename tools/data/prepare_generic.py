@@ -2,7 +2,8 @@
 """Convert a folder of .npy, .npz or .csv sequences to an annotation pickle.
 
 LIST is a CSV file with a header: file (inside FOLDER), label (an integer from 0, or a name), and
-subject or a column of splits. Class names are sorted, and written into the pickle as label_names.
+subject or a column of splits. Class names are sorted, and written into the pickle as label_names;
+to test a trained model on them, --classes CHECKPOINT numbers them as its classes.
 A broken file ends the conversion, or with --skip-bad is left out and reported. The
 pickle is written whole or not at all.
 
@@ -24,6 +25,7 @@ from deeprank_plugin.command_line import exit_with_error, require_writable
 from deeprank_plugin.command_line.data_file import find_splits
 from deeprank_plugin.converters.batch import check_output, report_faults
 from deeprank_plugin.converters.generic import Reading, convert_folder
+from deeprank_plugin.converters.generic.class_list import read_class_names
 from deeprank_plugin.datasets.annotation_writing import write_pickle
 from deeprank_plugin.layouts import LAYOUTS, find_layout
 
@@ -58,6 +60,13 @@ def parse_args() -> argparse.Namespace:
         '--axes',
         help='axes of the arrays: M bodies, T frames, V joints, C channels; default: TVC or MTVC',
     )
+    parser.add_argument(
+        '--classes',
+        type=Path,
+        metavar='FILE',
+        help='annotation file or checkpoint whose class names and numbers to use; default: the '
+        'names of LIST, sorted',
+    )
     parser.add_argument('--workers', type=int, help='processes; default: one per core')
     parser.add_argument('--skip-bad', action='store_true', help='leave out broken files')
     parser.add_argument(
@@ -91,6 +100,7 @@ def main() -> None:
         exit_with_error(str(error))
     require_writable(str(args.out.parent), 'folder', 'OUT')
     try:
+        classes = None if args.classes is None else read_class_names(args.classes)
         reading = Reading(find_layout(args.layout), args.channels, args.axes, args.scale)
         content, faults, doubts = convert_folder(
             args.folder,
@@ -100,6 +110,7 @@ def main() -> None:
             args.split_column,
             args.skip_bad,
             args.workers,
+            classes,
         )
         report_faults(faults, args.report)
         write_pickle(content, args.out)

@@ -41,6 +41,7 @@ from deeprank_plugin.command_line import (
     parameters_of,
 )
 from deeprank_plugin.engine.encoders import read_checkpoint
+from deeprank_plugin.engine.identity import compare_inputs, identify_checkpoint, identify_model
 from deeprank_plugin.engine.initializers import compare_state_dicts, list_some, strip_module
 
 FORMATS = {'onnx': ('onnx', 'onnxscript', 'onnxruntime'), 'torch-export': ()}
@@ -114,7 +115,11 @@ def build_model(cfg: Config, checkpoint: str) -> nn.Module:
             f'the data preprocessor {type(model.data_preprocessor).__name__} has modality '
             f'{modality}; expected a SkeletonPreprocessor with one modality'
         )
-    weights = strip_module(read_checkpoint(checkpoint).get('state_dict', {}))
+    content = read_checkpoint(checkpoint)
+    other = compare_inputs(identify_checkpoint(content), identify_model(model))
+    if other is not None:
+        raise ValueError(f'{checkpoint!r} {other}: name the config that it was trained with')
+    weights = strip_module(content.get('state_dict', {}))
     difference = compare_state_dicts(weights, model.state_dict())
     if any(difference):
         parts = zip(('missing', 'unexpected', 'of another shape'), difference)

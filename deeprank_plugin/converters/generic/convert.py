@@ -21,6 +21,7 @@ def convert_folder(
     split_column: Optional[str] = None,
     skip_bad: bool = False,
     workers: Optional[int] = None,
+    classes: Optional[Sequence[str]] = None,
 ) -> Tuple[Dict, List[str], List[str]]:
     """Convert a folder of sequences to annotations.
 
@@ -33,6 +34,8 @@ def convert_folder(
         split_column (str, optional): Alternatively, the column of the list that names the split.
         skip_bad (bool): Whether to leave out broken files. Defaults to False.
         workers (int, optional): Processes. Defaults to None: one per core.
+        classes (Sequence[str], optional): Names by class, as of another file. Defaults to None: the
+            sorted names of the list.
 
     Returns:
         tuple: The content of an annotation pickle, with ``label_names`` (by class) if the labels
@@ -49,7 +52,7 @@ def convert_folder(
     if not Path(folder).is_dir():
         raise BrokenFile(f'folder {folder} does not exist; expected a folder of sequence files')
     rows, unused = read_list(path, split_column, train_subjects is not None)
-    labels, label_names = number_labels(rows, path)
+    labels, label_names = number_labels(rows, path, classes)
     splits = split_rows(rows, path, train_subjects)
     jobs = [(row, label, folder, reading) for row, label in zip(rows, labels)]
     annotations, faults = convert_all(convert_row, jobs, skip_bad, workers)

@@ -102,26 +102,39 @@ def number_records(lines: Sequence[str]) -> List[Tuple[int, List[str]]]:
     return [(reader.line_num, fields) for fields in reader]
 
 
-def number_labels(rows: Sequence[Row], path: Union[str, Path]) -> Tuple[List[int], Optional[List]]:
+def number_labels(
+    rows: Sequence[Row], path: Union[str, Path], classes: Optional[Sequence[str]] = None
+) -> Tuple[List[int], Optional[List]]:
     """Assign a class from 0 to each line.
 
-    Integers are kept. Names are sorted, and the first becomes class 0.
+    Integers are kept. Names are numbered as in ``classes``; without it they are sorted, and the
+    first becomes class 0.
 
     Args:
         rows (Sequence[Row]): The lines.
         path (str): The list, for messages.
+        classes (Sequence[str], optional): All names, by class. Defaults to None: those of the list.
 
     Returns:
-        tuple: A class for each line, and the names by class (None if the labels are numbers).
+        tuple: A class for each line, and the names by class (None if the labels are numbers and
+        ``classes`` is None).
 
     Raises:
-        BrokenFile: If numbers and names are mixed, or a number is negative or not an integer.
+        BrokenFile: If numbers and names are mixed, a number is negative or not an integer, or a
+            label is not among ``classes``.
     """
     numbers = [row for row in rows if NUMBER.fullmatch(row.label.lstrip('-'))]
     if not numbers:
-        names = sorted({row.label for row in rows})
-        classes = {name: label for label, name in enumerate(names)}
-        return [classes[row.label] for row in rows], names
+        names = sorted({row.label for row in rows}) if classes is None else list(classes)
+        number_of = {name: label for label, name in enumerate(names)}
+        for row in rows:
+            if row.label not in number_of:
+                raise BrokenFile(
+                    f'{path}, line {row.line} has label {row.label!r}, which is not among the '
+                    f'{len(names)} given classes ({shorten(", ".join(names), 120)}); expected one '
+                    'of them: correct it, or convert without --classes'
+                )
+        return [number_of[row.label] for row in rows], names
     if len(numbers) < len(rows):
         lines = {row.line for row in numbers}
         name = next(row for row in rows if row.line not in lines)
@@ -135,7 +148,12 @@ def number_labels(rows: Sequence[Row], path: Union[str, Path]) -> Tuple[List[int
                 f'{path}, line {row.line} has label {row.label}; expected an integer from 0, '
                 'or a name'
             )
-    return [int(row.label) for row in rows], None
+        if classes is not None and int(row.label) >= len(classes):
+            raise BrokenFile(
+                f'{path}, line {row.line} has label {row.label}; expected at most '
+                f'{len(classes) - 1}, for the {len(classes)} given classes'
+            )
+    return [int(row.label) for row in rows], None if classes is None else list(classes)
 
 
 def suspect_labels(labels: Sequence[int]) -> Optional[str]:

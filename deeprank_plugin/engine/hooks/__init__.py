@@ -1,11 +1,13 @@
 """Hooks that importing the package registers in MMAction2's ``HOOKS``."""
 
+from .check_run_hook import CheckRunHook
 from .epoch_seed_hook import EpochSeedHook
 from .freeze_hook import FreezeHook
 from .relabel_hook import RelabelHook
 from .strict_load_hook import StrictLoadHook
 
 __all__ = [
+    'CheckRunHook',
     'EpochSeedHook',
     'FreezeHook',
     'RelabelHook',

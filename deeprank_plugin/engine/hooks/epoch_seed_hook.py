@@ -6,6 +6,8 @@ from mmaction.registry import HOOKS
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 
+from deeprank_plugin.engine.loaders import index_sampler
+
 
 @HOOKS.register_module()
 class EpochSeedHook(Hook):
@@ -23,7 +25,7 @@ class EpochSeedHook(Hook):
     def before_train_epoch(self, runner) -> None:
         """Seed the epoch that starts."""
         seed, epoch, rank = runner.seed, runner.epoch, get_rank()
-        sampler = runner.train_dataloader.sampler
+        sampler = index_sampler(runner.train_dataloader)
         if hasattr(sampler, 'seed') and not runner._randomness_cfg.get('diff_rank_seed', False):
             sampler.seed = seed  # a resumed run reads its seed after the sampler is built
         for dataset in leaf_datasets(runner.train_dataloader.dataset):

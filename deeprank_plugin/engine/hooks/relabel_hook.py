@@ -14,6 +14,7 @@ from deeprank_plugin.engine.extraction import (
     calibrate_batch_norm,
     extract_split,
 )
+from deeprank_plugin.engine.loaders import index_sampler
 from deeprank_plugin.engine.recovery.checkpoint_hook import save_early_end
 from deeprank_plugin.engine.relabel_schedule import RelabelSchedule
 from deeprank_plugin.models.utils import FeatureBank, unwrap
@@ -114,6 +115,11 @@ class RelabelHook(Hook):
             return
         self._restore(runner)
         self._stop_if_spent(runner)
+        if self.schedule.spent:
+            runner.logger.info(
+                f'This run is finished: all {self.schedule.round} rounds are over after epoch '
+                f'{runner.epoch}, and nothing is left to train.'
+            )
 
     def before_test(self, runner) -> None:
         """Restore the bank, which the ranking of held-out samples needs."""
@@ -193,7 +199,7 @@ def set_sampler_labels(runner) -> None:
     labels = getattr(unwrap(runner.model), 'pseudo_labels', None)
     if labels is None or not isinstance(runner._train_loop, BaseLoop):  # a test does not sample
         return
-    sampler = runner.train_dataloader.sampler
+    sampler = index_sampler(runner.train_dataloader)
     if hasattr(sampler, 'set_labels'):
         sampler.set_labels(labels)
 

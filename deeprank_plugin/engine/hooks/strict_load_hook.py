@@ -1,31 +1,60 @@
-"""Rejects the checkpoint of another network before testing, finetuning or resuming."""
+"""Rejects the checkpoint of another network, modality, layout or list of classes."""
 
 import re
-from typing import Iterable, List, Mapping, Sequence
+from typing import Any, Iterable, List, Mapping, Sequence
 
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
 
 from deeprank_plugin.engine.encoders import list_some, strip_module
+from deeprank_plugin.engine.hooks.epoch_seed_hook import leaf_datasets
+from deeprank_plugin.engine.identity import (
+    check_aspects,
+    compare_classes,
+    compare_inputs,
+    identify_checkpoint,
+    identify_model,
+    to_meta,
+)
 from deeprank_plugin.engine.initializers import compare_state_dicts
+from deeprank_plugin.engine.loaders import loaders_in_use
+from deeprank_plugin.engine.resuming import describe_ignored
 from deeprank_plugin.models.utils import unwrap
+from deeprank_plugin.models.utils.fit import tell_initializers
+
+RESUMED = ('epoch', 'iter')
 
 
 @HOOKS.register_module()
 class StrictLoadHook(Hook):
-    """Raises if a checkpoint that the runner loads does not match the model.
+    """Raises if a checkpoint that the runner loads does not belong to the model and its data.
 
-    MMEngine only warns, so that a test would report the accuracy of random weights.
+    MMEngine only warns of other weights, so that a test would report the accuracy of random ones;
+    and weights say nothing of the modality, of which joint is which, or of which class is number 3.
+    The hook records modality and layout in each checkpoint (``meta``; MMEngine adds the class
+    names), and compares them whenever one is loaded: to test, to finetune (``load_from``), to
+    resume, or by ``init_cfg``. What an older checkpoint does not record is read from its config, or
+    not compared.
+
+    Class names are compared for classifiers, with those of the data sets in use.
+
+    A resumed run keeps the optimiser and schedule of the checkpoint; if the config has others, a
+    warning says so.
 
     Args:
         allow_missing (Sequence[str]): Regular expressions; model keys whose beginning matches one
             may be missing from the checkpoint. Defaults to ``()``.
         allow_unexpected (Sequence[str]): The same for checkpoint keys that the model lacks.
             Defaults to ``()``.
+        allow_other (Sequence[str]): What may differ on purpose: 'modality', 'layout', 'classes'.
+            Defaults to ``()``.
     """
 
     def __init__(
-        self, allow_missing: Sequence[str] = (), allow_unexpected: Sequence[str] = ()
+        self,
+        allow_missing: Sequence[str] = (),
+        allow_unexpected: Sequence[str] = (),
+        allow_other: Sequence[str] = (),
     ) -> None:
         for name, patterns in (
             ('allow_missing', allow_missing),
@@ -38,24 +67,81 @@ class StrictLoadHook(Hook):
                 )
         self.allow_missing = tuple(allow_missing)
         self.allow_unexpected = tuple(allow_unexpected)
+        self.allow_other = check_aspects('StrictLoadHook', allow_other)
 
-    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Compare the checkpoint's weights with the model's before they are copied.
+    def before_run(self, runner) -> None:
+        """Tell the initialisers of pretrained encoders what the model takes."""
+        tell_initializers(unwrap(runner.model))
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Record modality and layout in the checkpoint's meta."""
+        checkpoint['meta'].update(to_meta(identify_model(unwrap(runner.model))))
+
+    def after_load_checkpoint(self, runner, checkpoint: Any) -> None:
+        """Compare the checkpoint with model and data before its weights are copied.
 
         Args:
             runner (Runner): The runner that loads it.
             checkpoint (dict): What the file holds: a ``state_dict`` and more, or weights only.
 
         Raises:
-            ValueError: If keys are missing or unexpected or shapes differ.
+            ValueError: If keys are missing or unexpected, shapes differ, or it is of another
+                modality, layout or list of classes.
         """
+        name = f'{runner._load_from!r} ' if runner._load_from else ''
+        resumes = getattr(runner, '_resume', False)
+        self._require_content(name, checkpoint, resumes)
         model = unwrap(runner.model)
+        found = identify_checkpoint(checkpoint)
+        difference = compare_inputs(found, identify_model(model), self.allow_other)
+        if difference is not None:
+            aspect = 'modality' if ' of modality ' in difference else 'layout'
+            raise ValueError(
+                f'The checkpoint {name}{difference}: name another checkpoint, or set the '
+                f'{aspect} of the config to that of the checkpoint. {self._permit(aspect)}'
+            )
+        self._compare_weights(name, checkpoint, model)
+        if 'classes' not in self.allow_other and classifies(model):
+            self._compare_classes(name, found.classes, runner)
+        if resumes:
+            ignored = describe_ignored(checkpoint, runner.cfg)
+            if ignored is not None:
+                runner.logger.warning(ignored)
+
+    @staticmethod
+    def _permit(aspect: str) -> str:
+        return (
+            f'If you mean it: --cfg-options "default_hooks.strict_load.allow_other=[{aspect}]" '
+            f"(StrictLoadHook(allow_other=['{aspect}']))."
+        )
+
+    @staticmethod
+    def _require_content(name: str, checkpoint: Any, resumes: bool) -> None:
+        if not isinstance(checkpoint, Mapping):
+            raise ValueError(
+                f'The checkpoint {name}holds a {type(checkpoint).__name__}; expected a dict that '
+                'MMEngine saved: name another file.'
+            )
+        if not resumes:
+            return
+        meta = checkpoint.get('meta')
+        missing = [key for key in ('state_dict', 'meta', 'message_hub') if key not in checkpoint]
+        missing += [
+            f"meta['{key}']" for key in RESUMED if isinstance(meta, Mapping) and key not in meta
+        ]
+        if missing:
+            raise ValueError(
+                f'The checkpoint {name}has no {list_some(missing)}; expected one that a training '
+                'run saved, to resume from it. To start a new run from its weights, use load_from '
+                'without --resume.'
+            )
+
+    def _compare_weights(self, name: str, checkpoint: Mapping, model) -> None:
         weights: Mapping = checkpoint.get('state_dict', checkpoint)
         difference = compare_state_dicts(strip_module(weights), model.state_dict())
         missing = self._remaining(difference.missing, self.allow_missing)
         unexpected = self._remaining(difference.unexpected, self.allow_unexpected)
         if missing or unexpected or difference.reshaped:
-            name = f'{runner._load_from!r} ' if runner._load_from else ''
             raise ValueError(
                 f'The checkpoint {name}is of another network than {type(model).__name__}; '
                 f'missing: {list_some(missing)}; unexpected: {list_some(unexpected)}; '
@@ -66,6 +152,24 @@ class StrictLoadHook(Hook):
                 'StrictLoadHook.'
             )
 
+    def _compare_classes(self, name: str, names, runner) -> None:
+        for loader in loaders_in_use(runner):
+            for dataset in leaf_datasets(loader.dataset):
+                own = (getattr(dataset, 'metainfo', None) or {}).get('classes')
+                difference = compare_classes(names, own)
+                if difference is not None:
+                    raise ValueError(
+                        f'The checkpoint {name}numbers its classes otherwise than '
+                        f'{getattr(dataset, "ann_file", "the data set")}: {difference}. Convert '
+                        'the data with the names of the checkpoint (tools/data/prepare_generic.py '
+                        f'--classes CHECKPOINT). {self._permit("classes")}'
+                    )
+
     @staticmethod
     def _remaining(keys: Iterable[str], patterns: Sequence[str]) -> List[str]:
         return [key for key in keys if not any(re.match(pattern, key) for pattern in patterns)]
+
+
+def classifies(model) -> bool:
+    """Whether a model has a classifier with a number of classes."""
+    return getattr(getattr(model, 'cls_head', None), 'num_classes', None) is not None

@@ -53,9 +53,17 @@ class WholeCheckpointHook(CheckpointHook):
     def before_train(self, runner) -> None:
         """Run the validation that a failure prevented."""
         super().before_train(runner)
+        loop = runner.train_loop
+        if runner._resume and isinstance(loop, EpochBasedTrainLoop):
+            if loop.epoch >= loop.max_epochs:
+                runner.logger.info(
+                    f'This run is finished (epoch {loop.epoch} of {loop.max_epochs}): nothing is '
+                    'left to train. To train longer, raise train_cfg.max_epochs.'
+                )
         if runner._resume and misses_validation(runner):
             runner.logger.info(
-                f'The run ended before epoch {runner.epoch} was validated: validating it now.'
+                f'The checkpoint was saved before the validation of epoch {runner.epoch}: '
+                'validating now.'
             )
             runner.val_loop.run()
 

@@ -9,6 +9,7 @@ from mmaction.registry import LOOPS
 from mmengine.dist import get_rank, get_world_size
 from mmengine.runner import EpochBasedTrainLoop
 
+from deeprank_plugin.engine.loaders import require_batches
 from deeprank_plugin.models.utils import unwrap
 
 
@@ -21,10 +22,17 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
 
     Args:
         **kwargs: As for ``EpochBasedTrainLoop``.
+
+    Raises:
+        ValueError: If the loader gives no batch.
     """
 
     unfinished: Optional[Dict[str, Any]] = None
     """The state of an interrupted epoch, from the checkpoint."""
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        require_batches(self.dataloader)
 
     def run_epoch(self) -> None:
         """Train for one epoch, or for the rest of it."""

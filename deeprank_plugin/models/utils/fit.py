@@ -62,6 +62,26 @@ def count_features(backbone: nn.Module, joints: int) -> int:
     return width.shape[1]
 
 
+def tell_initializers(model: nn.Module) -> None:
+    """Give the initialisers 'Pretrained' of a model's parts its modality and layout.
+
+    They then reject the encoder of another one. What their config names stays.
+
+    Args:
+        model (nn.Module): With a ``data_preprocessor`` that has ``modality`` and ``layout``;
+            otherwise nothing is done.
+    """
+    preprocessor = getattr(model, 'data_preprocessor', None)
+    facts = {name: getattr(preprocessor, name, None) for name in ('modality', 'layout')}
+    if not isinstance(facts['modality'], str):  # several: the names of the streams say it
+        facts['modality'] = None
+    known = {name: fact for name, fact in facts.items() if fact is not None}
+    for part in model.modules():
+        init_cfg = getattr(part, 'init_cfg', None)
+        if isinstance(init_cfg, dict) and init_cfg.get('type') == 'Pretrained':
+            part.init_cfg = dict(known, **init_cfg)
+
+
 def check_channels(backbone: nn.Module, inputs: Tensor) -> None:
     """Check that a backbone takes sequences (..., C), if it has ``in_channels``.
 

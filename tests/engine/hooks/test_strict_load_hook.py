@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from helpers import make_config, make_runner
 from mmaction.registry import HOOKS
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
@@ -93,3 +94,128 @@ def test_allowed_shape_does_not_exist(tmp_path):
 def test_string_in_place_of_a_list_is_refused():
     with pytest.raises(TypeError, match=r"allow_missing is the string 'head'.*\['head'\]"):
         HOOKS.build(dict(type='StrictLoadHook', allow_missing='head'))
+
+
+def recognizer(folder, modality='joint', names=None, classes=3, **options):
+    """A run that tests a tiny classifier on six sequences."""
+    cfg = make_config(folder, interval=1)
+    cfg.model = dict(
+        type='SkeletonRecognizer',
+        backbone=cfg.model.backbone,
+        cls_head=dict(type='GCNHead', num_classes=classes, in_channels=4),
+        data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout='nturgb+d'),
+    )
+    cfg.val_evaluator = cfg.test_evaluator = dict(type='AccMetric')
+    del cfg.default_hooks.relabel
+    cfg.train_cfg = dict(type='ResumableTrainLoop', max_epochs=1)
+    for name in ('train_dataloader', 'val_dataloader'):
+        cfg[name].dataset.metainfo = dict(classes=names)
+    cfg.test_dataloader, cfg.test_cfg = cfg.val_dataloader, dict()
+    cfg.merge_from_dict(options)
+    return cfg
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    """A joint classifier of a, b and c, trained for an epoch."""
+    folder = tmp_path_factory.mktemp('trained') / 'joint'
+    make_runner(recognizer(folder, names=['a', 'b', 'c'])).train()
+    return str(folder / 'epoch_1.pth')
+
+
+def use(trained, cfg, how='test'):
+    cfg.load_from = trained
+    cfg.resume = how == 'resume'
+    runner = make_runner(cfg)
+    runner.test() if how == 'test' else runner.train()
+    return runner
+
+
+def test_a_checkpoint_records_modality_layout_and_classes(trained):
+    meta = torch.load(trained)['meta']
+    assert (meta['modality'], meta['layout'], meta['num_joints']) == ('joint', 'nturgb+d', 25)
+    assert meta['dataset_meta']['classes'] == ['a', 'b', 'c']
+
+
+@pytest.mark.parametrize('how', ['test', 'load_from', 'resume'])
+@pytest.mark.parametrize('older', [False, True])
+def test_another_modality_is_rejected(trained, tmp_path, how, older):
+    path = trained
+    if older:  # records it in its config alone
+        checkpoint = torch.load(trained)
+        for key in ('modality', 'layout', 'num_joints'):
+            del checkpoint['meta'][key]
+        path = str(tmp_path / 'older.pth')
+        torch.save(checkpoint, path)
+    with pytest.raises(
+        ValueError, match=r'\.pth. is of modality joint, and this model takes bone: .*allow_other'
+    ):
+        use(path, recognizer(tmp_path / 'run', 'bone', ['a', 'b', 'c']), how)
+
+
+def test_another_layout_is_rejected(trained, tmp_path):
+    checkpoint = torch.load(trained)
+    checkpoint['meta']['layout'] = 'coco'
+    torch.save(checkpoint, tmp_path / 'coco.pth')
+    with pytest.raises(ValueError, match=r"layout 'coco' \(17 joints\), and .*'nturgb\+d' \(25"):
+        use(str(tmp_path / 'coco.pth'), recognizer(tmp_path / 'run'))
+
+
+@pytest.mark.parametrize('how', ['test', 'load_from', 'resume'])
+def test_other_classes_are_rejected(trained, tmp_path, how):
+    with pytest.raises(
+        ValueError, match=r"annotations\.pkl: class 1 is 'b' in the checkpoint and 'c' in .*another"
+    ):
+        use(trained, recognizer(tmp_path / 'run', names=['a', 'c', 'b']), how)
+
+
+def test_what_is_meant_passes(trained, tmp_path):
+    cfg = recognizer(tmp_path / 'run', 'bone', ['a', 'c', 'b'])
+    cfg.default_hooks.strict_load.allow_other = ['modality', 'classes']
+    use(trained, cfg)
+    use(trained, recognizer(tmp_path / 'same', names=['a', 'b', 'c']))
+    use(trained, recognizer(tmp_path / 'none'))  # data without names
+
+
+def test_a_foreign_checkpoint_is_a_sentence(trained, tmp_path):
+    torch.save([1, 2], tmp_path / 'list.pth')
+    with pytest.raises(ValueError, match=r'list\.pth. holds a list; expected a dict'):
+        use(str(tmp_path / 'list.pth'), recognizer(tmp_path / 'a'))
+    weights = torch.load(trained)['state_dict']
+    torch.save(dict(state_dict=weights, meta={}), tmp_path / 'weights.pth')
+    with pytest.raises(ValueError, match=r"has no message_hub, meta\['epoch'\].*to resume"):
+        use(str(tmp_path / 'weights.pth'), recognizer(tmp_path / 'b'), 'resume')
+    use(str(tmp_path / 'weights.pth'), recognizer(tmp_path / 'c'))
+
+
+def test_resuming_warns_of_what_it_ignores_and_says_when_it_is_finished(
+    trained, tmp_path, monkeypatch
+):
+    cfg = recognizer(tmp_path / 'run', names=['a', 'b', 'c'])
+    cfg.optim_wrapper.optimizer.lr = 0.01
+    cfg.load_from, cfg.resume = trained, True
+    runner = make_runner(cfg)
+    lines = []
+    monkeypatch.setattr(runner.logger, 'warning', lines.append)
+    monkeypatch.setattr(runner.logger, 'info', lines.append)
+    runner.train()
+    (ignored,) = [line for line in lines if 'Resuming ignores' in line]
+    assert 'optimizer.lr=0.01 (the checkpoint has 0.05)' in ignored
+    assert any('This run is finished (epoch 1 of 1)' in line for line in lines)
+    assert not any('ended before' in line for line in lines)
+    assert runner.optim_wrapper.get_lr()['lr'] == [0.05]
+
+
+def test_mmaction2s_recogniser_with_init_cfg_is_checked_too(trained, tmp_path):
+    cfg = recognizer(tmp_path / 'run', 'bone')
+    cfg.model.type = 'RecognizerGCN'
+    cfg.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=trained, prefix='backbone.')
+    with pytest.raises(ValueError, match='is of modality joint, and this model takes bone'):
+        make_runner(cfg).train()
+    cfg.model.backbone.init_cfg.allow_other = ['modality']
+    make_runner(cfg).train()
+
+
+def test_unknown_aspects_are_rejected():
+    with pytest.raises(ValueError, match='expected a list of modality, layout, classes'):
+        HOOKS.build(dict(type='StrictLoadHook', allow_other='modality'))

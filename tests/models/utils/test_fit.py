@@ -5,7 +5,12 @@ import torch
 from mmaction.registry import MODELS
 from torch import nn
 
-from deeprank_plugin.models.utils.fit import check_channels, check_fit, count_features
+from deeprank_plugin.models.utils.fit import (
+    check_channels,
+    check_fit,
+    count_features,
+    tell_initializers,
+)
 
 STGCN = dict(
     type='STGCN',
@@ -53,3 +58,21 @@ def test_another_number_of_coordinates():
     with pytest.raises(ValueError, match='2 coordinates.*takes 3; .*backbone.in_channels=2'):
         check_channels(backbone, torch.zeros(1, 1, 8, 25, 2))
     check_channels(nn.Identity(), torch.zeros(1, 1, 8, 25, 2))  # it does not say what it takes
+
+
+def test_initialisers_are_told_what_the_model_takes():
+    model = nn.Module()
+    model.data_preprocessor = MODELS.build(dict(type='SkeletonPreprocessor', modality='bone'))
+    parts = [dict(type='Pretrained', checkpoint='a', modality='joint'), dict(type='Kaiming'), None]
+    model.parts = nn.ModuleList(nn.Module() for _ in parts)
+    for part, init_cfg in zip(model.parts, parts):
+        part.init_cfg = init_cfg
+    model.own = nn.Module()
+    model.own.init_cfg = dict(type='Pretrained', checkpoint='a')
+    tell_initializers(model)
+    layout = model.data_preprocessor.layout
+    assert model.own.init_cfg == dict(
+        type='Pretrained', checkpoint='a', modality='bone', layout=layout
+    )
+    assert [part.init_cfg for part in model.parts] == [dict(parts[0], layout=layout), *parts[1:]]
+    tell_initializers(nn.Linear(2, 2))  # knows nothing

@@ -1,0 +1,44 @@
+"""Batches that use all samples of an epoch."""
+
+from typing import Iterator, List
+
+from mmaction.registry import DATA_SAMPLERS
+from torch.utils.data import BatchSampler, Sampler
+
+
+@DATA_SAMPLERS.register_module()
+class FullEpochBatchSampler(BatchSampler):
+    """Batches of all samples; the last one may be smaller, but never a single sample.
+
+    BatchNorm needs at least two samples for a variance. Where one would be left over, the batch
+    before gives it one more, or takes it if it holds only two itself. If the number of samples is a
+    multiple of the batch size, the batches are those of PyTorch's own sampler.
+
+    Set it by ``train_dataloader=dict(batch_sampler=dict(type='FullEpochBatchSampler'),
+    drop_last=False)``; the batch size remains ``train_dataloader.batch_size``.
+
+    Args:
+        sampler (Sampler): Draws the samples; with several processes, those of one.
+        batch_size (int): Samples in a batch.
+    """
+
+    def __init__(self, sampler: Sampler, batch_size: int) -> None:
+        super().__init__(sampler, batch_size, drop_last=False)
+
+    def sizes(self) -> List[int]:
+        """Number of samples of each batch of an epoch."""
+        total = len(self.sampler)  # type: ignore[arg-type]
+        whole, rest = divmod(total, self.batch_size)
+        sizes = [self.batch_size] * whole + [rest] * (rest > 0)
+        if rest == 1 and whole and self.batch_size > 1:
+            last = [self.batch_size - 1, 2] if self.batch_size > 2 else [3]
+            sizes[-2:] = last
+        return sizes
+
+    def __iter__(self) -> Iterator[List[int]]:
+        drawn = iter(self.sampler)
+        for size in self.sizes():
+            yield [next(drawn) for _ in range(size)]
+
+    def __len__(self) -> int:
+        return len(self.sizes())

@@ -1,0 +1,45 @@
+"""The data loaders of a run: which are in use, and whether they give batches."""
+
+from typing import Any, List
+
+from mmengine.dist import get_world_size
+from mmengine.runner import BaseLoop
+from torch.utils.data import DataLoader
+
+
+def loaders_in_use(runner) -> List[DataLoader]:
+    """The loaders of the loops that the runner has built."""
+    loops = [getattr(runner, f'_{name}_loop', None) for name in ('train', 'val', 'test')]
+    return [loop.dataloader for loop in loops if isinstance(loop, BaseLoop)]
+
+
+def index_sampler(loader: DataLoader) -> Any:
+    """The sampler that draws the samples of a loader, also where a batch sampler is configured.
+
+    PyTorch then sets ``loader.sampler`` to one that nothing uses.
+    """
+    return getattr(getattr(loader, 'batch_sampler', None), 'sampler', loader.sampler)
+
+
+def require_batches(loader: DataLoader) -> None:
+    """Check that a training loader gives at least one batch.
+
+    Raises:
+        ValueError: If it gives none; says what to set.
+    """
+    if len(loader):
+        return
+    samples, processes = len(loader.dataset), get_world_size()  # type: ignore[arg-type]
+    size = loader.batch_size or getattr(loader.batch_sampler, 'batch_size', None)
+    if not samples:
+        raise ValueError(
+            'the training data set has no sample; expected at least one: check split, labels and '
+            'holdout of train_dataloader.dataset'
+        )
+    each = -(-samples // processes)
+    raise ValueError(
+        f'the training loader gives no batch: {samples} samples on {processes} process(es) are '
+        f'{each} for each, and a batch takes {size}; with drop_last=True a smaller batch is left '
+        f'out. Set train_dataloader.batch_size to at most {each}'
+        + (' or use fewer processes.' if processes > 1 else '.')
+    )

@@ -1,0 +1,59 @@
+"""Settings of a config that a resumed run does not follow."""
+
+from typing import Any, Iterator, Mapping, Optional, Tuple, Union
+
+from mmengine.config import Config
+
+from .encoders import list_some, read_checkpoint_config
+
+LOADED = ('optim_wrapper.optimizer', 'param_scheduler', 'auto_scale_lr')
+"""Parts of the config whose values MMEngine replaces by the state in the checkpoint."""
+
+
+def describe_ignored(checkpoint: Mapping, cfg: Union[Mapping, Config]) -> Optional[str]:
+    """One sentence on what of the config a resumed run ignores; None if nothing.
+
+    MMEngine loads the state of optimiser and schedule after it has built them from the config; the
+    state includes learning rate, momentum, weight decay, milestones and periods.
+
+    Args:
+        checkpoint (Mapping): The checkpoint that the run resumes from.
+        cfg (Mapping): The config of the run.
+    """
+    try:
+        before = read_checkpoint_config(checkpoint)
+    except ValueError:
+        return None
+    changes = []
+    for path in LOADED:
+        first, second = dict(flatten(pick(before, path))), dict(flatten(pick(cfg, path)))
+        for key in {**first, **second}:
+            old, new = first.get(key), second.get(key)
+            if old != new:
+                changes.append(f'{path}{key}={new!r} (the checkpoint has {old!r})')
+    if not changes:
+        return None
+    return (
+        f'Resuming ignores {list_some(changes)}: optimiser and schedule continue with the state in '
+        'the checkpoint; to train with other settings, start a new run from its weights '
+        '(load_from=CHECKPOINT without --resume).'
+    )
+
+
+def pick(config: Any, path: str) -> Any:
+    """The value at a dotted path; None if there is none."""
+    for name in path.split('.'):
+        config = config.get(name) if isinstance(config, (Mapping, Config)) else None
+    return config
+
+
+def flatten(value: Any, path: str = '') -> Iterator[Tuple[str, Any]]:
+    """Dotted keys and plain values inside dicts and lists."""
+    if isinstance(value, Mapping):
+        for key in value:
+            yield from flatten(value[key], f'{path}.{key}')
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            yield from flatten(item, f'{path}.{index}')
+    else:
+        yield path, value

@@ -1,0 +1,114 @@
+"""Runs whose data, model and settings do not match end before their first step."""
+
+import pickle
+
+import pytest
+from helpers import make_config, make_runner
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from deeprank_plugin.engine.hooks.check_run_hook import check_labels
+
+
+def make_classifier(folder, num_classes=3, **options):
+    """The tiny network of :func:`make_config` as a classifier of three classes."""
+    cfg = make_config(folder, interval=1)
+    cfg.model = dict(
+        type='SkeletonRecognizer',
+        backbone=cfg.model.backbone,
+        cls_head=dict(type='GCNHead', num_classes=num_classes, in_channels=4),
+        data_preprocessor=dict(type='SkeletonPreprocessor', modality='joint', layout='nturgb+d'),
+    )
+    cfg.val_evaluator = cfg.test_evaluator = dict(type='AccMetric')
+    cfg.test_dataloader, cfg.test_cfg = cfg.val_dataloader, dict()
+    del cfg.default_hooks.relabel
+    cfg.train_cfg = dict(type='ResumableTrainLoop', max_epochs=1)
+    cfg.merge_from_dict(options)
+    return cfg
+
+
+def train(cfg):
+    make_runner(cfg).train()
+
+
+@pytest.mark.parametrize('loop', ['ResumableTrainLoop', 'EpochBasedTrainLoop'])
+def test_no_batch(tmp_path, loop):
+    options = {'train_dataloader.batch_size': 32, 'train_dataloader.drop_last': True}
+    cfg = make_classifier(tmp_path / 'run', **options, **{'train_cfg.type': loop})
+    with pytest.raises(ValueError, match=r'18 samples on 1 process.*a batch takes 32'):
+        train(cfg)
+
+
+def test_no_batch_is_said_before_the_schedule_fails(tmp_path):
+    cfg = make_classifier(tmp_path / 'run', **{'train_dataloader.batch_size': 32})
+    cfg.train_dataloader.drop_last = True
+    cfg.param_scheduler = [
+        dict(type='CosineAnnealingLR', T_max=1, by_epoch=True, convert_to_iter_based=True)
+    ]
+    with pytest.raises(ValueError, match='gives no batch'):
+        train(cfg)
+
+
+@pytest.mark.parametrize('run', ['train', 'val', 'test'])
+def test_a_label_beyond_the_classes(tmp_path, run):
+    runner = make_runner(make_classifier(tmp_path / 'run', num_classes=2))
+    with pytest.raises(
+        ValueError,
+        match=r"sample 's\d+' of .*annotations\.pkl has label 2, and the classifier has 2 classes; "
+        r'expected labels from 0 to 1: set model\.cls_head\.num_classes=3',
+    ):
+        getattr(runner, run)()
+
+
+def test_labels_of_validation_data_are_checked_before_training(tmp_path):
+    cfg = make_classifier(tmp_path / 'run')
+    content = pickle.loads((tmp_path / 'annotations.pkl').read_bytes())
+    content['annotations'][3]['label'] = 7
+    (tmp_path / 'other.pkl').write_bytes(pickle.dumps(content))
+    cfg.val_dataloader.dataset.update(ann_file=str(tmp_path / 'other.pkl'), holdout=None)
+    with pytest.raises(ValueError, match=r'other\.pkl has label 7'):
+        train(cfg)
+
+
+def test_other_data_sets_and_models_are_left_alone(tmp_path):
+    check_labels([], 2)
+    runner = make_runner(make_config(tmp_path / 'run', interval=1))  # no classifier
+    runner._train_loop = runner.build_train_loop(runner._train_loop)
+    assert {0, 1, 2} == set(runner.train_dataloader.dataset.sample_of_label)
+    for hook in runner.hooks:
+        if type(hook).__name__ == 'CheckRunHook':
+            hook.before_val(runner)
+            break
+    else:
+        raise AssertionError('the base config has no CheckRunHook')
+
+
+def test_names_of_metrics(tmp_path):
+    save_best = {'default_hooks.checkpoint.save_best': 'top1_acc'}
+    save_best['default_hooks.checkpoint.rule'] = 'greater'
+    with pytest.raises(
+        ValueError,
+        match=r"save_best of WholeCheckpointHook names the metric 'top1_acc'.*acc/top1, acc/top5",
+    ):
+        train(make_classifier(tmp_path / 'best', **save_best))
+    cfg = make_config(tmp_path / 'monitor', monitor='rank/lss')
+    with pytest.raises(ValueError, match="monitor of RelabelHook names the metric 'rank/lss'"):
+        train(cfg)
+
+
+def test_a_metric_that_no_validation_reports(tmp_path, monkeypatch):
+    cfg = make_classifier(tmp_path / 'run', **{'default_hooks.checkpoint.save_best': 'acc/top1'})
+    cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
+    warned = []
+    runner = make_runner(cfg)
+    monkeypatch.setattr(runner.logger, 'warning', warned.append)
+    runner.train()
+    (sentence,) = [line for line in warned if 'save_best' in line]
+    assert "'acc/top1'" in sentence and 'no validation' in sentence
+
+
+def test_the_right_run_passes(tmp_path):
+    cfg = make_classifier(tmp_path / 'run', **{'default_hooks.checkpoint.save_best': 'acc/top1'})
+    train(Config(cfg.to_dict()))
+    assert list((tmp_path / 'run').glob('best_acc_top1_*.pth'))
+    assert isinstance(make_runner(cfg), Runner)

@@ -1,0 +1,40 @@
+"""A training loader without a batch is an error; the sampler is found behind a batch sampler."""
+
+from types import SimpleNamespace
+
+import pytest
+from mmengine.runner import BaseLoop
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler
+
+from deeprank_plugin.engine import loaders
+from deeprank_plugin.engine.loaders import index_sampler, loaders_in_use, require_batches
+
+
+def test_a_batch_is_required(monkeypatch):
+    require_batches(DataLoader(range(12), batch_size=12, drop_last=True))
+    short = DataLoader(range(12), batch_size=16, drop_last=True)
+    with pytest.raises(ValueError, match=r'12 samples on 1 process.*takes 16.*batch_size to at'):
+        require_batches(short)
+    monkeypatch.setattr(loaders, 'get_world_size', lambda: 2)
+    with pytest.raises(ValueError, match=r'12 samples on 2 .* 6 for each.*or use fewer processes'):
+        require_batches(short)
+    with pytest.raises(ValueError, match='has no sample'):
+        require_batches(DataLoader([], batch_size=2))
+
+
+def test_the_sampler_that_draws():
+    sampler = RandomSampler(range(4))
+    assert index_sampler(DataLoader(range(4), sampler=sampler)) is sampler
+    batches = BatchSampler(sampler, 2, drop_last=False)
+    assert index_sampler(DataLoader(range(4), batch_sampler=batches)) is sampler
+
+
+def test_loaders_of_built_loops():
+    class Loop(BaseLoop):
+        def run(self):
+            pass
+
+    loop = Loop(None, DataLoader(range(4)))
+    runner = SimpleNamespace(_train_loop=loop, _val_loop=dict(type='ValLoop'), _test_loop=None)
+    assert loaders_in_use(runner) == [loop.dataloader]
+    assert loaders_in_use(SimpleNamespace()) == []

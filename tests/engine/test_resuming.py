@@ -1,0 +1,34 @@
+"""What a resumed run ignores of its config is named, once, and nothing else is."""
+
+from mmengine.config import Config
+
+from deeprank_plugin.engine.resuming import describe_ignored
+
+BEFORE = dict(
+    model=dict(type='DeepRank'),
+    optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1, betas=(0.9, 0.99))),
+    param_scheduler=[dict(type='MultiStepLR', milestones=[8], gamma=0.1)],
+    train_cfg=dict(max_epochs=10),
+)
+
+
+def ignored(**options):
+    checkpoint = dict(meta=dict(cfg=Config(BEFORE).pretty_text))
+    cfg = Config(BEFORE)
+    cfg.merge_from_dict(options)
+    return describe_ignored(checkpoint, cfg)
+
+
+def test_what_the_state_in_the_checkpoint_replaces():
+    assert ignored() is None
+    sentence = ignored(**{'optim_wrapper.optimizer.lr': 0.01})
+    assert 'optim_wrapper.optimizer.lr=0.01 (the checkpoint has 0.1)' in sentence
+    assert 'milestones.0=4 (the checkpoint has 8)' in ignored(
+        **{'param_scheduler.0.milestones': [4]}
+    )
+    assert 'auto_scale_lr.enable=True' in ignored(**{'auto_scale_lr.enable': True})
+
+
+def test_what_a_resumed_run_follows():
+    assert ignored(**{'train_cfg.max_epochs': 20, 'optim_wrapper.clip_grad.max_norm': 1}) is None
+    assert describe_ignored(dict(meta={}), BEFORE) is None

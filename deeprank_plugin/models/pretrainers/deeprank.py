@@ -67,7 +67,7 @@ class DeepRank(BankPretrainer):
         return pairwise_distances(frozen, self.normalize)
 
     def score(self, features: Tensor, data_samples: List[ActionDataSample]) -> None:
-        """Set ``rank`` (3,), the sums over the triplets with this anchor, for ``RankMetric``."""
+        """Set ``rank`` (6,), the sums over the triplets with this anchor, for ``RankMetric``."""
         distances = self.distances(self.label_features(data_samples))
         for sample, *sums in zip(data_samples, *self.head.sums(features, distances)):
             sample.set_field(torch.stack([s.detach().double() for s in sums]), 'rank')

@@ -113,7 +113,8 @@ class MVDeepRank(BankPretrainer):
         """Ranking loss of each stream (Eq. 21) and accuracy of each view, over all triplets.
 
         Returns:
-            dict: ``<modality>/loss_rank`` and ``<modality>/acc_<view>``, scalars.
+            dict: ``<modality>/loss_rank``, ``<modality>/acc_<view>`` and
+            ``<modality>/acc_near_<view>``, scalars.
         """
         distances = self.distances(self.gather_all(self.label_features(data_samples)))
         results = {}
@@ -127,6 +128,7 @@ class MVDeepRank(BankPretrainer):
                     labels = view_distances(distances, index, view)
                     found = stream['heads'][view].loss(features, labels)
                     results[f'{modality}/acc_{view}'] = found['acc_rank']
+                    results[f'{modality}/acc_near_{view}'] = found['acc_near']
                     total = total + weight * found['loss_rank']  # Eq. 21
                 return total
 
@@ -139,7 +141,7 @@ class MVDeepRank(BankPretrainer):
         return results
 
     def score(self, features: Tensor, data_samples: List[ActionDataSample]) -> None:
-        """Set ``rank``, a dict of ``<modality>/<view>`` to sums (3,), for ``RankMetric``."""
+        """Set ``rank``, a dict of ``<modality>/<view>`` to sums (6,), for ``RankMetric``."""
         distances = self.distances(self.label_features(data_samples))
         ranks: List[Dict] = [{} for _ in data_samples]
         for index, modality in enumerate(self.modalities):

@@ -38,7 +38,13 @@ class SkeletonRecognizer(RecognizerGCN):
         super().__init__(backbone, *args, data_preprocessor=data_preprocessor, **kwargs)
         head = getattr(self, 'cls_head', None)
         in_channels = getattr(head, 'in_channels', None)
-        check_fit(self.backbone, self.data_preprocessor, in_channels, 'cls_head.in_channels')
+        check_fit(
+            self.backbone,
+            self.data_preprocessor,
+            in_channels,
+            'cls_head.in_channels',
+            getattr(head, 'segments', 1),
+        )
 
     def extract_feat(
         self, inputs: Tensor, stage: str = 'backbone', **kwargs

@@ -31,6 +31,8 @@ class DeepRank(BankPretrainer):
         gather (bool): Rank the samples of all processes together, so that G processes with B/G
             samples each compute what one process computes with B. Defaults to True.
         reset_head (bool): Reinitialise the head at every relabelling. Defaults to False.
+        segments (int): Equal parts of the time that are pooled separately; the head's
+            ``in_channels`` is D times as many. Defaults to 1.
         init_cfg (dict or list[dict], optional): Initialisation. Defaults to None.
 
     Raises:
@@ -47,9 +49,10 @@ class DeepRank(BankPretrainer):
         normalize: Optional[str] = 'l2',
         gather: bool = True,
         reset_head: bool = False,
+        segments: int = 1,
         init_cfg=None,
     ) -> None:
-        super().__init__(data_preprocessor, gather, reset_head, init_cfg)
+        super().__init__(data_preprocessor, gather, reset_head, init_cfg, segments)
         check_normalization(normalize)
         self.normalize = normalize
         self.backbone = MODELS.build(backbone)

@@ -47,6 +47,8 @@ class MVDeepRank(BankPretrainer):
         one_by_one (bool): Compute each stream's gradients before the next stream runs, so that a
             step holds the activations of one stream only; the result is the same. Defaults to
             True.
+        segments (int): Equal parts of the time that are pooled separately; the head's
+            ``in_channels`` is D times as many. Defaults to 1.
         init_cfg (dict or list[dict], optional): Initialisation. Defaults to None.
 
     Raises:
@@ -69,9 +71,10 @@ class MVDeepRank(BankPretrainer):
         gather: bool = True,
         reset_head: bool = False,
         one_by_one: bool = True,
+        segments: int = 1,
         init_cfg=None,
     ) -> None:
-        super().__init__(data_preprocessor, gather, reset_head, init_cfg)
+        super().__init__(data_preprocessor, gather, reset_head, init_cfg, segments)
         check_normalization(normalize)
         self.normalize = normalize
         self.modalities = tuple(self.data_preprocessor.modality)
@@ -122,7 +125,9 @@ class MVDeepRank(BankPretrainer):
 
             def stream_loss(index=index, modality=modality) -> Tensor:
                 stream = self.streams[modality]
-                features = self.gather_all(encode(stream['backbone'], inputs[modality]))
+                features = self.gather_all(
+                    encode(stream['backbone'], inputs[modality], self.segments)
+                )
                 total = features.new_zeros(())
                 for view, weight in self.views.items():
                     labels = view_distances(distances, index, view)

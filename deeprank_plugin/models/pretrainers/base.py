@@ -123,8 +123,8 @@ class EncoderPretrainer(BaseModel):
 class BankPretrainer(EncoderPretrainer):
     """Learns labels derived from a bank of frozen features, which ``RelabelHook`` fills.
 
-    A subclass also implements ``score`` and may override ``compare``, ``label_heads`` and
-    ``relabel``.
+    A subclass also implements ``score`` and may override ``prepare_labels``, ``compare``,
+    ``label_heads`` and ``relabel``.
 
     Args:
         data_preprocessor (dict): Config of the preprocessor.
@@ -183,6 +183,10 @@ class BankPretrainer(EncoderPretrainer):
         """Set the field that the method's metric reads, for samples that are in the bank."""
         raise NotImplementedError
 
+    def prepare_labels(self, features: Tensor) -> Tensor:
+        """What the bank keeps of new features (N, ...); by default the features as they are."""
+        return features
+
     def compare(self, features: Tensor) -> Dict[str, float]:
         """Measure what relabelling with these features would change, without relabelling.
 
@@ -207,7 +211,7 @@ class BankPretrainer(EncoderPretrainer):
             dict: Metrics to log, those of :meth:`compare`.
         """
         bank = FeatureBank(names)
-        bank.write(features)
+        bank.write(self.prepare_labels(features))
         metrics = self.compare(features)
         if self.reset_head and self.bank is not None:
             self.reset_heads()

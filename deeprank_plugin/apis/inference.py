@@ -173,4 +173,5 @@ def choose_encoder(model: BaseModel) -> Callable[[Tensor], Tensor]:
             f'{type(model).__name__} has no backbone; expected DeepRank, MVDeepRank or '
             'RecognizerGCN'
         )
-    return lambda inputs: encode(backbone, inputs)
+    segments = getattr(getattr(model, 'cls_head', None), 'segments', 1)
+    return lambda inputs: encode(backbone, inputs, segments)

@@ -2,7 +2,7 @@
 
 from .backbones import STGCNSlim, STTFormer
 from .data_preprocessor import SkeletonPreprocessor
-from .heads import ClusterHead, PoolHead, RankHead
+from .heads import ClusterHead, PoolHead, RankHead, SegmentHead
 from .pretrainers import (
     DeepCluster,
     DeepRank,
@@ -22,6 +22,7 @@ __all__ = [
     'RankHead',
     'STGCNSlim',
     'STTFormer',
+    'SegmentHead',
     'SkeletonMAE',
     'SkeletonMoCo',
     'SkeletonPreprocessor',

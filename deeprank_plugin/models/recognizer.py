@@ -35,7 +35,13 @@ class SkeletonRecognizer(RecognizerGCN):
         tell_initializers(self)
         head = getattr(self, 'cls_head', None)
         in_channels = getattr(head, 'in_channels', None)
-        check_fit(self.backbone, self.data_preprocessor, in_channels, 'cls_head.in_channels')
+        check_fit(
+            self.backbone,
+            self.data_preprocessor,
+            in_channels,
+            'cls_head.in_channels',
+            getattr(head, 'segments', 1),
+        )
 
     def extract_feat(
         self, inputs: Tensor, stage: str = 'backbone', **kwargs

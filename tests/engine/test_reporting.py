@@ -48,10 +48,11 @@ def test_features_of_one_and_of_several_encoders():
     several = measure_features(
         SimpleNamespace(modalities=('bone', 'joint')), Extracted(features, NAMES, LABELS)
     )
-    assert Counter(key.split('/')[0] for key in several) == dict(bone=3, joint=3)
+    assert Counter(key.split('/')[0] for key in several) == dict(bone=4, joint=4)
     assert several['joint/knn'] == feature_health(features[:, 1], LABELS)['knn']
     unknown = Extracted(features[:, 0], NAMES, torch.full((8,), -1))
-    assert set(measure_features(None, unknown)) == {'spread', 'effective_rank'}
+    expected = {'spread', 'effective_rank', 'effective_rank_var'}
+    assert set(measure_features(None, unknown)) == expected
 
 
 def test_clusters_are_compared_with_the_known_classes():

@@ -1,13 +1,14 @@
 """Metrics as pure functions of arrays."""
 
 from .fusion import ClassificationMetrics, classification_metrics, fuse_scores
-from .health import effective_rank, feature_health, feature_spread
+from .health import effective_rank, effective_rank_var, feature_health, feature_spread
 from .knn import knn_accuracy, knn_scores
 
 __all__ = [
     'ClassificationMetrics',
     'classification_metrics',
     'effective_rank',
+    'effective_rank_var',
     'feature_health',
     'feature_spread',
     'fuse_scores',

@@ -52,28 +52,58 @@ def effective_rank(features: Tensor) -> float:
     Args:
         features (Tensor): Features of shape (N, D).
     """
+    values = singular_values(features)
+    return exp_entropy(values) if has_spread(values) else 0.0
+
+
+def effective_rank_var(features: Tensor) -> float:
+    """Effective number of dimensions by variance.
+
+    As :func:`effective_rank`, but of the squared singular values, the variances along the principal
+    axes. Many axes with little variance, on which distances hardly depend, raise
+    :func:`effective_rank` to a large part of D, but not this.
+
+    Args:
+        features (Tensor): Features of shape (N, D).
+    """
+    values = singular_values(features)
+    return exp_entropy(values.square()) if has_spread(values) else 0.0
+
+
+def singular_values(features: Tensor) -> Tensor:
+    """Singular values (D,) of the centred L2-normalised features (N, D)."""
     unit = normalize(features.double(), dim=1)
     centred = unit - unit.mean(dim=0)
-    # singular values through the D x D Gram matrix: N may be large
-    values = torch.linalg.eigvalsh(centred.T @ centred).clamp(min=0).sqrt()
-    total = values.sum()
-    if total <= 1e-9:
-        return 0.0
-    share = values / total
+    # through the D x D Gram matrix: N may be large
+    return torch.linalg.eigvalsh(centred.T @ centred).clamp(min=0).sqrt()
+
+
+def has_spread(values: Tensor) -> bool:
+    """Whether these singular values are more than rounding."""
+    return bool(values.sum() > 1e-9)
+
+
+def exp_entropy(values: Tensor) -> float:
+    """Exponential of the entropy of values, scaled to sum to one."""
+    share = values / values.sum()
     return float(torch.exp(-torch.xlogy(share, share).sum()))
 
 
 def feature_health(features: Tensor, labels: Optional[Tensor] = None) -> Dict[str, float]:
-    """Spread, effective rank and, if classes are known, leave-one-out 1-NN accuracy.
+    """Spread, effective ranks and, if classes are known, leave-one-out 1-NN accuracy.
 
     Args:
         features (Tensor): Features of shape (N, D).
         labels (Tensor, optional): Classes of shape (N,), -1 where unknown.
 
     Returns:
-        dict: ``spread``, ``effective_rank`` and, with labels, ``knn``.
+        dict: ``spread``, ``effective_rank``, ``effective_rank_var`` and, with labels, ``knn``.
     """
-    health = dict(spread=feature_spread(features), effective_rank=effective_rank(features))
+    health = dict(
+        spread=feature_spread(features),
+        effective_rank=effective_rank(features),
+        effective_rank_var=effective_rank_var(features),
+    )
     if labels is not None and bool((labels >= 0).any()):
         health['knn'] = knn_accuracy(features.cpu().numpy(), labels.cpu().numpy())
     return health

@@ -1,7 +1,8 @@
-"""Heads: ranking and clusters for pretraining, pooling for the evaluation of features."""
+"""Heads: ranking and clusters for pretraining, pooling and a classifier for evaluation."""
 
 from .cluster_head import ClusterHead
 from .pool_head import PoolHead
 from .rank_head import RankHead
+from .segment_head import SegmentHead
 
-__all__ = ['ClusterHead', 'PoolHead', 'RankHead']
+__all__ = ['ClusterHead', 'PoolHead', 'RankHead', 'SegmentHead']

@@ -14,12 +14,21 @@ from ..utils import pool_features
 class PoolHead(BaseModule):
     """Sets ``feat``, the pooled feature of shape (D,), on each sample of a ``RecognizerGCN``.
 
-    The pooling is that of ``GCNHead``. There is nothing to train, so ``loss`` raises.
+    The pooling is that of ``GCNHead``, or with several segments that of :class:`SegmentHead`. There
+    is nothing to train, so ``loss`` raises.
+
+    Args:
+        segments (int): Equal parts of the time that are pooled separately. Defaults to 1.
+        init_cfg (dict or list[dict], optional): Initialisation. Defaults to None.
     """
 
+    def __init__(self, segments: int = 1, init_cfg=None) -> None:
+        super().__init__(init_cfg)
+        self.segments = segments
+
     def forward(self, feature_map: Tensor) -> Tensor:
-        """Pool a map of shape (N, M, D, T, V) to (N, D)."""
-        return pool_features(feature_map)
+        """Pool a map of shape (N, M, D, T, V) to (N, D * segments)."""
+        return pool_features(feature_map, self.segments)
 
     def predict(self, feature_map: Tensor, data_samples: SampleList, **kwargs) -> SampleList:
         """Set ``feat`` on each sample; several clips of one sequence are averaged."""

@@ -9,11 +9,13 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ..losses import RankingSums, ranking_sums
+from ..losses import RankingSums, Weighting, ranking_sums
 from ..losses.ranking_loss import TIES, triplet_sums
 from .classifiers import CLASSIFIERS, stratified_places, unrank_triplets
+from .metric_score import MetricScore
 from .pair_scores import pair_scores
 
+PAIR_CLASSIFIERS = ('FC', 'metric')
 TRIPLETS_AT_ONCE = 8192  # of the classifiers that do not factor
 
 
@@ -44,9 +46,10 @@ class RankHead(BaseModule):
         hidden_channels (int): Outputs of FC0. Defaults to 256.
         act_cfg (dict, optional): Activation after FC0, built from ``MODELS``; None for none, as the
             paper writes it. Defaults to ``dict(type='ReLU')``.
-        classifier (str): Classifier of Table II. 'FC' is the paper's choice and the only one that
-            factors; 'MLP' and 'ViT' (``classifiers.py``) process every triplet on its own and
-            ignore ``act_cfg``. Defaults to 'FC'.
+        classifier (str): Classifier of Table II. 'FC' is the paper's choice and the only one of
+            them that factors; 'MLP' and 'ViT' (``classifiers.py``) process every triplet on its
+            own. 'metric', not in the paper, scores pairs by a distance (:class:`MetricScore`) and
+            ignores ``hidden_channels``. All but 'FC' ignore ``act_cfg``. Defaults to 'FC'.
         num_triplets (int, optional): With 'MLP' and 'ViT', the number of triplets per step, drawn
             evenly from all P(B, 3) and alike on all processes; fixed in eval mode. Defaults to
             None: all of them, in chunks.
@@ -57,6 +60,12 @@ class RankHead(BaseModule):
             :func:`ranking_sums`; with 'MLP' and 'ViT', triplets at once, by default 8,192. Does
             not change the result. Defaults to None: a size that bounds the memory.
         loss_weight (float): Weight of the loss. Defaults to 1.0.
+        rank_power (float): Triplets count r ** -rank_power, r the rank of the nearer candidate.
+            Defaults to 0.0: all count alike. See :class:`Weighting`, also for the next two.
+        margin_power (float): Triplets count (difference of their distances) ** margin_power.
+            Defaults to 0.0.
+        temperature (float): Above 0 the nearer candidate is the label only with a probability that
+            grows with the difference of the distances. Defaults to 0.0.
         init_cfg (dict or list[dict], optional): Initialisation; None is PyTorch's for linear
             layers. Defaults to None.
 
@@ -74,26 +83,16 @@ class RankHead(BaseModule):
         ties: str = 'skip',
         chunk_size: Optional[int] = None,
         loss_weight: float = 1.0,
+        rank_power: float = 0.0,
+        margin_power: float = 0.0,
+        temperature: float = 0.0,
         init_cfg=None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
-        if classifier not in ('FC', *CLASSIFIERS):
-            raise ValueError(
-                f'classifier={classifier!r} is not known; choose from {("FC", *CLASSIFIERS)}'
-            )
-        if num_triplets is not None and (classifier == 'FC' or num_triplets < 1):
-            raise ValueError(
-                f'num_triplets={num_triplets} with classifier={classifier!r}; expected a positive '
-                "number with 'MLP' or 'ViT', or None: 'FC' takes all triplets at the price of pairs"
-            )
-        if ties not in TIES:
-            raise ValueError(f'ties={ties!r} is not known; choose from {TIES}')
-        if in_channels < 1 or hidden_channels < 1:
-            raise ValueError(
-                f'in_channels={in_channels} and hidden_channels={hidden_channels} must be positive'
-            )
-        if chunk_size is not None and chunk_size < 1:
-            raise ValueError(f'chunk_size={chunk_size} must be positive, or None for automatic')
+        check_arguments(classifier, num_triplets, ties, in_channels, hidden_channels, chunk_size)
+        self.weighting = Weighting(rank_power, margin_power, temperature)
+        if min(self.weighting) < 0:
+            raise ValueError(f'{self.weighting}; expected no negative number')
         self.in_channels = in_channels
         self.hidden_channels = hidden_channels
         self.ties = ties
@@ -101,6 +100,10 @@ class RankHead(BaseModule):
         self.loss_weight = loss_weight
         self.num_triplets = num_triplets
         self.classifier: Optional[nn.Module] = None
+        self.metric: Optional[nn.Module] = None
+        if classifier == 'metric':
+            self.metric = MetricScore(in_channels)
+            return
         if classifier != 'FC':
             self.classifier = CLASSIFIERS[classifier](in_channels, hidden_channels)
             return
@@ -122,8 +125,13 @@ class RankHead(BaseModule):
                 computes no pair scores.
         """
         if self.classifier is not None:
-            raise ValueError("only classifier='FC' has pair scores; expected that one")
+            raise ValueError(
+                f'{type(self.classifier).__name__} has no pair scores; expected classifier to be '
+                f'one of {PAIR_CLASSIFIERS}'
+            )
         self.check_features(feats)
+        if self.metric is not None:
+            return self.metric(feats)
         of_anchor, of_candidate = self.fc0.weight.split(self.in_channels, dim=1)
         anchors = feats @ of_anchor.T + self.fc0.bias  # (B, hidden)
         candidates = feats @ of_candidate.T  # (B, hidden)
@@ -170,8 +178,12 @@ class RankHead(BaseModule):
                 feats = feats.float()
             if self.classifier is not None:
                 return self.classified_sums(self.classifier, feats, distances)
-            bias = self.fc1.bias[0] - self.fc1.bias[1]
-            return ranking_sums(self(feats), distances, bias, self.ties, self.chunk_size)
+            scores = self(feats)
+            if self.metric is not None:
+                bias = scores.new_zeros(())
+            else:
+                bias = self.fc1.bias[0] - self.fc1.bias[1]
+            return ranking_sums(scores, distances, bias, self.ties, self.chunk_size, self.weighting)
 
     def classified_sums(self, classifier: Any, feats: Tensor, distances: Tensor) -> RankingSums:
         """:meth:`sums` with a classifier that takes whole triplets."""
@@ -191,7 +203,8 @@ class RankHead(BaseModule):
         def chunk_sums(places: Tensor, *prepared: Tensor) -> RankingSums:
             triplets = unrank_triplets(places, number)
             logits = classifier(*prepared, triplets)
-            return triplet_sums(logits[:, 0] - logits[:, 1], distances, triplets, self.ties)
+            margins = logits[:, 0] - logits[:, 1]
+            return triplet_sums(margins, distances, triplets, self.ties, self.weighting)
 
         chunks = places.split(self.chunk_size or TRIPLETS_AT_ONCE)
         if len(chunks) == 1:
@@ -208,19 +221,50 @@ class RankHead(BaseModule):
         With the scores s of :meth:`forward`, the logit difference of a triplet (a, i, j) is
         z = s(a, i) - s(a, j) + b1[0] - b1[1]. Its label is the nearer candidate: the cost is
         -log sigmoid(z) where d(a, i) < d(a, j), and -log sigmoid(-z) where j is nearer. All P(B, 3)
-        triplets of distinct samples count, except tied ones with ``ties='skip'``. The distances get
-        no gradient.
+        triplets of distinct samples count, except tied ones with ``ties='skip'``; all alike, unless
+        the head weighs them. The distances get no gradient.
 
         Args:
             feats (Tensor): Features of shape (B, D).
             distances (Tensor): Label distances of shape (B, B).
 
         Returns:
-            dict: ``loss_rank``, a weighted scalar, and ``acc_rank``, the share of triplets ranked
-            correctly. If every triplet is tied, the loss is 0 and the accuracy NaN.
+            dict: ``loss_rank``, a weighted scalar; ``acc_rank``, the share of triplets ranked
+            correctly; and ``acc_near``, the same over triplets of the anchor's nearest tenth of
+            the candidates. If every triplet is tied, the loss is 0 and the accuracies are NaN.
         """
-        loss, correct, count = (part.sum() for part in self.sums(feats, distances))
+        sums = RankingSums(*(part.sum() for part in self.sums(feats, distances)))
+        weight = sums.weight.where(sums.weight > 0, torch.ones_like(sums.weight))
         return dict(
-            loss_rank=self.loss_weight * loss / count.clamp(min=1),
-            acc_rank=correct / count,
+            loss_rank=self.loss_weight * sums.loss / weight,
+            acc_rank=sums.correct / sums.count,
+            acc_near=sums.near_correct / sums.near_count,
         )
+
+
+def check_arguments(
+    classifier: str,
+    num_triplets: Optional[int],
+    ties: str,
+    in_channels: int,
+    hidden_channels: int,
+    chunk_size: Optional[int],
+) -> None:
+    """Raise a ``ValueError`` that names the invalid argument of :class:`RankHead`."""
+    known = (*PAIR_CLASSIFIERS, *CLASSIFIERS)
+    if classifier not in known:
+        raise ValueError(f'classifier={classifier!r} is not known; choose from {known}')
+    if num_triplets is not None and (classifier in PAIR_CLASSIFIERS or num_triplets < 1):
+        raise ValueError(
+            f'num_triplets={num_triplets} with classifier={classifier!r}; expected a positive '
+            "number with 'MLP' or 'ViT', or None: the others take all triplets at the price of "
+            'pairs'
+        )
+    if ties not in TIES:
+        raise ValueError(f'ties={ties!r} is not known; choose from {TIES}')
+    if in_channels < 1 or hidden_channels < 1:
+        raise ValueError(
+            f'in_channels={in_channels} and hidden_channels={hidden_channels} must be positive'
+        )
+    if chunk_size is not None and chunk_size < 1:
+        raise ValueError(f'chunk_size={chunk_size} must be positive, or None for automatic')

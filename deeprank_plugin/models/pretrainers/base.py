@@ -27,6 +27,8 @@ class EncoderPretrainer(BaseModel):
     Args:
         data_preprocessor (dict): Config of the preprocessor.
         init_cfg (dict or list[dict], optional): Initialisation. Defaults to None.
+        segments (int): Equal parts of the time that are pooled separately, see
+            :func:`pool_features`. Defaults to 1.
 
     Raises:
         ValueError: If the preprocessor gives one modality and the model needs several, or
@@ -36,9 +38,10 @@ class EncoderPretrainer(BaseModel):
     several_modalities = False
     """Whether there is an encoder for each of a list of modalities."""
 
-    def __init__(self, data_preprocessor: Dict, init_cfg=None) -> None:
+    def __init__(self, data_preprocessor: Dict, init_cfg=None, segments: int = 1) -> None:
         # built here: the base class uses MMEngine's registry, which needs a default scope
         super().__init__(MODELS.build(data_preprocessor), init_cfg)
+        self.segments = segments
         modality = getattr(self.data_preprocessor, 'modality', None)
         if isinstance(modality, list if self.several_modalities else str):
             return
@@ -63,14 +66,15 @@ class EncoderPretrainer(BaseModel):
         """Check that layout, encoder and head match, before any data is read.
 
         Args:
-            in_channels (int): Number of feature channels that the head takes.
+            in_channels (int): Number of feature channels that the head takes, those of all
+                segments together.
             name (str): Its key in the config. Defaults to 'in_channels'.
 
         Raises:
             ValueError: Says what to change.
         """
         backbone = next(iter(self.encoders.values()))
-        check_fit(backbone, self.data_preprocessor, in_channels, name)
+        check_fit(backbone, self.data_preprocessor, in_channels, name, self.segments)
 
     def forward(self, inputs, data_samples: Any = None, mode: str = 'tensor'):
         """Compute features, losses or predictions.
@@ -99,8 +103,9 @@ class EncoderPretrainer(BaseModel):
             Tensor: Of shape (B, D); (B, S, D) with an encoder for each of S modalities.
         """
         if isinstance(inputs, Tensor):
-            return encode(self.backbone, inputs)
-        return torch.stack([encode(e, inputs[name]) for name, e in self.encoders.items()], dim=1)
+            return encode(self.backbone, inputs, self.segments)
+        features = [encode(e, inputs[name], self.segments) for name, e in self.encoders.items()]
+        return torch.stack(features, dim=1)
 
     def predict(self, inputs, data_samples: List[ActionDataSample]) -> List[ActionDataSample]:
         """Set ``feat`` on each sample: a feature (D,), or a dict of features by modality."""
@@ -118,8 +123,8 @@ class EncoderPretrainer(BaseModel):
 class BankPretrainer(EncoderPretrainer):
     """Learns labels derived from a bank of frozen features, which ``RelabelHook`` fills.
 
-    A subclass also implements ``score`` and may override ``compare``, ``label_heads`` and
-    ``relabel``.
+    A subclass also implements ``score`` and may override ``prepare_labels``, ``compare``,
+    ``label_heads`` and ``relabel``.
 
     Args:
         data_preprocessor (dict): Config of the preprocessor.
@@ -127,6 +132,7 @@ class BankPretrainer(EncoderPretrainer):
             Defaults to None, for a loss that compares no samples and has nothing to gather.
         reset_head (bool): Give the heads new weights at every relabelling. Defaults to False.
         init_cfg (dict or list[dict], optional): Initialisation. Defaults to None.
+        segments (int): As for :class:`EncoderPretrainer`. Defaults to 1.
     """
 
     min_scored = 1
@@ -138,8 +144,9 @@ class BankPretrainer(EncoderPretrainer):
         gather: Optional[bool] = None,
         reset_head: bool = False,
         init_cfg=None,
+        segments: int = 1,
     ) -> None:
-        super().__init__(data_preprocessor, init_cfg)
+        super().__init__(data_preprocessor, init_cfg, segments)
         self.gather = gather
         self.reset_head = reset_head
         self.bank: Optional[FeatureBank] = None
@@ -176,6 +183,10 @@ class BankPretrainer(EncoderPretrainer):
         """Set the field that the method's metric reads, for samples that are in the bank."""
         raise NotImplementedError
 
+    def prepare_labels(self, features: Tensor) -> Tensor:
+        """What the bank keeps of new features (N, ...); by default the features as they are."""
+        return features
+
     def compare(self, features: Tensor) -> Dict[str, float]:
         """Measure what relabelling with these features would change, without relabelling.
 
@@ -200,7 +211,7 @@ class BankPretrainer(EncoderPretrainer):
             dict: Metrics to log, those of :meth:`compare`.
         """
         bank = FeatureBank(names)
-        bank.write(features)
+        bank.write(self.prepare_labels(features))
         metrics = self.compare(features)
         if self.reset_head and self.bank is not None:
             self.reset_heads()
@@ -217,18 +228,19 @@ class BankPretrainer(EncoderPretrainer):
                 broadcast(tensor)
 
 
-def encode(backbone: nn.Module, inputs: Tensor) -> Tensor:
+def encode(backbone: nn.Module, inputs: Tensor, segments: int = 1) -> Tensor:
     """Features f = E(X) of all samples: anchors (Eq. 4), candidates (Eq. 5), triplets (Eq. 6).
 
     Args:
         backbone (nn.Module): The encoder E.
         inputs (Tensor): Sequences X of shape (B, clips, M, T, V, C).
+        segments (int): See :func:`pool_features`. Defaults to 1.
 
     Returns:
         Tensor: Features of shape (B, D), averaged over positions, bodies and clips.
     """
     batch, clips = inputs.shape[:2]
-    features = pool_features(encode_bodies(backbone, inputs.flatten(0, 1)))
+    features = pool_features(encode_bodies(backbone, inputs.flatten(0, 1)), segments)
     return features.view(batch, clips, -1).mean(dim=1)
 
 

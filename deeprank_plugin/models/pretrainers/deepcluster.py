@@ -30,6 +30,8 @@ class DeepCluster(BankPretrainer):
             Defaults to ``dict(type='SkeletonPreprocessor')``.
         pca_dim (int, optional): Principal components to keep. Defaults to None: all with variance.
         seed (int): Seed of k-means. Defaults to 0.
+        segments (int): Equal parts of the time that are pooled separately; the head's
+            ``in_channels`` is D times as many. Defaults to 1.
         init_cfg (dict or list[dict], optional): Initialisation. Defaults to None.
 
     Raises:
@@ -43,9 +45,10 @@ class DeepCluster(BankPretrainer):
         data_preprocessor: Dict = dict(type='SkeletonPreprocessor'),
         pca_dim: Optional[int] = None,
         seed: int = 0,
+        segments: int = 1,
         init_cfg=None,
     ) -> None:
-        super().__init__(data_preprocessor, reset_head=True, init_cfg=init_cfg)
+        super().__init__(data_preprocessor, reset_head=True, init_cfg=init_cfg, segments=segments)
         self.backbone = MODELS.build(backbone)
         self.head = MODELS.build(head)
         self.pca_dim = pca_dim

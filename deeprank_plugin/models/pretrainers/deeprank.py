@@ -7,13 +7,12 @@ from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
 from torch import Tensor
 
-from ..utils import compared_rows, label_disagreement, pairwise_distances
-from ..utils.distances import check_normalization
-from .base import BankPretrainer
+from ..utils import compared_rows, label_disagreement
+from .ranking import RankingPretrainer
 
 
 @MODELS.register_module()
-class DeepRank(BankPretrainer):
+class DeepRank(RankingPretrainer):
     """DeepRank (Sec. III): backbone, pooling to (B, D), ranking head and feature bank.
 
     A training step takes the batch's features from the encoder and its frozen features from the
@@ -31,13 +30,19 @@ class DeepRank(BankPretrainer):
         gather (bool): Rank the samples of all processes together, so that G processes with B/G
             samples each compute what one process computes with B. Defaults to True.
         reset_head (bool): Reinitialise the head at every relabelling. Defaults to False.
+        segments (int): Equal parts of the time that are pooled separately; the head's
+            ``in_channels`` is D times as many. Defaults to 1.
+        two_views (bool): Rank two views of each sample (``TwoViews``), whose distance is 0, as
+            samples of their own. Defaults to False.
+        whiten (float): Power from 0 to 1 by which the bank's features are whitened, see
+            :func:`whiten_features`. Defaults to 0.0.
+        keep_first (float): Share of the first round's distances in all later ones. Defaults to
+            0.0.
         init_cfg (dict or list[dict], optional): Initialisation. Defaults to None.
 
     Raises:
         ValueError: If backbone, head and layout do not match; says what to change.
     """
-
-    min_scored = 3  # a triplet
 
     def __init__(
         self,
@@ -47,27 +52,39 @@ class DeepRank(BankPretrainer):
         normalize: Optional[str] = 'l2',
         gather: bool = True,
         reset_head: bool = False,
+        segments: int = 1,
+        two_views: bool = False,
+        whiten: float = 0.0,
+        keep_first: float = 0.0,
         init_cfg=None,
     ) -> None:
-        super().__init__(data_preprocessor, gather, reset_head, init_cfg)
-        check_normalization(normalize)
-        self.normalize = normalize
+        super().__init__(
+            data_preprocessor,
+            normalize,
+            two_views,
+            whiten,
+            keep_first,
+            gather=gather,
+            reset_head=reset_head,
+            segments=segments,
+            init_cfg=init_cfg,
+        )
         self.backbone = MODELS.build(backbone)
         self.head = MODELS.build(head)
         self.check_encoder(self.head.in_channels, 'head.in_channels')
 
     def loss(self, inputs: Tensor, data_samples: List[ActionDataSample]) -> Dict[str, Tensor]:
         """Ranking loss and accuracy over all triplets of the batch (of all processes)."""
-        features = self.gather_all(self.extract_feat(inputs))  # (B, D)
+        features = self.gather_all(self.encode_views(self.backbone, inputs))  # (B, D)
         frozen = self.gather_all(self.label_features(data_samples))  # (B, D)
-        return self.head.loss(features, self.distances(frozen))
+        return self.head.loss(features, self.repeat_for_views(self.distances(frozen)))
 
     def distances(self, frozen: Tensor) -> Tensor:
-        """Label distances (B, B) of frozen features (B, D)."""
-        return pairwise_distances(frozen, self.normalize)
+        """Label distances (B, B) of the bank's features (B, D)."""
+        return self.distances_of(frozen if frozen.dim() == 3 else frozen.unsqueeze(1))[0]
 
     def score(self, features: Tensor, data_samples: List[ActionDataSample]) -> None:
-        """Set ``rank`` (3,), the sums over the triplets with this anchor, for ``RankMetric``."""
+        """Set ``rank`` (6,), the sums over the triplets with this anchor, for ``RankMetric``."""
         distances = self.distances(self.label_features(data_samples))
         for sample, *sums in zip(data_samples, *self.head.sums(features, distances)):
             sample.set_field(torch.stack([s.detach().double() for s in sums]), 'rank')
@@ -81,8 +98,9 @@ class DeepRank(BankPretrainer):
         """
         if self.bank is None or self.bank.features is None:
             return {}
+        now = self.prepare_labels(features)
         before = self.bank.features.to(features)
         rows = compared_rows(len(before)).to(before.device)
         return dict(
-            flipped=label_disagreement(self.distances(before[rows]), self.distances(features[rows]))
+            flipped=label_disagreement(self.distances(before[rows]), self.distances(now[rows]))
         )

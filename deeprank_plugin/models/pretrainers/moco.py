@@ -26,13 +26,14 @@ class SkeletonMoCo(EncoderPretrainer):
 
     Args:
         backbone (dict): Config of a GCN backbone, (N, M, T, V, C) to (N, M, D, T', V').
-        in_channels (int): Its number of feature channels D.
+        in_channels (int): Its number of feature channels D, times ``segments``.
         data_preprocessor (dict): Config of a :class:`SkeletonPreprocessor` with one modality.
             Defaults to ``dict(type='SkeletonPreprocessor')``.
         dim (int): Output size of the projection, a 2-layer MLP. Defaults to 128.
         queue_size (int): Keys that are kept as negatives. Defaults to 32768.
         momentum (float): Momentum of the key encoder. Defaults to 0.999.
         temperature (float): Temperature of the softmax. Defaults to 0.07.
+        segments (int): Equal parts of the time that are pooled separately. Defaults to 1.
         init_cfg (dict or list[dict], optional): Initialisation. Defaults to None.
 
     Raises:
@@ -48,9 +49,10 @@ class SkeletonMoCo(EncoderPretrainer):
         queue_size: int = 32768,
         momentum: float = 0.999,
         temperature: float = 0.07,
+        segments: int = 1,
         init_cfg=None,
     ) -> None:
-        super().__init__(data_preprocessor, init_cfg)
+        super().__init__(data_preprocessor, init_cfg, segments)
         if queue_size < 1 or not 0 <= momentum <= 1 or temperature <= 0:
             raise ValueError(
                 f'queue_size={queue_size}, momentum={momentum}, temperature={temperature}; '
@@ -110,10 +112,11 @@ class SkeletonMoCo(EncoderPretrainer):
                 f'{inputs.shape[1]} clips a sequence; SkeletonMoCo expects two views: set '
                 "dict(type='TwoViews', transforms=[...]) in the training pipeline"
             )
-        queries = normalize(self.projection(encode(self.backbone, inputs[:, :1])).float(), dim=1)
+        queries = self.projection(encode(self.backbone, inputs[:, :1], self.segments))
+        queries = normalize(queries.float(), dim=1)
         with torch.no_grad():
             self.update_keys()
-            keys = self.key_projection(encode(self.key_backbone, inputs[:, 1:]))
+            keys = self.key_projection(encode(self.key_backbone, inputs[:, 1:], self.segments))
             keys = normalize(keys.float(), dim=1)
         positive = (queries * keys).sum(dim=1, keepdim=True)
         negative = queries @ self.queue.clone().to(queries).T  # it changes before backward

@@ -13,15 +13,13 @@ from ..utils import (
     compared_rows,
     early_gradient,
     label_disagreement,
-    pairwise_distances,
     view_distances,
 )
-from ..utils.distances import check_normalization
-from .base import BankPretrainer, encode
+from .ranking import RankingPretrainer
 
 
 @MODELS.register_module()
-class MVDeepRank(BankPretrainer):
+class MVDeepRank(RankingPretrainer):
     r"""Multi-View DeepRank (Sec. IV): one encoder per modality, one ranking head per view of each.
 
     A stream's labels come from its own distances in the view 'self', from the summed distances of
@@ -47,6 +45,14 @@ class MVDeepRank(BankPretrainer):
         one_by_one (bool): Compute each stream's gradients before the next stream runs, so that a
             step holds the activations of one stream only; the result is the same. Defaults to
             True.
+        segments (int): Equal parts of the time that are pooled separately; the head's
+            ``in_channels`` is D times as many. Defaults to 1.
+        two_views (bool): Rank two views of each sample (``TwoViews``), whose distance is 0, as
+            samples of their own. Defaults to False.
+        whiten (float): Power from 0 to 1 by which the bank's features are whitened, see
+            :func:`whiten_features`. Defaults to 0.0.
+        keep_first (float): Share of the first round's distances in all later ones. Defaults to
+            0.0.
         init_cfg (dict or list[dict], optional): Initialisation. Defaults to None.
 
     Raises:
@@ -55,7 +61,6 @@ class MVDeepRank(BankPretrainer):
     """
 
     several_modalities = True
-    min_scored = 3  # a triplet
 
     def __init__(
         self,
@@ -69,11 +74,23 @@ class MVDeepRank(BankPretrainer):
         gather: bool = True,
         reset_head: bool = False,
         one_by_one: bool = True,
+        segments: int = 1,
+        two_views: bool = False,
+        whiten: float = 0.0,
+        keep_first: float = 0.0,
         init_cfg=None,
     ) -> None:
-        super().__init__(data_preprocessor, gather, reset_head, init_cfg)
-        check_normalization(normalize)
-        self.normalize = normalize
+        super().__init__(
+            data_preprocessor,
+            normalize,
+            two_views,
+            whiten,
+            keep_first,
+            gather=gather,
+            reset_head=reset_head,
+            segments=segments,
+            init_cfg=init_cfg,
+        )
         self.modalities = tuple(self.data_preprocessor.modality)
         self.views = check_views(views, self.modalities)
         self.one_by_one = one_by_one
@@ -102,10 +119,8 @@ class MVDeepRank(BankPretrainer):
         return [stream['heads'] for stream in self.streams.values()]
 
     def distances(self, frozen: Tensor) -> Tensor:
-        """Distances within each modality, of shape (S, B, B), of frozen features (B, S, D)."""
-        return torch.stack(
-            [pairwise_distances(features, self.normalize) for features in frozen.unbind(dim=1)]
-        )
+        """Distances within each modality, of shape (S, B, B), of the bank's features."""
+        return self.distances_of(frozen)
 
     def loss(
         self, inputs: Dict[str, Tensor], data_samples: List[ActionDataSample]
@@ -113,20 +128,23 @@ class MVDeepRank(BankPretrainer):
         """Ranking loss of each stream (Eq. 21) and accuracy of each view, over all triplets.
 
         Returns:
-            dict: ``<modality>/loss_rank`` and ``<modality>/acc_<view>``, scalars.
+            dict: ``<modality>/loss_rank``, ``<modality>/acc_<view>`` and
+            ``<modality>/acc_near_<view>``, scalars.
         """
         distances = self.distances(self.gather_all(self.label_features(data_samples)))
+        distances = self.repeat_for_views(distances)
         results = {}
         for index, modality in enumerate(self.modalities):
 
             def stream_loss(index=index, modality=modality) -> Tensor:
                 stream = self.streams[modality]
-                features = self.gather_all(encode(stream['backbone'], inputs[modality]))
+                features = self.gather_all(self.encode_views(stream['backbone'], inputs[modality]))
                 total = features.new_zeros(())
                 for view, weight in self.views.items():
                     labels = view_distances(distances, index, view)
                     found = stream['heads'][view].loss(features, labels)
                     results[f'{modality}/acc_{view}'] = found['acc_rank']
+                    results[f'{modality}/acc_near_{view}'] = found['acc_near']
                     total = total + weight * found['loss_rank']  # Eq. 21
                 return total
 
@@ -139,7 +157,7 @@ class MVDeepRank(BankPretrainer):
         return results
 
     def score(self, features: Tensor, data_samples: List[ActionDataSample]) -> None:
-        """Set ``rank``, a dict of ``<modality>/<view>`` to sums (3,), for ``RankMetric``."""
+        """Set ``rank``, a dict of ``<modality>/<view>`` to sums (6,), for ``RankMetric``."""
         distances = self.distances(self.label_features(data_samples))
         ranks: List[Dict] = [{} for _ in data_samples]
         for index, modality in enumerate(self.modalities):
@@ -160,7 +178,7 @@ class MVDeepRank(BankPretrainer):
             also ``flipped_<view>``.
         """
         rows = compared_rows(len(features)).to(features.device)
-        now = self.distances(features[rows])
+        now = self.distances(self.prepare_labels(features)[rows])
         before: Optional[Tensor] = None
         if self.bank is not None and self.bank.features is not None:
             before = self.distances(self.bank.features.to(features)[rows])

@@ -8,6 +8,7 @@ from mmaction.structures import ActionDataSample
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from ..utils.fit import check_fit
 from .base import EncoderPretrainer
 
 
@@ -32,6 +33,8 @@ class SkeletonMAE(EncoderPretrainer):
         frame_ratio (float): Share of the spans that are masked. Defaults to 0.4.
         span (int): Frames of a span; T must be a multiple. Defaults to 6.
         hidden_channels (int): Hidden channels of the decoder. Defaults to 64.
+        segments (int): Equal parts of the time that are pooled separately in extracted features;
+            the decoder sees all positions. Defaults to 1.
         init_cfg (dict or list[dict], optional): Initialisation. Defaults to None.
 
     Raises:
@@ -47,9 +50,10 @@ class SkeletonMAE(EncoderPretrainer):
         frame_ratio: float = 0.4,
         span: int = 6,
         hidden_channels: int = 64,
+        segments: int = 1,
         init_cfg=None,
     ) -> None:
-        super().__init__(data_preprocessor, init_cfg)
+        super().__init__(data_preprocessor, init_cfg, segments)
         if not (0 <= joint_ratio < 1 and 0 <= frame_ratio < 1 and joint_ratio + frame_ratio > 0):
             raise ValueError(
                 f'joint_ratio={joint_ratio}, frame_ratio={frame_ratio}; expected both from 0 to '
@@ -57,7 +61,7 @@ class SkeletonMAE(EncoderPretrainer):
             )
         self.backbone = MODELS.build(backbone)
         self.in_channels = in_channels
-        self.check_encoder(in_channels)
+        check_fit(self.backbone, self.data_preprocessor, in_channels)
         self.joint_ratio = joint_ratio
         self.frame_ratio = frame_ratio
         self.span = span

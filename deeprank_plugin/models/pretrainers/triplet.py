@@ -22,11 +22,12 @@ class SupervisedTriplet(EncoderPretrainer):
 
     Args:
         backbone (dict): Config of a GCN backbone, (N, M, T, V, C) to (N, M, D, T', V').
-        in_channels (int): Its number of feature channels D.
+        in_channels (int): Its number of feature channels D, times ``segments``.
         data_preprocessor (dict): Config of a :class:`SkeletonPreprocessor` with one modality.
             Defaults to ``dict(type='SkeletonPreprocessor')``.
         margin (float): Margin of the loss. Defaults to 0.2.
         normalize (str, optional): As in :class:`DeepRank`. Defaults to 'l2'.
+        segments (int): Equal parts of the time that are pooled separately. Defaults to 1.
         init_cfg (dict or list[dict], optional): Initialisation. Defaults to None.
 
     Raises:
@@ -40,9 +41,10 @@ class SupervisedTriplet(EncoderPretrainer):
         data_preprocessor: Dict = dict(type='SkeletonPreprocessor'),
         margin: float = 0.2,
         normalize: Optional[str] = 'l2',
+        segments: int = 1,
         init_cfg=None,
     ) -> None:
-        super().__init__(data_preprocessor, init_cfg)
+        super().__init__(data_preprocessor, init_cfg, segments)
         check_normalization(normalize)
         if margin <= 0:
             raise ValueError(f'margin={margin}; expected above 0')

@@ -9,6 +9,7 @@ from .label_disagreement import compared_rows, label_disagreement
 from .pooling import pool_features
 from .unwrap import unwrap
 from .views import VIEWS, view_distances
+from .whitening import whiten_features
 
 __all__ = [
     'VIEWS',
@@ -23,4 +24,5 @@ __all__ = [
     'pool_features',
     'unwrap',
     'view_distances',
+    'whiten_features',
 ]

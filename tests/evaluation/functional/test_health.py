@@ -7,6 +7,8 @@ from scipy.linalg import svdvals
 
 from deeprank_plugin.evaluation.functional import (
     effective_rank,
+    effective_rank_var,
+    feature_health,
     feature_spread,
 )
 
@@ -20,6 +22,18 @@ def test_effective_rank():
     angles = torch.tensor([[1.0, 0], [-1, 0], [0, 1], [0, -1]])
     assert effective_rank(angles) == pytest.approx(2)
     assert effective_rank(torch.ones(5, 3)) == 0
+
+
+def test_effective_rank_by_variance():
+    features = torch.randn(200, 6) * torch.tensor([4.0, 2, 1, 1, 0.5, 0.1])
+    unit = torch.nn.functional.normalize(features.double()).numpy()
+    variance = np.linalg.eigvalsh(np.cov(unit.T))
+    share = variance / variance.sum()
+    found = effective_rank_var(features)
+    assert found == pytest.approx(np.exp(-(share * np.log(share)).sum()))
+    assert found < effective_rank(features)
+    assert effective_rank_var(torch.ones(5, 3)) == 0
+    assert feature_health(features)['effective_rank_var'] == found
 
 
 def test_spread():

@@ -153,7 +153,7 @@ def test_wrong_arguments():
         RankHead(4, num_triplets=5)
     with pytest.raises(ValueError, match='num_triplets=0'):
         RankHead(4, classifier='ViT', num_triplets=0)
-    with pytest.raises(ValueError, match="only classifier='FC' has pair scores"):
+    with pytest.raises(ValueError, match="MLPClassifier has no pair scores; .*'metric'"):
         make('MLP')(torch.randn(5, D).double())
     with pytest.raises(ValueError, match=r'features of shape \(5, 7\)'):
         make('ViT').sums(torch.randn(5, 7).double(), torch.rand(5, 5).double())

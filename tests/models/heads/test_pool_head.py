@@ -25,6 +25,11 @@ def test_clips_of_a_sequence_are_averaged():
     torch.testing.assert_close(torch.stack([s.feat for s in samples]), expected)
 
 
+def test_segments():
+    feature_map = torch.randn(3, 2, 4, 6, 5)
+    assert torch.equal(PoolHead(segments=3)(feature_map), pool_features(feature_map, 3))
+
+
 def test_nothing_to_train_and_other_maps():
     with pytest.raises(TypeError, match='GCNHead'):
         PoolHead().loss(torch.randn(3, 1, 4, 5, 6), [])

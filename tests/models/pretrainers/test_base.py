@@ -140,3 +140,41 @@ def test_every_method_makes_the_same_checks(kind):
         build(in_channels=5)
     with pytest.raises(ValueError, match='data have 2 coordinates.*backbone.in_channels=2'):
         build()(torch.randn(2, 1, 1, 8, 25, 2), mode='tensor')
+
+
+@pytest.mark.parametrize(
+    'method',
+    [
+        dict(type='DeepRank', head=dict(type='RankHead', in_channels=8)),
+        dict(type='MVDeepRank', head=dict(type='RankHead', in_channels=8)),
+        dict(type='DeepCluster', head=dict(type='ClusterHead', in_channels=8, num_clusters=2)),
+        dict(type='SkeletonMoCo', in_channels=8, queue_size=4),
+        dict(type='SupervisedTriplet', in_channels=8),
+        dict(type='SkeletonMAE', in_channels=4),
+    ],
+    ids=lambda method: method['type'],
+)
+def test_segments_of_every_method(method):
+    model = MODELS.build(dict(method, backbone=BACKBONE, segments=2)).eval()
+    inputs = torch.randn(3, 2, 1, 12, 25, 3)
+    names = [f's{index}' for index in range(3)]
+    several = model.several_modalities
+    given = {name: inputs for name in model.encoders} if several else inputs
+    features = model(given)
+    assert features.shape == ((3, 3, 8) if several else (3, 8))
+    encoder = next(iter(model.encoders.values()))
+    clips = encoder(inputs.flatten(0, 1))[:, 0].mean(dim=-1)  # (6, 4, 12)
+    halves = torch.stack([clips[..., :6].mean(dim=-1), clips[..., 6:].mean(dim=-1)], dim=-1)
+    expected = halves.flatten(1).view(3, 2, 8).mean(dim=1)
+    torch.testing.assert_close(features[:, 0] if several else features, expected)
+    if hasattr(model, 'relabel'):
+        model.relabel(features, names)
+    samples = [
+        ActionDataSample(metainfo=dict(sample_idx=i, frame_dir=name)).set_gt_label(i % 2)
+        for i, name in enumerate(names)
+    ]
+    losses = model.train()(given, samples, mode='loss')
+    assert all(value.isfinite().all() for key, value in losses.items() if 'loss' in key)
+    if method['type'] != 'SkeletonMAE':  # its decoder takes the map, not the segments
+        with pytest.raises(ValueError, match='gives 12 features in 3 segments'):
+            MODELS.build(dict(method, backbone=BACKBONE, segments=3))

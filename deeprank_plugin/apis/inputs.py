@@ -58,10 +58,10 @@ def pack_infos(model: BaseModel, keypoints: Keypoints) -> Tuple[List[Dict], bool
     infos = [make_info(sequence, index, layout) for index, sequence in enumerate(sequences)]
     parts = survey_parts(infos, layout, num_person)
     doubts = describe_parts(parts, len(infos), 'sequences', num_person)
-    keypoints = [info['keypoint'] for info in infos]
+    arrays = [info['keypoint'] for info in infos]
     for doubt in (
         *doubts,
-        suspect_unit(keypoints, layout, 'the sequences', scale),
+        suspect_unit(arrays, layout, 'the sequences', scale),
         suspect_images(infos, transforms, 'sequences'),
     ):
         if doubt is not None:

@@ -73,8 +73,8 @@ def load_config(
     variables = {VARIABLES[name]: value for name, value in given.items()}
     if data is not None and (osp.isfile(data) or data.endswith(('.pkl', '.pickle', '.npz'))):
         variables.update(derive_variables(data, num_classes, layout))
-    for name, value in dict(num_classes=num_classes, layout=layout).items():
-        if value is not None and variables.get('DATA') != 'custom':
+    for name, of_file in dict(num_classes=num_classes, layout=layout).items():
+        if of_file is not None and variables.get('DATA') != 'custom':
             option = name.replace('_', '-')
             exit_with_error(f'--{option} needs an annotation file: use it with --data FILE.')
     with environment(variables), quiet():

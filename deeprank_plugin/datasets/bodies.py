@@ -46,7 +46,7 @@ def choose_part(keypoint: np.ndarray, num_person: Optional[int] = None) -> Optio
     """
     if len(keypoint) <= min(2, num_person or 2) and is_shown(keypoint):
         return None
-    present = keypoint.any(axis=(2, 3))  # (M, T)
+    present: np.ndarray = np.any(keypoint, axis=(2, 3))  # (M, T)
     there = present.any(axis=1)
     if not there.any():
         return None

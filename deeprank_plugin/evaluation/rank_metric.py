@@ -66,5 +66,6 @@ class RankMetric(BaseMetric):
 
 def average(sums: RankingSums) -> Dict[str, float]:
     """Loss and accuracies from sums over triplets; ``acc_near`` is NaN if it has none."""
-    near = sums.near_correct / sums.near_count if sums.near_count else float('nan')
-    return dict(loss=sums.loss / sums.weight, acc=sums.correct / sums.count, acc_near=near)
+    near = float(sums.near_correct / sums.near_count) if sums.near_count else float('nan')
+    loss, acc = float(sums.loss / sums.weight), float(sums.correct / sums.count)
+    return dict(loss=loss, acc=acc, acc_near=near)

@@ -259,7 +259,9 @@ def ranking_sums(
     if chunk_size is None:
         at_once = TRIPLETS_AT_ONCE.get(scores.device.type, TRIPLETS_AT_ONCE['cuda'])
         chunk_size = max(1, at_once // len(scores) ** 2)
-    sums = _AllTriplets.apply(scores, distances, bias, ties, chunk_size, weighting)
+    sums: Tuple[Tensor, ...] = _AllTriplets.apply(
+        scores, distances, bias, ties, chunk_size, weighting
+    )
     return RankingSums(*sums, *near_sums(scores, distances, bias, ties))
 
 

@@ -84,7 +84,7 @@ def tell_initializers(model: nn.Module) -> None:
     for part in model.modules():
         init_cfg = getattr(part, 'init_cfg', None)
         if isinstance(init_cfg, dict) and init_cfg.get('type') == 'Pretrained':
-            part.init_cfg = dict(known, **init_cfg)
+            init_cfg.update(dict(known, **init_cfg))
 
 
 def check_channels(backbone: nn.Module, inputs: Tensor) -> None:

@@ -259,10 +259,8 @@ def ranking_sums(
     if chunk_size is None:
         at_once = TRIPLETS_AT_ONCE.get(scores.device.type, TRIPLETS_AT_ONCE['cuda'])
         chunk_size = max(1, at_once // len(scores) ** 2)
-    sums: Tuple[Tensor, ...] = _AllTriplets.apply(
-        scores, distances, bias, ties, chunk_size, weighting
-    )
-    return RankingSums(*sums, *near_sums(scores, distances, bias, ties))
+    sums = _AllTriplets.apply(scores, distances, bias, ties, chunk_size, weighting)
+    return RankingSums._make([*sums, *near_sums(scores, distances, bias, ties)])
 
 
 def triplet_sums(

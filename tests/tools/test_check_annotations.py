@@ -139,7 +139,7 @@ def test_two_dimensions(tool, make_annotations, tmp_path):
     assert 'bones: not measured' in printed and 'skeletons_00.png' in printed
     assert (tmp_path / 'plots' / 'skeletons_00.png').is_file()
     code, printed = tool(make_annotations(shape=(9, 3)), '--plot', tmp_path / 'none')
-    assert 'pictures: none, the joints are those of no known layout' in printed
+    assert 'pictures: none, the joints match no known layout' in printed
     arm = dict(num_node=9, edges=[[i, i + 1] for i in range(8)], center=0)
     (tmp_path / 'arm.json').write_text(json.dumps(arm))
     code, printed = tool(path, '--layout', tmp_path / 'arm.json', '--plot', tmp_path / 'arm')

@@ -22,7 +22,7 @@ def test_zip_folder_and_workers_give_the_same(folder, tmp_path):
     ):
         found = convert(folder, tmp_path / f'p{index}', **kwargs)
         assert same(found[0], expected[0]) and found[1:] == expected[1:]
-    with pytest.raises(BrokenFile, match=f'sample {NAMES[0]} is there twice'):
+    with pytest.raises(BrokenFile, match=f'sample {NAMES[0]} occurs twice'):
         convert(folder, tmp_path / 'b', sources=[folder, archive])
 
 

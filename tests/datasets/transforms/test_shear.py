@@ -30,5 +30,5 @@ def test_shear_is_one_matrix_with_factors_within_beta():
 def test_shear_refuses():
     with pytest.raises(ValueError, match='beta=-1 must not be negative'):
         RandomShear3D(-1)
-    with pytest.raises(ValueError, match='has 2 coordinates a joint; RandomShear3D expects 3'):
+    with pytest.raises(ValueError, match='has 2 coordinates per joint; RandomShear3D expects 3'):
         RandomShear3D()(dict(keypoint=np.zeros((1, 2, 3, 2)), frame_dir='a'))

@@ -17,7 +17,7 @@ import json
 import sys
 import warnings
 from pathlib import Path
-from typing import List
+from typing import Callable, List
 
 from rich.console import Console
 from rich.table import Table
@@ -150,9 +150,16 @@ def classify(args: argparse.Namespace) -> None:
     print(f'{out_dir}: {len(jobs)} animations, the first is {jobs[0][2]}.{args.format}')
 
 
-def print_warning(message, *_, **__) -> None:
-    """Print a warning in one line, without its code location."""
-    print(f'warning: {message}', file=sys.stderr)
+def make_printer() -> Callable[..., None]:
+    """A function that prints a warning once, in one line: each model reads the sequences anew."""
+    printed = set()
+
+    def show(message, *_, **__) -> None:
+        if str(message) not in printed:
+            printed.add(str(message))
+            print(f'warning: {message}', file=sys.stderr)
+
+    return show
 
 
 def main() -> None:
@@ -162,8 +169,7 @@ def main() -> None:
         require_checkpoint(checkpoint)
     require_writable(args.out_dir, 'folder', '--out-dir')
     with warnings.catch_warnings():
-        warnings.showwarning = print_warning
-        warnings.simplefilter('once', UserWarning)  # each model reads the sequences
+        warnings.showwarning = make_printer()
         try:
             classify(args)
         except (FileNotFoundError, ValueError) as error:

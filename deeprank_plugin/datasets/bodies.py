@@ -70,8 +70,10 @@ def is_shown(keypoint: np.ndarray) -> bool:
 
     Much faster than looking at all joints, and true of nearly all sequences.
     """
-    first, last = keypoint[0, 0, :, 0], keypoint[0, -1, :, 0]
-    return bool((first[0] or first[-1]) and (last[0] or last[-1]))
+    return bool(
+        (keypoint[0, 0, 0, 0] or keypoint[0, 0, -1, 0])
+        and (keypoint[0, -1, 0, 0] or keypoint[0, -1, -1, 0])
+    )
 
 
 def body_size(keypoint: np.ndarray) -> float:

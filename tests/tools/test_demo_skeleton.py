@@ -62,7 +62,7 @@ def folder(tmp_path_factory):
             frame_dir=f'take {i}',
             label=i,
             total_frames=3 + i,
-            keypoint=rng.normal(size=(1 + i % 2, 3 + i, 25, 3)).astype(np.float32),
+            keypoint=rng.normal(scale=0.4, size=(1 + i % 2, 3 + i, 25, 3)).astype(np.float32),
         )
         for i in range(6)
     ]

@@ -79,7 +79,7 @@ def tell_initializers(model: nn.Module) -> None:
     for part in model.modules():
         init_cfg = getattr(part, 'init_cfg', None)
         if isinstance(init_cfg, dict) and init_cfg.get('type') == 'Pretrained':
-            part.init_cfg = dict(known, **init_cfg)
+            part.init_cfg = dict(known, **init_cfg)  # type: ignore[assignment]
 
 
 def check_channels(backbone: nn.Module, inputs: Tensor) -> None:

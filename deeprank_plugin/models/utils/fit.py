@@ -13,7 +13,6 @@ def check_fit(
     preprocessor: nn.Module,
     in_channels: Optional[int],
     name: str = 'in_channels',
-    segments: int = 1,
 ) -> None:
     """Check preprocessor, backbone and head when a model is built, before any data is read.
 
@@ -25,7 +24,6 @@ def check_fit(
         in_channels (int, optional): Number of feature channels that the head takes; None for
             any.
         name (str): Key of ``in_channels`` in the config. Defaults to 'in_channels'.
-        segments (int): Parts of the time that are pooled separately. Defaults to 1.
 
     Raises:
         ValueError: If they do not match.
@@ -42,13 +40,10 @@ def check_fit(
         )
     if joints is None or in_channels is None:
         return
-    if segments < 1:
-        raise ValueError(f'segments={segments}; expected at least 1')
-    width = segments * count_features(backbone, joints)
+    width = count_features(backbone, joints)
     if width != in_channels:
-        parts = f' in {segments} segments' if segments > 1 else ''
         raise ValueError(
-            f'the backbone gives {width} features{parts} and the head takes {in_channels}; '
+            f'the backbone gives {width} features and the head takes {in_channels}; '
             f'expected the same: set {name}={width}'
         )
 
@@ -84,7 +79,7 @@ def tell_initializers(model: nn.Module) -> None:
     for part in model.modules():
         init_cfg = getattr(part, 'init_cfg', None)
         if isinstance(init_cfg, dict) and init_cfg.get('type') == 'Pretrained':
-            init_cfg.update(dict(known, **init_cfg))
+            part.init_cfg = dict(known, **init_cfg)  # type: ignore[assignment]
 
 
 def check_channels(backbone: nn.Module, inputs: Tensor) -> None:

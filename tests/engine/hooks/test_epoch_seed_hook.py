@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import torch
+from mmengine.runner import Runner
 
 from deeprank_plugin.engine import EpochSeedHook
 
@@ -13,6 +14,9 @@ class Recorder:
 
     def set_epoch(self, epoch, seed, rank):
         self.calls.append((epoch, seed, rank))
+
+    def __len__(self):
+        return 9
 
 
 def make_runner(dataset, epoch, seed=3, diff_rank_seed=False):
@@ -50,3 +54,22 @@ def test_sampler_shuffles_by_the_runs_seed_unless_ranks_differ():
     runner = make_runner(Recorder(), 0, diff_rank_seed=True)
     EpochSeedHook().before_train_epoch(runner)
     assert runner.train_dataloader.sampler.seed == 99
+
+
+def test_the_sampler_behind_a_batch_sampler_is_seeded():
+    """A resumed finetuning run shuffles as the uninterrupted one."""
+    data = Recorder()
+    runner = make_runner(data, 0)
+    loader = Runner.build_dataloader(
+        dict(
+            dataset=data,
+            batch_size=4,
+            num_workers=0,
+            sampler=dict(type='DefaultSampler', shuffle=True),
+            batch_sampler=dict(type='FullEpochBatchSampler'),
+        ),
+        seed=99,
+    )
+    runner.train_dataloader = loader
+    EpochSeedHook().before_train_epoch(runner)
+    assert loader.batch_sampler.sampler.seed == 3

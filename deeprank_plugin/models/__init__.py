@@ -1,6 +1,6 @@
 """Models that importing the package registers in MMAction2's ``MODELS``."""
 
-from .backbones import STGCNSlim, STTFormer
+from .backbones import RawSkeleton, STGCNSlim, STTFormer
 from .data_preprocessor import SkeletonPreprocessor
 from .heads import ClusterHead, PoolHead, RankHead, SegmentHead
 from .pretrainers import (
@@ -20,6 +20,7 @@ __all__ = [
     'MVDeepRank',
     'PoolHead',
     'RankHead',
+    'RawSkeleton',
     'STGCNSlim',
     'STTFormer',
     'SegmentHead',

@@ -1,6 +1,7 @@
 """Backbones that MMAction2 lacks."""
 
+from .raw_skeleton import RawSkeleton
 from .stgcn_slim import STGCNSlim
 from .sttformer import STTFormer
 
-__all__ = ['STGCNSlim', 'STTFormer']
+__all__ = ['RawSkeleton', 'STGCNSlim', 'STTFormer']

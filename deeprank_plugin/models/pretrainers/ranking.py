@@ -3,6 +3,7 @@
 from typing import Dict, Optional
 
 import torch
+from mmengine.dist import broadcast
 from torch import Tensor, nn
 
 from ..utils import pairwise_distances, whiten_features
@@ -98,6 +99,7 @@ class RankingPretrainer(BankPretrainer):
         if self.whiten:
             whitened = [whiten_features(stream, self.whiten) for stream in streams.unbind(dim=1)]
             streams = torch.stack(whitened, dim=1)
+            broadcast(streams)  # rounding may differ between processes
         if not self.keep_first:
             return streams.view_as(features)
         first = streams

@@ -61,7 +61,8 @@ class RawSkeleton(BaseModule):
         """(N, M, T, V, C) to (N, M, T' * V * C, 1, 1)."""
         batch, bodies, _, joints, channels = x.shape
         if self.align is not None:
-            x = turn_bodies(x, *self.align, up=self.up)
+            left, right = self.align
+            x = turn_bodies(x, left, right, self.up)
         x = x.flatten(3).flatten(0, 1).transpose(1, 2)  # (N * M, V * C, T)
         x = interpolate(x, self.frames, mode='linear', align_corners=False)
         x = x.transpose(1, 2)  # (N * M, T', V * C)

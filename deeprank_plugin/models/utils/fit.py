@@ -13,6 +13,7 @@ def check_fit(
     preprocessor: nn.Module,
     in_channels: Optional[int],
     name: str = 'in_channels',
+    segments: int = 1,
 ) -> None:
     """Check preprocessor, backbone and head when a model is built, before any data is read.
 
@@ -24,6 +25,7 @@ def check_fit(
         in_channels (int, optional): Number of feature channels that the head takes; None for
             any.
         name (str): Key of ``in_channels`` in the config. Defaults to 'in_channels'.
+        segments (int): Parts of the time that are pooled separately. Defaults to 1.
 
     Raises:
         ValueError: If they do not match.
@@ -40,10 +42,13 @@ def check_fit(
         )
     if joints is None or in_channels is None:
         return
-    width = count_features(backbone, joints)
+    if segments < 1:
+        raise ValueError(f'segments={segments}; expected at least 1')
+    width = segments * count_features(backbone, joints)
     if width != in_channels:
+        parts = f' in {segments} segments' if segments > 1 else ''
         raise ValueError(
-            f'the backbone gives {width} features and the head takes {in_channels}; '
+            f'the backbone gives {width} features{parts} and the head takes {in_channels}; '
             f'expected the same: set {name}={width}'
         )
 

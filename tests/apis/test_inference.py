@@ -163,6 +163,7 @@ def streams(tiny):
     for seed, modality in enumerate(['joint', 'bone', 'motion']):
         cfg = copy.deepcopy(tiny.config)
         cfg.model.data_preprocessor.modality = modality
+        cfg.default_hooks.strict_load.allow_other = ['modality']  # there is one checkpoint
         network = init_model(cfg, tiny.checkpoint)
         with torch.no_grad():
             network.cls_head.fc.bias += torch.randn(12, generator=torch.manual_seed(seed))

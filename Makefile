@@ -37,8 +37,8 @@ docs: $(STAMP)
 setup: $(STAMP)
 
 $(STAMP): requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
-	    echo "error: '$(PYTHON)' is missing or older than Python 3.10;" \
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "error: '$(PYTHON)' is missing or older than Python 3.11;" \
 	        "install Python 3.11, or run make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@echo "Installing the requirements into $(VENV) (minutes on the first run) ..."
 	$(PYTHON) -m venv $(VENV)

@@ -6,6 +6,7 @@ Example:
 Exits with 1, and with advice on each problem, if something cannot work.
 """
 
+import argparse
 import importlib
 import importlib.metadata
 import os.path as osp
@@ -163,4 +164,7 @@ def main() -> int:
 
 
 if __name__ == '__main__':
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     sys.exit(main())

@@ -5,6 +5,7 @@ Runs the project's tools in sequence and prints one table. Everything is written
 with the log of each step in work_dirs/demo/logs.
 """
 
+import argparse
 import json
 import os
 import shutil
@@ -129,6 +130,9 @@ def print_table(rounds: list, before: dict, after: dict, accuracy: dict, seconds
 
 def main() -> None:
     """Run the steps, write the plots, print the table."""
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     os.chdir(ROOT)
     shutil.rmtree(OUT, ignore_errors=True)
     seconds = run_steps()

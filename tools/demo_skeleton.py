@@ -6,7 +6,7 @@ per name, annotations of MMAction2 (.pkl, .npz), or .skeleton of NTU RGB+D. The 
 pipeline prepares them, so the scores equal those of tools/test.py.
 
 Example:
-    python tools/demo_skeleton.py configs/finetune/stgcn_pretrained.py work_dirs/<run>/last.pth \\
+    python tools/demo_skeleton.py CONFIG work_dirs/<run>/epoch_100.pth \\
         recordings/ --out-dir work_dirs/demo_skeleton
     python tools/demo_skeleton.py JOINT_CONFIG JOINT_CHECKPOINT data/toy.pkl --split xsub_val \\
         --limit 4 --stream BONE_CONFIG BONE_CHECKPOINT --stream MOTION_CONFIG MOTION_CHECKPOINT

@@ -33,7 +33,7 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('checkpoint', help='checkpoint file, or a work dir, whose latest is taken')
     parser.add_argument('--dump', metavar='FILE', help='write all predictions to this .pkl file')
     add_common_arguments(parser)
     return parser.parse_args()

@@ -1,4 +1,5 @@
-# Classification with all labels or a share of them, which the seed draws (tools/data/make_subset.py).
+# Classification with all labels or a share of each class's, at least one sample. labels.seed draws it,
+# not --seed: runs of tools/train.py share one list, and tools/run_protocol.py draws one for each seed.
 _base_ = ['./skeleton.py', './default_runtime.py']
 
 share = '{{$SHARE:all}}'

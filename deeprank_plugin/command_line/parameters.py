@@ -103,8 +103,10 @@ def read_file(path: str) -> Config:
             known = sorted(file.stem for file in Path(found[1]).glob('*.py'))
             known.remove('custom')
             exit_with_error(
-                f'data set {found[2]!r} is not known; expected one of {", ".join(known)}, or an '
-                'annotation file (.pkl, .npz), in --data or the environment variable DATA.'
+                f'data set {found[2]!r} is not known; expected one of {", ".join(known)}. The '
+                'option --data also takes an annotation file (.pkl, .npz); the environment '
+                'variable DATA takes names only: for a file set DATA=custom, ANN_FILE and the '
+                'other variables of configs/_base_/data/custom.py.'
             )
         exit_with_error(f'config {path!r} names a base config that does not exist: {error}')
     except (KeyError, ValueError):

@@ -8,8 +8,8 @@ VIEWS = ('self', 'other', 'all')
 def view_distances(distances: Tensor, stream: int, view: str) -> Tensor:
     """Label distances of one stream in one view.
 
-    A triplet's label in a view (Eq. 11) compares its distances in that view (Eq. 13), as in
-    ``ranking_loss.py``. Distances within a modality are those between the features of anchor
+    A triplet's label in one of the views (Eq. 11) compares its distances in that view (Eq. 13), as
+    in ``ranking_loss.py``. Distances within a modality are those between the features of anchor
     (Eq. 15) and candidate (Eq. 16) from its own frozen encoder.
 
     Args:

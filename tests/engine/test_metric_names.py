@@ -31,7 +31,9 @@ def test_neighbours_and_ranking():
     feats = [({'': np.eye(4)[i], 'bone': np.eye(4)[i]}, i % 2, 'ab'[i % 2]) for i in range(4)]
     check(metric, metric.compute_metrics(feats))
     metric = METRICS.build(dict(type='RankMetric'))
-    sums = {f'joint/{view}': np.array([2.0, 1.0, 2.0]) for view in ('bone', 'motion')}
+    sums = {
+        f'joint/{view}': np.array([2.0, 1.0, 2.0, 2.0, 1.0, 1.0]) for view in ('bone', 'motion')
+    }
     check(metric, metric.compute_metrics([sums]))
     metric = METRICS.build(dict(type='ClusterMetric'))
     check(metric, metric.compute_metrics([np.array([2.0, 1.0, 2.0])]))

@@ -22,8 +22,8 @@ def names_of(metric: Any) -> Optional[List[str]]:
     if kind == 'KNNMetric':
         return [*(f'{STREAM}top{k}' for k in metric.topk), 'num_bank', 'num_queries']
     if kind == 'RankMetric':
-        names = ('loss', 'acc', 'acc_near')
-        return [*(f'{STREAM}{name}{VIEW}' for name in names), 'num_triplets']
+        kinds = ('loss', 'acc', 'acc_near')
+        return [*(f'{STREAM}{key}{VIEW}' for key in kinds), 'num_triplets']
     return ['loss', 'acc'] if kind == 'ClusterMetric' else None
 
 

@@ -10,6 +10,7 @@ import logging
 import os
 import os.path as osp
 import re
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Dict, Iterator, Optional
@@ -61,6 +62,8 @@ def load_config(
     """
     if not osp.isfile(path):
         exit_with_error(f'config file {path!r} does not exist.')
+    if os.getcwd() not in sys.path:  # custom_imports finds what lies there, as with `python -m`
+        sys.path.append(os.getcwd())
     values = dict(data=data, layout=layout, modality=modality, share=share, pretrained=pretrained)
     given = {name: value for name, value in values.items() if value is not None}
     for name, value in given.items():

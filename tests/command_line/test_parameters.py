@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 
 import pytest
 import torch
@@ -92,3 +93,15 @@ def test_a_run_is_not_resumed_with_other_parameters(tmp_path, capsys, parameters
         cfg = load_config(FINETUNE, **dict(before, **parameters))
         require_same_run(cfg, str(tmp_path / 'epoch_1.pth'))
     assert f'is from a run with {name} {before[name]!r}' in capsys.readouterr().err
+
+
+def test_custom_imports_find_modules_in_the_current_folder(tmp_path, monkeypatch):
+    (tmp_path / 'beside_the_run.py').write_text('FOUND = True\n')
+    (tmp_path / 'mine.py').write_text(
+        "_base_ = 'deeprank_plugin::finetune/stgcn_scratch.py'\n"
+        "custom_imports = dict(imports=['deeprank_plugin', 'beside_the_run'])\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, 'path', [entry for entry in sys.path if entry])
+    load_config(str(tmp_path / 'mine.py'))
+    assert sys.modules.pop('beside_the_run').FOUND

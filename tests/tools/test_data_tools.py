@@ -25,7 +25,7 @@ def test_make_toy_and_a_subset_of_it(tmp_path):
     assert path.read_bytes() == first
 
     refused = run('make_toy.py', path, *SMALL, '--seed', '1', fails=True)
-    assert 'exists and holds something else' in refused and 'Traceback' not in refused
+    assert 'exists with different content' in refused and 'Traceback' not in refused
     assert path.read_bytes() == first
     run('make_toy.py', path, *SMALL, '--seed', '1', '--force')
     assert path.read_bytes() != first

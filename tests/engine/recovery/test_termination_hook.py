@@ -77,7 +77,7 @@ def test_processes_stop_together(server, data, whole, tmp_path):
         assert_same(first[key], second[key], key)
     chain = Chain(server, chain.cfg, tmp_path / 'two')
     (chain.work_dir / 'last_checkpoint').write_text(str(path))
-    assert chain.start() == 1
+    assert chain.start() == 2
     assert 'on 2 process(es); this run has 4 batches on 1' in chain.printed
 
 

@@ -65,7 +65,7 @@ def test_streams_fusion_and_resume(folder):
         *('--streams', 'joint', 'motion', '--seeds', '3'),
     )
     printed = output_of(*command)
-    assert 'batch 1 x 4 = 4' in printed and 'names 64' in printed
+    assert 'batch 1 x 4 = 4' in printed and 'for a batch of 64' in printed
     results = json.loads((out / 'results.json').read_text())['results']
     assert set(results) == {'joint', 'motion', 'fused'}
     # one sample of every class is labelled, and each stream began from its own encoder

@@ -114,12 +114,8 @@ def write_annotations(path, number=24):
     path.write_bytes(pickle.dumps(content))
 
 
-def make_config(folder, workers=0, streams=False, **relabel):
-    """A tiny ST-GCN on 24 sequences, 18 to train and 6 held out, batches of 6."""
-    annotations = folder.parent / 'annotations.pkl'
-    if not annotations.exists():
-        write_annotations(annotations)
-    cfg = Config.fromfile(ROOT / 'configs' / '_base_' / 'default_runtime.py')
+def tiny_loaders(data, batch_size, workers):
+    """Configs of two loaders: three quarters of split 'train' to train on, the others held out."""
     train = [
         dict(type='CenterSkeleton'),
         dict(type='CropResize', clip_len=8, min_frames=2),
@@ -131,19 +127,29 @@ def make_config(folder, workers=0, streams=False, **relabel):
 
     def loader(part, pipeline):
         return dict(
-            batch_size=6,
+            batch_size=batch_size,
             num_workers=workers,
             persistent_workers=workers > 0,
             sampler=dict(type='DefaultSampler', shuffle=part == 'train'),
             dataset=dict(
                 type='SkeletonDataset',
-                ann_file=str(annotations),
+                ann_file=str(data),
                 split='train',
                 holdout=dict(share=0.25, part=part),
                 pipeline=pipeline,
             ),
         )
 
+    return loader('train', train), loader('holdout', test)
+
+
+def make_config(folder, workers=0, streams=False, **relabel):
+    """A tiny ST-GCN on 24 sequences, 18 to train and 6 held out, batches of 6."""
+    annotations = folder.parent / 'annotations.pkl'
+    if not annotations.exists():
+        write_annotations(annotations)
+    cfg = Config.fromfile(ROOT / 'configs' / '_base_' / 'default_runtime.py')
+    train, holdout = tiny_loaders(annotations, 6, workers)
     graph = dict(layout='nturgb+d', mode='stgcn_spatial')
     cfg.merge_from_dict(
         dict(
@@ -152,8 +158,8 @@ def make_config(folder, workers=0, streams=False, **relabel):
                 backbone=dict(type='STGCN', graph_cfg=graph, base_channels=4, num_stages=4),
                 head=dict(type='RankHead', in_channels=4, hidden_channels=4),
             ),
-            train_dataloader=loader('train', train),
-            val_dataloader=loader('holdout', test),
+            train_dataloader=train,
+            val_dataloader=holdout,
             val_evaluator=dict(type='RankMetric'),
             val_cfg=dict(),
             train_cfg=dict(by_epoch=True, max_epochs=20),

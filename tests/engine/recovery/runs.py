@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import torch
-from helpers import ROOT, read_logs
+from helpers import ROOT, read_logs, tiny_loaders
 
 from deeprank_plugin.command_line import load_config
 
@@ -22,30 +22,7 @@ def make_resumable(data, method='DeepRank', workers=0):
         cfg.pop(key)
     for part in ('train', 'val', 'test'):
         cfg.pop(f'{part}_dataloader')
-    train = [
-        dict(type='CenterSkeleton'),
-        dict(type='CropResize', clip_len=8, min_frames=2),
-        dict(type='RandomRotate3D'),
-        dict(type='FormatGCNInput', num_person=1),
-        dict(type='PackActionInputs', meta_keys=('sample_idx', 'frame_dir', 'split')),
-    ]
-    test = [train[0], dict(type='CropResize', p_interval=(0.95,), clip_len=8), *train[3:]]
-
-    def loader(part, pipeline):
-        return dict(
-            batch_size=5,
-            num_workers=workers,
-            persistent_workers=workers > 0,
-            sampler=dict(type='DefaultSampler', shuffle=part == 'train'),
-            dataset=dict(
-                type='SkeletonDataset',
-                ann_file=str(data),
-                split='train',
-                holdout=dict(share=0.25, part=part),
-                pipeline=pipeline,
-            ),
-        )
-
+    train, holdout = tiny_loaders(data, 5, workers)
     backbone = dict(
         type='STGCN',
         graph_cfg=dict(layout='nturgb+d', mode='stgcn_spatial'),
@@ -60,8 +37,8 @@ def make_resumable(data, method='DeepRank', workers=0):
         dict(
             custom_imports=dict(imports=['deeprank_plugin', 'kill_at']),
             model=dict(type=method, backbone=backbone, head=head),
-            train_dataloader=loader('train', train),
-            val_dataloader=loader('holdout', test),
+            train_dataloader=train,
+            val_dataloader=holdout,
             val_evaluator=dict(type='RankMetric'),
             val_cfg=dict(type='ValLoop'),
             train_cfg=dict(max_epochs=EPOCHS, val_interval=1),

@@ -179,8 +179,8 @@ def print_batch(args: argparse.Namespace, cfg: Config) -> None:
         f'batch {args.gpus} x {cfg.train_dataloader.batch_size} = {batch}, learning rate {rate:g}'
     )
     if base and batch != base:
-        text += f' (the config sets its learning rate for a batch of {base}: '
-        text += 'scaled)' if args.auto_scale_lr else 'not scaled; --auto-scale-lr would)'
+        text += f'; the config sets {cfg.optim_wrapper.optimizer.lr:g} for a batch of {base}'
+        text += '' if args.auto_scale_lr else ' (--auto-scale-lr scales it)'
     print(text)
 
 

@@ -1,7 +1,9 @@
 """Every config builds with every data set, modality and share; and every model takes one step."""
 
+import copy
 import itertools
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from mmaction.structures import ActionDataSample
 from mmengine.config import Config
 
 from deeprank_plugin.command_line import load_config
-from deeprank_plugin.command_line.parameters import SHARES
+from deeprank_plugin.command_line.parameters import SHARES, VARIABLES
 from deeprank_plugin.models.data_preprocessor import MODALITIES
 
 CONFIGS = ROOT / 'configs'
@@ -30,10 +32,11 @@ PROJECTS = [
 DATA = sorted(path.stem for path in (CONFIGS / '_base_' / 'data').glob('*.py'))
 DATA.remove('custom')
 DATA.sort(key=lambda name: name != 'ntu60_xsub')  # first: models take their step with two bodies
-THOROUGH = ('stgcn_pretrained', 'sttformer_pretrained')
+FACTS = {name: Config.fromfile(CONFIGS / '_base_' / 'data' / f'{name}.py') for name in DATA}
 NETWORKS = ('stgcn', 'stgcn-slim', 'stgcn-w16', 'sttformer', 'sttformer-s')
 sys.path.insert(0, str(ROOT))  # configs of projects import their own modules by it
 SEEN = set()  # what was built before is known to build, or to take a step
+BASES = {}  # what base configs contain
 
 
 def names(paths):
@@ -127,38 +130,66 @@ def make_samples():
     return [ActionDataSample(metainfo=m).set_gt_label(m['sample_idx']) for m in metas]
 
 
-def combinations(path):
-    """Parameters of the runs of a config: each data set, share and modality.
+@pytest.fixture
+def bases_read_once(monkeypatch):
+    """Read each base config once for the same parameters: a config has six, most are shared."""
+    read = Config._file2dict
 
-    Each share with each data set only where two networks are finetuned: the bases are the same.
-    """
+    def read_once(filename, *args, **kwargs):
+        if '_base_' not in filename:
+            return read(filename, *args, **kwargs)
+        key = (os.path.normpath(filename), *map(os.environ.get, VARIABLES.values()))
+        if key not in BASES:
+            BASES[key] = read(filename, *args, **kwargs)
+        return copy.deepcopy(BASES[key])
+
+    monkeypatch.setattr(Config, '_file2dict', staticmethod(read_once))
+
+
+def product(path):
+    """Parameters of all runs of a config: data set x modality x share, where it has them."""
     cfg = Config.fromfile(path)
-    for data in DATA:
-        yield dict(data=data)
-        if 'share' in cfg and (data == DATA[0] or path.stem in THOROUGH):
-            yield from (dict(data=data, share=share) for share in SHARES[1:])
-    if 'modality' in cfg:
-        yield from (dict(data=DATA[0], modality=modality) for modality in MODALITIES[1:])
+    values = dict(data=DATA)
+    values.update(dict(modality=MODALITIES) if 'modality' in cfg else {})
+    values.update(dict(share=SHARES) if 'share' in cfg else {})
+    for combination in itertools.product(*values.values()):
+        yield dict(zip(values, combination))
 
 
 @pytest.mark.parametrize('path', OURS, ids=names(OURS))
-def test_config_with_every_parameter(path):
+def test_config_with_every_parameter(bases_read_once, path):
     work_dirs = set()
-    for parameters in combinations(path):
-        cfg = load_config(str(path), **parameters)
+    runs = list(product(path))
+    for parameters in runs:
+        try:
+            cfg = load_config(str(path), **parameters)
+            check_parameters(cfg, **parameters)
+            build(cfg)
+        except (Exception, SystemExit) as error:
+            raise AssertionError(f'{path.name} with {parameters}') from error
+        assert Path(cfg.work_dir).name == '_'.join([path.stem, *parameters.values()])
         work_dirs.add(cfg.work_dir)
-        assert Path(cfg.work_dir).name.startswith(f'{path.stem}_{parameters["data"]}')
-        assert all(value in cfg.work_dir for value in parameters.values())
-        if 'modality' in parameters:
-            assert cfg.model.data_preprocessor.modality == parameters['modality']
-        if cfg.get('train_dataloader'):
-            split = cfg.train_dataloader.dataset.split
-            assert split == f'{parameters["data"].split("_")[1]}_train'
-            assert Path(cfg.train_dataloader.dataset.ann_file).stem.startswith(
-                parameters['data'].split('_')[0]
-            )
-        build(cfg)
-    assert len(work_dirs) == len(list(combinations(path)))
+    assert len(work_dirs) == len(runs)
+
+
+def check_parameters(cfg, data, modality=None, share=None):
+    """The facts of the data set, the modality and the share are where they belong."""
+    facts = FACTS[data]
+    for part in ('train', 'val', 'test'):
+        dataset = (cfg.get(f'{part}_dataloader') or {}).get('dataset')
+        assert dataset is None or dataset.ann_file == facts.ann_file
+    if 'num_classes' in cfg.model.get('cls_head', {}):
+        assert cfg.model.cls_head.num_classes == facts.num_classes
+    assert modality in (None, cfg.model.data_preprocessor.modality)
+    if cfg.get('train_dataloader') is None:
+        return
+    loader, base = cfg.train_dataloader, cfg.auto_scale_lr.base_batch_size
+    assert loader.dataset.split == facts.train_split
+    assert loader.batch_size == base == (facts.batch_sizes[share] if share else 64)
+    labels = loader.dataset.get('labels')
+    assert labels == (
+        dict(share=int(share[:-1]) / 100, seed=0) if share not in (None, 'all') else None
+    )
 
 
 SMALL = [p for p in OURS if p.stem.split('_')[-1] in ('stgcn-w16', 'sttformer-s')]

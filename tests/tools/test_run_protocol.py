@@ -1,5 +1,6 @@
 """run_protocol.py from an MV-DeepRank checkpoint to fused results, interrupted and resumed."""
 
+import argparse
 import importlib.util
 import json
 import pickle
@@ -12,6 +13,7 @@ import torch
 from helpers import ROOT, output_of, run_tool
 
 import deeprank_plugin  # noqa: F401  lets torch.load open MMEngine's checkpoints
+from deeprank_plugin.command_line import load_config
 
 FINETUNE = ROOT / 'configs/finetune/stgcn-w16_pretrained.py'
 KNN = ROOT / 'configs/finetune/stgcn-w16_knn.py'
@@ -65,7 +67,7 @@ def test_streams_fusion_and_resume(folder):
         *('--streams', 'joint', 'motion', '--seeds', '3'),
     )
     printed = output_of(*command)
-    assert 'batch 1 x 4 = 4' in printed and 'for a batch of 64' in printed
+    assert 'batch 1 x 4 = 4' in printed and 'for a batch of 16' in printed
     results = json.loads((out / 'results.json').read_text())['results']
     assert set(results) == {'joint', 'motion', 'fused'}
     # one sample of every class is labelled, and each stream began from its own encoder
@@ -109,6 +111,22 @@ def tool(monkeypatch):
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
     return tool
+
+
+@pytest.mark.parametrize(
+    ('share', 'gpus', 'scale', 'rate', 'hint'),
+    [
+        ('10p', 1, False, '= 16, learning rate 0.1', ''),
+        ('1p', 1, True, '= 8, learning rate 0.1', ''),
+        ('10p', 2, False, '= 32, learning rate 0.1', ' (--auto-scale-lr scales it)'),
+        ('10p', 2, True, '= 32, learning rate 0.2', ''),
+    ],
+)
+def test_batch_of_a_share_needs_no_other_rate(tool, capsys, share, gpus, scale, rate, hint):
+    cfg = load_config(str(FINETUNE), data='toy_xsub', share=share)
+    tool.print_batch(argparse.Namespace(gpus=gpus, auto_scale_lr=scale), cfg)
+    base = '; the config sets 0.1 for a batch of 16' if gpus > 1 else ''
+    assert capsys.readouterr().out.endswith(f'{rate}{base}{hint}\n')
 
 
 def test_table_of_means_and_sample_deviations(tool):

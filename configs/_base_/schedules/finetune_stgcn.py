@@ -17,4 +17,4 @@ param_scheduler = [
     )
 ]
 optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.1, momentum=0.9, weight_decay=1e-4))
-auto_scale_lr = dict(enable=False, base_batch_size=64)
+auto_scale_lr = dict(enable=False, base_batch_size=_base_.train_dataloader.batch_size)

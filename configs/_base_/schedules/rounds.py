@@ -1,5 +1,5 @@
-# Pretraining with relabelling (Sec. V-B): 150 epochs, labels renewed when the validation loss is
-# stable, at most 4 times; small data sets: five rounds of 20 epochs, the rate annealed in each.
+# Pretraining in rounds (Sec. V-B): 150 epochs, relabelling when the validation loss is stable, at
+# most 4 times; small data sets: five rounds of 20 epochs, the rate annealed in each.
 _base_ = '../pretrain.py'
 
 train_cfg = dict(

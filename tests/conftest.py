@@ -15,7 +15,7 @@ import torch
 from helpers import ROOT
 from mmengine.registry import init_default_scope
 
-# Imported before any test asks MMAction2 for its models: the plugin closes the gaps of the toolbox.
+# Imported before any test asks MMAction2 for its models: it works around what is broken there.
 import deeprank_plugin  # noqa: F401
 
 torch.set_num_threads(1)  # for networks as small as those of the tests more threads only wait

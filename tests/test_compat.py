@@ -91,7 +91,7 @@ def test_missing_mmcv_is_named_with_its_remedy(monkeypatch):
 
 
 @pytest.fixture
-def toolbox_checkpoint(tmp_path):
+def mmengine_checkpoint(tmp_path):
     """A file with what MMEngine's runner writes beside the weights."""
     history = HistoryBuffer()
     for value in (3.0, 1.0, 2.0):
@@ -119,19 +119,19 @@ def check_content(content):
     compat._major_minor(torch.__version__) < (2, 6), reason='torch.load is not restricted yet'
 )
 class TestCheckpoints:
-    def test_loads_only_with_the_workaround(self, toolbox_checkpoint):
-        check_content(torch.load(toolbox_checkpoint, weights_only=True))
+    def test_loads_only_with_the_workaround(self, mmengine_checkpoint):
+        check_content(torch.load(mmengine_checkpoint, weights_only=True))
         torch.serialization.clear_safe_globals()
         try:
             with pytest.raises(Exception, match='Unsupported global'):
-                torch.load(toolbox_checkpoint, weights_only=True)
+                torch.load(mmengine_checkpoint, weights_only=True)
         finally:
             compat.allow_mmengine_checkpoints()
 
     @pytest.mark.parametrize('module', ['numpy.core', 'numpy._core'])
-    def test_loads_what_either_numpy_wrote(self, toolbox_checkpoint, tmp_path, module):
+    def test_loads_what_either_numpy_wrote(self, mmengine_checkpoint, tmp_path, module):
         path = tmp_path / 'rewritten.pth'
-        with zipfile.ZipFile(toolbox_checkpoint) as old, zipfile.ZipFile(path, 'w') as new:
+        with zipfile.ZipFile(mmengine_checkpoint) as old, zipfile.ZipFile(path, 'w') as new:
             for name in old.namelist():
                 data = old.read(name)
                 if name.endswith('data.pkl'):
@@ -150,7 +150,7 @@ class TestCheckpoints:
             compat.restricted_getattr(instance, name)
 
     @pytest.mark.parametrize('attack', ['os.system', 'getattr'])
-    def test_attack_is_refused_and_does_not_run(self, tmp_path, attack):
+    def test_attack_is_rejected_and_does_not_run(self, tmp_path, attack):
         path, victim = tmp_path / 'attack.pth', tmp_path / 'victim'
 
         class Attack:

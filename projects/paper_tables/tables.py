@@ -29,19 +29,19 @@ class Table(NamedTuple):
     rows: List[Tuple[str, List[Optional[Cell]]]]
 
 
-def stream_row(name: str, step: Step, figures: Optional[Sequence] = None) -> Tuple[str, List]:
+def stream_row(name: str, step: Step, numbers: Optional[Sequence] = None) -> Tuple[str, List]:
     """A row of three streams and their fusion."""
-    figures = figures or (None,) * 4
-    return name, [Cell(step, stream, figure) for stream, figure in zip(COLUMNS, figures)]
+    numbers = numbers or (None,) * 4
+    return name, [Cell(step, stream, number) for stream, number in zip(COLUMNS, numbers)]
 
 
 def ablation(study: Study, data: str, table: Dict, make, title: str, share=None) -> Table:
     """Tables I, II, III and VI: each row is a pretraining with ST-GCN."""
     share = '10p' if study.preset.name == 'small' else share
     rows = []
-    for key, figures in table.items():
+    for key, numbers in table.items():
         name, pretrained = make(key)
-        rows.append(stream_row(name, study.protocol('stgcn', data, pretrained, share), figures))
+        rows.append(stream_row(name, study.protocol('stgcn', data, pretrained, share), numbers))
     return Table(f'{title} ({data}, {share or "all labels"})', COLUMNS, rows)
 
 
@@ -93,10 +93,10 @@ def compare_methods(
     """Tables IV, V and VII: methods and networks, joint and fused, on two splits."""
     share = '10p' if study.preset.name == 'small' else share
     rows = []
-    for (method, network), figures in table.items():
+    for (method, network), numbers in table.items():
         cells = []
         streams = ('joint',) if method == 'mae' else MODALITIES
-        for split, (joint, fused) in zip(splits, figures):
+        for split, (joint, fused) in zip(splits, numbers):
             step = study.protocol(
                 network, split, study.pretrain(method, network, split), share, streams
             )
@@ -130,14 +130,14 @@ def table7(study: Study, data: str) -> Table:
 def table8(study: Study, data: str) -> Table:
     small = study.preset.name == 'small'
     rows, seen = [], set()
-    for (method, source, network), figure in paper.TABLE8.items():
+    for (method, source, network), number in paper.TABLE8.items():
         if small:
             if data != 'uiprmd_xsub':
                 raise ValueError(
                     f'table8 transfers to a second data set, which {data} does not have; expected '
                     '--data uiprmd (to HDM05)'
                 )
-            source, figure = source and 'uiprmd', None
+            source, number = source and 'uiprmd', None
             if (method, source, network) in seen:
                 continue
             seen.add((method, source, network))
@@ -145,7 +145,7 @@ def table8(study: Study, data: str) -> Table:
         target, share = ('hdm05_xsub', '10p') if small else ('pkummd2_xsub', None)
         step = study.protocol(network, target, pretrained, share, ('joint',))
         name = f'{TITLES[method]}, {network}' + (f', from {source}' if source else '')
-        rows.append((name, [Cell(step, 'joint', figure)]))
+        rows.append((name, [Cell(step, 'joint', number)]))
     return Table('Table VIII: transfer', ['joint'], rows)
 
 
@@ -160,7 +160,7 @@ def table9(study: Study, data: str) -> Table:
         command = ('python', 'projects/cifar100/make_digits.py', path)
         needs = (Step(path, command, (), '', 0, 0.0, data),)
 
-    def row(name, method, options, figure):
+    def row(name, method, options, number):
         pretrained = None
         if method:
             config = f'{folder}/{method}_{network}_1xb64-{schedule}_{data}.py'
@@ -169,14 +169,14 @@ def table9(study: Study, data: str) -> Table:
         step = study.protocol(network, data, pretrained, None, ('joint',), config)
         if pretrained is None:
             step = step._replace(needs=needs)
-        return name, [Cell(step, 'joint', None if small else figure)]
+        return name, [Cell(step, 'joint', None if small else number)]
 
     rows = [row('from scratch', None, [], None)]
     clusters = [key for key in paper.TABLE9 if isinstance(key, int)]
     for number in study.preset.clusters if small else clusters:
         options = [f'model.head.num_clusters={number}']
-        figure = paper.TABLE9.get(number)
-        rows.append(row(f'DeepCluster, n = {number}', 'deepcluster', options, figure))
+        name = f'DeepCluster, n = {number}'
+        rows.append(row(name, 'deepcluster', options, paper.TABLE9.get(number)))
     first, *others = [cells[0].step for _, cells in rows[1:]]
     average = None if small else paper.TABLE9['average']
     rows.append(('DeepCluster, average', [Cell(first, 'joint', average, tuple(others))]))

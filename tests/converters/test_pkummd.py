@@ -241,7 +241,7 @@ def test_damaged_files_give_the_documented_error_only(raw):
     rng = random.Random(0)
     files = [folder / 'skeletons' / '0002-R.txt', folder / 'labels' / '0002-R.txt']
     whole = [file.read_bytes() for file in files]
-    numbers, refused = pkummd.class_numbers(1), 0
+    numbers, rejected = pkummd.class_numbers(1), 0
     for _ in range(int(os.environ.get('DEEPRANK_FUZZ', 300))):
         which = rng.randrange(2)
         data = bytearray(whole[which])
@@ -260,8 +260,8 @@ def test_damaged_files_give_the_documented_error_only(raw):
         annotations, faults = pkummd.convert_video(
             '0002-R', folder / 'skeletons', folder / 'labels', numbers
         )
-        refused += bool(faults)
+        rejected += bool(faults)
         assert annotations or faults
         assert all(np.isfinite(annotation['keypoint']).all() for annotation in annotations)
         files[which].write_bytes(whole[which])
-    assert refused
+    assert rejected

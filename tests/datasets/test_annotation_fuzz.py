@@ -1,4 +1,4 @@
-"""Damaged and odd annotation files: read, or refused by a ValueError; never a crash of the process.
+"""Damaged and odd annotation files: read, or rejected by a ValueError; never a crash of the process.
 
 Inputs are drawn by seed and number, and tried in child processes, so that a crash within NumPy or
 pickle is found and its input named. ``DEEPRANK_FUZZ=100000`` tries as many of each kind.
@@ -242,7 +242,7 @@ def npz_files(tmp_path_factory):
 
 
 def read(path):
-    """Whether a file was refused as it should be; everything else is raised."""
+    """Whether a file was rejected as it should be; everything else is raised."""
     try:
         dataset = SkeletonDataset(path, pipeline=[], split='train', serialize_data=False)
         assert all(dataset.get_data_info(i)['keypoint'].ndim == 4 for i in range(len(dataset)))
@@ -256,7 +256,7 @@ def try_in_child(make, numbers, folder):
     """Try some inputs in a forked process.
 
     Returns:
-        tuple: How many were refused, and the number of the one that ended the process with what it
+        tuple: How many were rejected, and the number of the one that ended the process with what it
         said, or None.
     """
     report = folder / 'report'
@@ -269,42 +269,42 @@ def try_in_child(make, numbers, folder):
                 used = int(file.read().split()[0]) * resource.getpagesize()
             resource.setrlimit(resource.RLIMIT_AS, (used + 2**30, used + 2**30))
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-            handle, refused = os.open(report, os.O_RDWR), 0
+            handle, rejected = os.open(report, os.O_RDWR), 0
             for number in numbers:
-                os.pwrite(handle, struct.pack('<qq', refused, number), 0)
+                os.pwrite(handle, struct.pack('<qq', rejected, number), 0)
                 signal.alarm(SECONDS)
                 ending, data = make(random.Random(number))
                 path = folder / f'a{ending}'
                 path.write_bytes(data)
-                refused += read(str(path))
+                rejected += read(str(path))
             signal.alarm(0)
-            os.pwrite(handle, struct.pack('<qq', refused, -1), 0)
+            os.pwrite(handle, struct.pack('<qq', rejected, -1), 0)
             os._exit(0)
         except BaseException:
             os.pwrite(handle, traceback.format_exc()[-3000:].encode(), 16)
             os._exit(1)
     _, status = os.waitpid(child, 0)
     content = report.read_bytes()
-    refused, number = struct.unpack('<qq', content[:16])
+    rejected, number = struct.unpack('<qq', content[:16])
     if number < 0:
-        return refused, None
+        return rejected, None
     ended = os.waitstatus_to_exitcode(status)
     said = content[16:].decode(errors='replace') if ended == 1 else signal.strsignal(-ended)
-    return refused, (number, said)
+    return rejected, (number, said)
 
 
 @pytest.mark.filterwarnings('ignore')
 @pytest.mark.parametrize('make', [damaged_pickle, odd_pickle, damaged_npz, odd_npz])
-def test_every_file_is_read_or_refused(tmp_path, make):
-    number, refused, found = 0, 0, []
+def test_every_file_is_read_or_rejected(tmp_path, make):
+    number, rejected, found = 0, 0, []
     while number < FUZZ and len(found) < 20:
         some, fault = try_in_child(make, range(number, min(FUZZ, number + 5000)), tmp_path)
-        refused += some
+        rejected += some
         if fault is None:
             number += 5000
         else:
             found.append(fault)
             number = fault[0] + 1
-    print(f'{make.__name__}: {min(number, FUZZ)} inputs, {refused} refused, {len(found)} faults')
+    print(f'{make.__name__}: {min(number, FUZZ)} inputs, {rejected} rejected, {len(found)} faults')
     assert not found, '\n\n'.join(f'input {number}: {said}' for number, said in found)
-    assert 0.1 * FUZZ < refused < FUZZ
+    assert 0.1 * FUZZ < rejected < FUZZ

@@ -1,4 +1,4 @@
-"""Annotations in .npz: the same samples as from the pickle, shared, and refused where damaged."""
+"""Annotations in .npz: the same samples as from the pickle, shared, and rejected where damaged."""
 
 import copy
 import io
@@ -208,7 +208,7 @@ class Hostile:
 
 
 @pytest.mark.parametrize('name', ['keypoint', 'bodies', 'sample/label', 'sample/extra'])
-def test_object_arrays_are_refused_before_they_run(pair, tmp_path, name):
+def test_object_arrays_are_rejected_before_they_run(pair, tmp_path, name):
     _, npz = pair()
     mark = str(tmp_path / 'ran')
     number = 20
@@ -309,7 +309,7 @@ def test_wrong_arrays_are_named(pair, change, message):
 
 
 def test_a_header_that_lies(pair):
-    """A huge shape is refused before anything of that size is made."""
+    """A huge shape is rejected before anything of that size is made."""
     _, npz = pair()
     with zipfile.ZipFile(npz) as archive:
         members = {info.filename: archive.read(info) for info in archive.infolist()}

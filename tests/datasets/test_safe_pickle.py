@@ -45,7 +45,7 @@ class Hostile:
 
 
 @pytest.mark.parametrize('function', [os.system, eval, exec, getattr, np.load])
-def test_hostile_pickles_are_refused_before_they_run(make_annotations, tmp_path, function):
+def test_hostile_pickles_are_rejected_before_they_run(make_annotations, tmp_path, function):
     mark = tmp_path / 'ran'
     argument = {os.system: f'touch {mark}', np.load: str(mark)}.get(
         function, f"open({str(mark)!r}, 'w')"

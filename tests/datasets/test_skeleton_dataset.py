@@ -110,7 +110,7 @@ def test_a_data_set_costs_little_more_than_its_annotations(make_annotations):
     assert len(dataset) == 20 and peak < 1.6 * len(dataset.data_bytes)
 
 
-def test_data_prefix_is_refused(make_annotations):
+def test_data_prefix_is_rejected(make_annotations):
     with pytest.raises(ValueError, match='remove data_prefix'):
         build(make_annotations(), data_prefix=dict(skeleton='elsewhere'))
 

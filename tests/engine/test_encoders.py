@@ -56,7 +56,7 @@ class Hostile:
         return os.mkdir, (self.path,)
 
 
-def test_hostile_and_damaged_files_are_refused(make, tmp_path):
+def test_hostile_and_damaged_files_are_rejected(make, tmp_path):
     path, made = tmp_path / 'a.pth', tmp_path / 'made'
     hostile = dict(make(DEEPRANK), extra=Hostile(str(made)))
     torch.save(hostile, path)

@@ -1,4 +1,4 @@
-"""``init_cfg=dict(type='Pretrained', ...)`` loads what fits and refuses what does not."""
+"""``init_cfg=dict(type='Pretrained', ...)`` loads what fits and rejects what does not."""
 
 import pytest
 import torch

@@ -24,7 +24,7 @@ def batch(layout, channels, frames=7):
 @pytest.mark.parametrize('channels', [2, 3])
 @pytest.mark.parametrize('layout', list(JOINTS))
 @pytest.mark.parametrize('modality', ['joint', 'bone', 'motion'])
-def test_equals_the_toolbox(modality, layout, channels, frames):
+def test_equals_mmaction2(modality, layout, channels, frames):
     sequences, data = batch(layout, channels, frames)
     output = SkeletonPreprocessor(modality, layout)(data)['inputs']
     for ours, sequence in zip(output, sequences):

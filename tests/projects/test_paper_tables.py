@@ -227,7 +227,7 @@ def test_a_figure_prints_what_its_tool_said(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out.endswith('Fig. 4\n\njoint: 28.9 %\n')
 
 
-def test_dry_run_and_refusals(tmp_path, monkeypatch, capsys):
+def test_dry_run_and_errors(tmp_path, monkeypatch, capsys):
     arguments = ['run.py', 'table3', '--data', 'toy', '--out', str(tmp_path), '--dry-run']
     monkeypatch.setattr(sys, 'argv', arguments)
     tool.main()

@@ -1,4 +1,4 @@
-"""Distances, triplets, head, bank and figures, whatever the batch."""
+"""Distances, triplets, head, bank and metrics, whatever the batch."""
 
 import itertools
 import math

@@ -146,7 +146,7 @@ def test_two_dimensions(tool, make_annotations, tmp_path):
     assert 'layout arm.json' in printed and (tmp_path / 'arm' / 'skeletons_00.png').is_file()
 
 
-def test_refusals(tool, make_annotations, tmp_path):
+def test_errors(tool, make_annotations, tmp_path):
     code, printed = tool(tmp_path / 'nowhere.pkl')
     assert code == 2 and 'does not exist' in printed
     code, printed = tool(make_annotations(), '--layout', 'smpl')

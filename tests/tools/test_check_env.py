@@ -67,7 +67,7 @@ def test_problem_is_named_with_its_remedy(monkeypatch, capsys, check_env, versio
     assert 'Everything works' not in captured.out
 
 
-def test_untried_version_is_pointed_out_and_not_refused(monkeypatch, capsys, check_env):
+def test_untried_version_is_pointed_out_and_not_rejected(monkeypatch, capsys, check_env):
     pretend(monkeypatch, check_env, torch='2.16.0')
     monkeypatch.setattr(sys, 'path', list(sys.path))
     assert check_env.main() == 0

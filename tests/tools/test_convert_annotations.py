@@ -1,4 +1,4 @@
-"""convert_annotations.py as a user runs it: both ways, exactly, with refusals in sentences."""
+"""convert_annotations.py as a user runs it: both ways, exactly, errors in sentences."""
 
 import os
 import pickle
@@ -154,7 +154,7 @@ def change_all(**values):
         (lambda c: c.update(annotations=[], split={}), 'holds no sample'),
     ],
 )
-def test_what_cannot_be_kept_is_refused(tool, make_annotations, tmp_path, change, message):
+def test_what_cannot_be_kept_is_rejected(tool, make_annotations, tmp_path, change, message):
     path = make_annotations(change=lambda content: change(content) and None)
     code, printed = tool(path, tmp_path / 'out' / 'a.npz')
     assert code == 2 and re.search(message, printed), printed
@@ -196,7 +196,7 @@ def test_keys_can_be_left_out(tool, make_annotations, tmp_path):
         (('broken.npz', 'b.pkl', '--drop', 'label'), 'label, total_frames and keypoint are needed'),
     ],
 )
-def test_refusals_are_sentences(tool, tmp_path, monkeypatch, arguments, message):
+def test_errors_are_sentences(tool, tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
     Path('broken.npz').write_bytes(b'PK\x03\x04')
     code, printed = tool(*arguments)

@@ -121,7 +121,7 @@ class Hostile:
         (('more.pt', 'x.pth'), 'more.pt: .*unknown: extra;'),
     ],
 )
-def test_refusals_are_sentences(folder, tool, arguments, sentence):
+def test_errors_are_sentences(folder, tool, arguments, sentence):
     torch.save(dict(weight=Hostile()), 'hostile.pt')
     torch.save(dict(state_dict=3), 'number.pt')
     torch.save(dict(load('authors.pt'), extra=torch.zeros(1)), 'more.pt')

@@ -24,8 +24,8 @@ def test_make_toy_and_a_subset_of_it(tmp_path):
     run('make_toy.py', path, *SMALL)  # the same once more is no harm
     assert path.read_bytes() == first
 
-    refused = run('make_toy.py', path, *SMALL, '--seed', '1', fails=True)
-    assert 'exists with different content' in refused and 'Traceback' not in refused
+    rejected = run('make_toy.py', path, *SMALL, '--seed', '1', fails=True)
+    assert 'exists with different content' in rejected and 'Traceback' not in rejected
     assert path.read_bytes() == first
     run('make_toy.py', path, *SMALL, '--seed', '1', '--force')
     assert path.read_bytes() != first
@@ -42,7 +42,7 @@ def test_make_toy_and_a_subset_of_it(tmp_path):
 
 def test_make_toy_where_it_cannot_write(tmp_path):
     (tmp_path / 'file').write_text('')
-    refused = run('make_toy.py', tmp_path / 'file' / 'toy.pkl', *SMALL, fails=True)
-    assert 'cannot be written' in refused and 'Traceback' not in refused
-    refused = run('make_toy.py', tmp_path / 'toy.pkl', '--subjects', '1', fails=True)
-    assert 'integer from 2' in refused and 'Traceback' not in refused
+    rejected = run('make_toy.py', tmp_path / 'file' / 'toy.pkl', *SMALL, fails=True)
+    assert 'cannot be written' in rejected and 'Traceback' not in rejected
+    rejected = run('make_toy.py', tmp_path / 'toy.pkl', '--subjects', '1', fails=True)
+    assert 'integer from 2' in rejected and 'Traceback' not in rejected

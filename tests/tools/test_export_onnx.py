@@ -260,7 +260,7 @@ def test_a_graph_that_differs_is_not_kept(tool, tmp_path, monkeypatch):
         ({}, ('epoch_1.pth', 'm.pt2', '--number', '1'), 'at least 2'),
     ],
 )
-def test_refusals_are_sentences(tool, tmp_path, monkeypatch, changes, arguments, message):
+def test_errors_are_sentences(tool, tmp_path, monkeypatch, changes, arguments, message):
     monkeypatch.chdir(tmp_path)
     save(tmp_path, **changes)
     (tmp_path / 'there.pt2').write_text('')

@@ -1,4 +1,4 @@
-"""fuse_scores.py: by name, with its files and refusals."""
+"""fuse_scores.py: by name, with its files and errors."""
 
 import csv
 import json
@@ -82,7 +82,7 @@ def test_streams_that_do_not_fit(tmp_path, change, message):
     assert not (tmp_path / 'out').exists()
 
 
-def test_refusals_before_anything_is_written(tmp_path):
+def test_errors_before_anything_is_written(tmp_path):
     joint = tmp_path / 'joint.pkl'
     make(joint, 1)
     twice = fuse(joint, joint, '--out-dir', tmp_path / 'out')

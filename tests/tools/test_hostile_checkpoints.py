@@ -1,4 +1,4 @@
-"""A checkpoint that carries code is refused by every tool that opens one, and runs nothing."""
+"""A checkpoint that carries code is rejected by every tool that opens one, and runs nothing."""
 
 import os
 
@@ -41,7 +41,7 @@ def folder(tmp_path_factory, write_random_walks):
     ],
     ids=['resume', 'load_from', 'test', 'publish'],
 )
-def test_refused_before_it_runs(folder, tmp_path, arguments):
+def test_rejected_before_it_runs(folder, tmp_path, arguments):
     names = dict(HOSTILE=str(folder / 'hostile.pth'), OUT=str(tmp_path / 'out.pth'))
     arguments = [str(argument) for argument in arguments]
     for name, path in names.items():

@@ -151,7 +151,7 @@ class Hostile:
         (('joint.pth', '--verify', 'joint.pth'), '--verify takes one file'),
     ],
 )
-def test_refusals_are_sentences(tool, tmp_path, monkeypatch, arguments, sentence):
+def test_errors_are_sentences(tool, tmp_path, monkeypatch, arguments, sentence):
     monkeypatch.chdir(tmp_path)
     save('joint.pth', 'DeepRank', 'joint')
     torch.save(dict(state_dict=Hostile(str(tmp_path / 'made'))), 'hostile.pth')

@@ -167,7 +167,7 @@ def test_knn_of_a_published_stream_and_from_scratch(folder):
         (['--checkpoint', 'FOREIGN'], 'holds the encoder of bone'),
     ],
 )
-def test_refusals(tool, monkeypatch, capsys, tmp_path, more, message):
+def test_errors(tool, monkeypatch, capsys, tmp_path, more, message):
     if 'FOREIGN' in more:
         config = "model = dict(type='DeepRank', data_preprocessor="
         config += "dict(type='SkeletonPreprocessor', modality='bone'))"

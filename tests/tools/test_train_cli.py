@@ -224,7 +224,7 @@ def test_two_processes_train_and_test_on_the_cpu(folder):
 
 
 @pytest.mark.slow
-def test_checkpoint_of_another_network_is_refused(folder, trained):
+def test_checkpoint_of_another_network_is_rejected(folder, trained):
     result = run_tool(
         'test.py',
         'nccl.py',
@@ -252,7 +252,7 @@ def test_checkpoint_of_another_network_is_refused(folder, trained):
         ('test.py', ['nccl.py', 'data.pkl', '--dump', 'scores.txt'], 'must end in .pkl'),
     ],
 )
-def test_refusals_are_one_sentence(monkeypatch, capsys, folder, tool, arguments, sentence):
+def test_errors_are_one_sentence(monkeypatch, capsys, folder, tool, arguments, sentence):
     error = refusal(monkeypatch, capsys, folder, tool, *arguments)
     assert error.startswith('error: ') and sentence in error
     assert error.count('\n') == 1

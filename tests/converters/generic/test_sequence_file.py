@@ -71,7 +71,7 @@ def test_damaged_files_give_the_documented_error_only(tmp_path):
         write(buffer, walk(2, 25, 3))
         whole[ending] = buffer.getvalue()
     whole['.csv'] = '\n'.join(','.join('0.5' for _ in range(75)) for _ in range(3)).encode()
-    refused = 0
+    rejected = 0
     for _ in range(int(os.environ.get('DEEPRANK_FUZZ', 600))):
         ending = rng.choice(list(whole))
         data = bytearray(whole[ending])
@@ -88,7 +88,7 @@ def test_damaged_files_give_the_documented_error_only(tmp_path):
         try:
             sample = read_sequence(path, NTU)
         except BrokenFile:
-            refused += 1
+            rejected += 1
         else:
             assert np.isfinite(sample['keypoint']).all()
-    assert refused
+    assert rejected

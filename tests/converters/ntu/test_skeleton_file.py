@@ -152,11 +152,11 @@ def test_what_is_not_used_may_be_anything(raw):
 
 
 def test_damaged_bytes(tmp_path):
-    """Whatever happens to a file, it is read, or refused by the one error."""
+    """Whatever happens to a file, it is read, or rejected by the one error."""
     rng = random.Random(0)
     bodies = {FIRST: body(1, 3), SECOND: body(2, 2, start=1)}
     sound = write_raw(tmp_path / 'x.skeleton', bodies, 3).read_bytes()
-    refused = 0
+    rejected = 0
     for _ in range(FUZZ):
         data = bytearray(sound)
         for _ in range(rng.choice((1, 1, 2, 20))):
@@ -179,8 +179,8 @@ def test_damaged_bytes(tmp_path):
             lines = split_lines(bytes(data), 'x', 'text')
             keypoint, _ = clean_bodies(*read_bodies(lines, 'x'))
         except BrokenFile:
-            refused += 1
+            rejected += 1
         else:
             assert keypoint.shape[0] in (1, 2) and keypoint.shape[2:] == (25, 3)
             assert np.isfinite(keypoint).all() and keypoint.any(axis=(0, 2, 3)).all()
-    assert 0.2 * FUZZ < refused < FUZZ
+    assert 0.2 * FUZZ < rejected < FUZZ

@@ -27,7 +27,7 @@ def test_shear_is_one_matrix_with_factors_within_beta():
         assert (abs(beside) <= 0.3 + 1e-4).all() and abs(beside).max() > 0.05
 
 
-def test_shear_refuses():
+def test_shear_rejects():
     with pytest.raises(ValueError, match='beta=-1 must not be negative'):
         RandomShear3D(-1)
     with pytest.raises(ValueError, match='has 2 coordinates per joint; RandomShear3D expects 3'):

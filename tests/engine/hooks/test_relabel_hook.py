@@ -86,17 +86,17 @@ def test_resumed_equals_uninterrupted(tmp_path, relabel, epoch, workers, streams
     assert torch.equal(*(c['relabel']['bank']['features'] for c in (first, second)))
     assert first['relabel']['state'] == second['relabel']['state']
 
-    def figures(folder):
+    def logged_by(folder):
         return [
             {k: v for k, v in entry.items() if 'time' not in k and 'seconds' not in k}
             for entry in read_log(folder)
             if 'lr' not in entry and entry['step'] > epoch
         ]
 
-    assert len(figures(cut)) > 2
-    assert figures(cut) == figures(whole)
+    assert len(logged_by(cut)) > 2
+    assert logged_by(cut) == logged_by(whole)
     if streams:
-        logged = set().union(*map(set, figures(whole)))
+        logged = set().union(*map(set, logged_by(whole)))
         for stream in ('joint', 'bone', 'motion'):
             for name in ('differ_other', 'differ_all', 'flipped_self', 'train_acc_other'):
                 assert f'relabel/{stream}/{name}' in logged

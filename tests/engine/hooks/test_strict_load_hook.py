@@ -1,4 +1,4 @@
-"""The runner refuses the checkpoint of another network instead of testing random weights."""
+"""The runner rejects the checkpoint of another network instead of testing random weights."""
 
 import pytest
 import torch
@@ -91,7 +91,7 @@ def test_allowed_shape_does_not_exist(tmp_path):
         load(tmp_path, content, allow_missing=['.*'], allow_unexpected=['.*'])
 
 
-def test_string_in_place_of_a_list_is_refused():
+def test_string_in_place_of_a_list_is_rejected():
     with pytest.raises(TypeError, match=r"allow_missing is the string 'head'.*\['head'\]"):
         HOOKS.build(dict(type='StrictLoadHook', allow_missing='head'))
 

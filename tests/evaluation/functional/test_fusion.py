@@ -1,4 +1,4 @@
-"""Fusion and classification figures, worked by hand."""
+"""Fusion and classification metrics, worked by hand."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def test_misfits(shapes, weights, message):
         fuse_scores([np.ones(shape) for shape in shapes], weights)
 
 
-def test_figures_by_hand():
+def test_metrics_by_hand():
     # classes 0, 0, 0, 1; class 2 to 6 do not occur; predictions 0, 1, 6, 1
     labels = np.array([0, 0, 0, 1])
     scores = np.zeros((4, 7))
@@ -41,12 +41,12 @@ def test_figures_by_hand():
     scores[1] = [6, 7, 5, 4, 3, 2, 1]  # second place
     scores[2] = [1, 2, 3, 4, 5, 6, 7]  # last place
     scores[3, 1] = 1  # right
-    figures = classification_metrics(scores, labels)
-    assert figures.top1 == 0.5 and figures.top5 == 0.75
-    assert figures.mean_class == pytest.approx((1 / 3 + 1) / 2)
-    assert figures.counts.tolist() == [3, 1, 0, 0, 0, 0, 0]
-    assert np.isnan(figures.per_class[2:]).all()
+    metrics = classification_metrics(scores, labels)
+    assert metrics.top1 == 0.5 and metrics.top5 == 0.75
+    assert metrics.mean_class == pytest.approx((1 / 3 + 1) / 2)
+    assert metrics.counts.tolist() == [3, 1, 0, 0, 0, 0, 0]
+    assert np.isnan(metrics.per_class[2:]).all()
     expected = np.zeros((7, 7), int)
     expected[0, [0, 1, 6]] = 1
     expected[1, 1] = 1
-    assert (figures.confusion == expected).all()
+    assert (metrics.confusion == expected).all()

@@ -21,8 +21,8 @@ def test_class_distances_are_means_over_pairs():
                         a, b = features[i].astype(float), features[j].astype(float)
                         distances.append(1 - a @ b / np.sqrt((a @ a) * (b @ b)))
             assert found[first, second] == pytest.approx(np.mean(distances), abs=1e-9)
-    figures = summarise_distances(found)
+    summary = summarise_distances(found)
     known = found[np.ix_([0, 1, 3], [0, 1, 3])]
-    assert figures['intra'] == pytest.approx(np.trace(known) / 3)
-    assert figures['inter'] == pytest.approx((known.sum() - np.trace(known)) / 6)
-    assert figures['ratio'] == pytest.approx(figures['intra'] / figures['inter'])
+    assert summary['intra'] == pytest.approx(np.trace(known) / 3)
+    assert summary['inter'] == pytest.approx((known.sum() - np.trace(known)) / 6)
+    assert summary['ratio'] == pytest.approx(summary['intra'] / summary['inter'])

@@ -14,7 +14,7 @@ def test_parameters_and_features():
     assert network(torch.randn(2, 2, 16, 25, 3)).shape == (2, 2, 256, 4, 25)
 
 
-def test_the_toolbox_networks_are_what_the_docs_say():
+def test_the_networks_of_mmaction2_are_what_the_docs_say():
     for width, parameters in ((64, 3_083_412), (16, 212_868)):
         network = STGCN(GRAPH, base_channels=width)
         assert sum(p.numel() for p in network.parameters()) == parameters

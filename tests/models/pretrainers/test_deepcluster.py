@@ -42,18 +42,18 @@ def test_relabel_clusters_and_gives_a_new_head():
     truth = torch.arange(30) % 3
     features = 5 * torch.eye(4)[truth] + 0.1 * torch.randn(30, 4)
     weight = model.head.fc.weight.clone()
-    figures = model.relabel(features, names)
-    assert set(figures) == {'smallest', 'median', 'largest', 'reseeded'}
-    assert (figures['smallest'], figures['median'], figures['largest']) == (10, 10, 10)
-    assert figures['reseeded'] == 0
+    metrics = model.relabel(features, names)
+    assert set(metrics) == {'smallest', 'median', 'largest', 'reseeded'}
+    assert (metrics['smallest'], metrics['median'], metrics['largest']) == (10, 10, 10)
+    assert metrics['reseeded'] == 0
     assert torch.equal(model.head.fc.weight, weight)  # the first one is new already
     labels = model.pseudo_labels
     assert labels.shape == (30,) and normalized_mutual_info_score(truth, labels) == pytest.approx(1)
     assert torch.equal(model.clusters(make_samples([4, 1])), labels[[4, 1]])
     model.relabel(features, names)
     assert not torch.equal(model.head.fc.weight, weight)
-    figures = model.relabel(features, names)
-    assert figures['nmi_last'] == pytest.approx(1)
+    metrics = model.relabel(features, names)
+    assert metrics['nmi_last'] == pytest.approx(1)
     assert model.compare(features) == {}
 
 
@@ -116,9 +116,9 @@ def test_resumed_equals_uninterrupted(tmp_path, workers):
         torch.as_tensor(sampler.labels), runner.model.pseudo_labels[runner_rows(runner)]
     )
     logs = [json.loads(line) for p in whole.glob('*/vis_data/2*.json') for line in p.open()]
-    figures = [entry for entry in logs if 'relabel/largest' in entry]
-    assert len(figures) == 3 and 'relabel/nmi_last' in figures[1]
-    assert all({'relabel/nmi_true', 'relabel/knn'} <= set(entry) for entry in figures)
+    metrics = [entry for entry in logs if 'relabel/largest' in entry]
+    assert len(metrics) == 3 and 'relabel/nmi_last' in metrics[1]
+    assert all({'relabel/nmi_true', 'relabel/knn'} <= set(entry) for entry in metrics)
     assert any('cluster/loss' in entry for entry in logs)
     for stop in (2, 3) if workers == 0 else (3,):  # at the end of a round, and within one
         cfg = make_run(cut, workers)
@@ -147,6 +147,6 @@ def test_momentum_of_a_new_head_is_forgotten(tmp_path):
     runner = train(cfg)
     head = runner.model.head.fc.weight
     steps = runner.optim_wrapper.optimizer.state
-    assert head in steps  # trained since the last renewal
+    assert head in steps  # trained since the last relabelling
     reset_optimizer(runner, everything=False)
     assert head not in steps and runner.model.backbone.data_bn.weight in steps

@@ -123,7 +123,7 @@ def test_without_labels_or_meta_keys():
 
 @pytest.mark.parametrize('data_bn_type', ['VC', 'MVC'])
 @pytest.mark.parametrize('backbone', ['STGCN', 'AAGCN'])
-def test_backbones_of_the_toolbox(backbone, data_bn_type):
+def test_backbones_of_mmaction2(backbone, data_bn_type):
     config = dict(type=backbone, graph_cfg=dict(GRAPH), base_channels=4, data_bn_type=data_bn_type)
     if backbone == 'AAGCN':
         config['graph_cfg'] = dict(layout='nturgb+d', mode='spatial')

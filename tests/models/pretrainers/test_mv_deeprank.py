@@ -238,17 +238,17 @@ def test_predictions_are_summed_by_the_metrics():
     predicted = [sample.to_dict() for sample in model(inputs, samples, mode='predict')]
     metric = RankMetric()
     metric.process(None, predicted)
-    figures = metric.compute_metrics(metric.results)
+    metrics = metric.compute_metrics(metric.results)
     losses = model(inputs, samples, mode='loss')
     for modality in MODALITIES:
-        total = sum(figures[f'{modality}/loss_{view}'] for view in VIEWS)
+        total = sum(metrics[f'{modality}/loss_{view}'] for view in VIEWS)
         assert total == pytest.approx(losses[f'{modality}/loss_rank'].item(), rel=1e-6)
         for view in VIEWS:
             expected = float(losses[f'{modality}/acc_{view}'])
-            assert figures[f'{modality}/acc_{view}'] == pytest.approx(expected)
-    assert figures['num_triplets'] == 8 * 7 * 6
+            assert metrics[f'{modality}/acc_{view}'] == pytest.approx(expected)
+    assert metrics['num_triplets'] == 8 * 7 * 6
     total = sum(losses[f'{modality}/loss_rank'].item() for modality in MODALITIES)
-    assert figures['loss'] == pytest.approx(total / 9, rel=1e-6)
+    assert metrics['loss'] == pytest.approx(total / 9, rel=1e-6)
 
 
 def test_knn_of_each_stream_and_of_all():
@@ -260,8 +260,8 @@ def test_knn_of_each_stream_and_of_all():
         feat = dict(joint=right[index], bone=wrong[index] * 0.01)
         split, label = ('train', index // 2) if index < 4 else ('val', index - 4)
         metric.process(None, [dict(feat=feat, gt_label=torch.tensor(label), split=split)])
-    figures = metric.compute_metrics(metric.results)
-    assert figures['joint/top1'] == 1.0 and figures['bone/top1'] == 0.0
+    metrics = metric.compute_metrics(metric.results)
+    assert metrics['joint/top1'] == 1.0 and metrics['bone/top1'] == 0.0
     # both together: the sum of the two cosines
     hits = 0
     for query in (4, 5):
@@ -269,7 +269,7 @@ def test_knn_of_each_stream_and_of_all():
             float(right[query] @ right[row]) + float(wrong[query] @ wrong[row]) for row in range(4)
         ]
         hits += cosines.index(max(cosines)) // 2 == query - 4
-    assert figures['top1'] == hits / 2
+    assert metrics['top1'] == hits / 2
 
 
 def test_metrics_of_a_relabelling_are_counted_by_a_loop():

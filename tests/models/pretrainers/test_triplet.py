@@ -40,7 +40,7 @@ def test_loss_is_that_of_a_loop():
     torch.testing.assert_close(one, two, rtol=1e-9, atol=1e-12)
 
 
-def test_a_batch_without_triplets_is_no_accident():
+def test_a_batch_without_triplets_is_no_failure():
     model = MODELS.build(dict(type='SupervisedTriplet', backbone=BACKBONE, in_channels=4))
     samples = [ActionDataSample().set_gt_label(index) for index in range(3)]
     found = model(torch.randn(3, 1, 1, 8, 25, 3), samples, mode='loss')

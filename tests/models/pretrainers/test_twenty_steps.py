@@ -31,7 +31,7 @@ SAMPLES = 12
 
 
 class SyncBatchNorm(nn.Module):
-    """What torch.nn.SyncBatchNorm computes, which refuses CPUs."""
+    """What torch.nn.SyncBatchNorm computes, which rejects CPUs."""
 
     def __init__(self, norm):
         super().__init__()

@@ -2,8 +2,9 @@
 
 from typing import List, NamedTuple, Sequence
 
-from paper import MODALITIES
 from steps import SAMPLES, Step, Study
+
+from deeprank_plugin.models.data_preprocessor import MODALITIES
 
 CLASSES = 10  # of Fig. 5: more colours are hard to tell apart
 

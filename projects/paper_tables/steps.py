@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
-from paper import MODALITIES
+from deeprank_plugin.models.data_preprocessor import MODALITIES
 
 ROOT = Path(__file__).resolve().parents[2]
 TRAIN, PROTOCOL = 'tools/train.py', 'tools/run_protocol.py'

@@ -3,8 +3,9 @@
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import paper
-from paper import MODALITIES
 from steps import TITLES, Step, Study
+
+from deeprank_plugin.models.data_preprocessor import MODALITIES
 
 COLUMNS = (*MODALITIES, 'fused')
 

@@ -1,4 +1,4 @@
-"""Damaged and odd annotation files: read, or rejected by a ValueError; never a crash of the process.
+"""Damaged and odd annotation files: read, or rejected by a ValueError, and never a crash.
 
 Inputs are drawn by seed and number, and tried in child processes, so that a crash within NumPy or
 pickle is found and its input named. ``DEEPRANK_FUZZ=100000`` tries as many of each kind.

@@ -3,15 +3,11 @@
 import csv
 import json
 import pickle
-import runpy
-import sys
 
 import numpy as np
 import pytest
 import torch
-from helpers import ROOT
 
-TOOLS = ROOT / 'tools' / 'analysis'
 PNG = b'\x89PNG'
 
 
@@ -32,17 +28,8 @@ def files(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    def call(tool, *args):
-        monkeypatch.setattr(sys, 'argv', [f'{tool}.py', *map(str, args)])
-        code = 0
-        try:
-            runpy.run_path(str(TOOLS / f'{tool}.py'))['main']()
-        except SystemExit as error:
-            code = error.code
-        return (code, *capsys.readouterr())
-
-    return call
+def run(call_tool):
+    return lambda tool, *args: call_tool(f'analysis/{tool}.py', *args)
 
 
 def is_picture(path):

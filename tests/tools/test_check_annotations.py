@@ -3,8 +3,6 @@
 import json
 import os
 import pickle
-import runpy
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,17 +16,12 @@ TOOL = ROOT / 'tools' / 'data' / 'check_annotations.py'
 
 
 @pytest.fixture
-def tool(monkeypatch, capsys):
+def tool(call_tool):
     """A function that runs the tool in this process: exit code, what it printed."""
 
     def run(*arguments):
-        monkeypatch.setattr(sys, 'path', list(sys.path))
-        monkeypatch.setattr(sys, 'argv', [TOOL.name, *map(str, arguments)])
-        with pytest.raises(SystemExit) as ending:
-            runpy.run_path(str(TOOL), run_name='__main__')
-        captured = capsys.readouterr()
-        assert 'Traceback' not in captured.err
-        return int(ending.value.code), captured.out + captured.err
+        code, out, err = call_tool('data/check_annotations.py', *arguments)
+        return code, out + err
 
     return run
 

@@ -2,16 +2,13 @@
 
 import os
 import re
-import runpy
-import sys
 
 import pytest
 import torch
-from helpers import ROOT, run_tool
+from helpers import run_tool
 from mmaction.registry import MODELS
 from sttformer_keys import to_authors
 
-TOOLS = ROOT / 'tools'
 BACKBONE = dict(
     type='STTFormer', num_joints=5, tuple_length=2, blocks=[(4, 4, 2), (4, 6, 3)], num_heads=2
 )
@@ -39,19 +36,12 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def tool(monkeypatch, capsys):
+def tool(call_tool):
     """A function that runs the tool in this process: exit code, what it printed."""
 
     def run(*arguments):
-        monkeypatch.setattr(sys, 'path', [str(TOOLS), *sys.path])
-        monkeypatch.setattr(sys, 'argv', ['convert_sttformer.py', *arguments])
-        code = 0
-        try:
-            runpy.run_path(str(TOOLS / 'convert_sttformer.py'), run_name='__main__')
-        except SystemExit as ending:
-            code = ending.code
-        captured = capsys.readouterr()
-        return code, captured.out + captured.err
+        code, out, err = call_tool('convert_sttformer.py', *arguments)
+        return code, out + err
 
     return run
 

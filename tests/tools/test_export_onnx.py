@@ -41,20 +41,12 @@ def _quiet(monkeypatch):
 
 
 @pytest.fixture
-def tool(monkeypatch, capsys):
+def tool(call_tool):
     """A function that runs the tool in this process: exit code, what it printed."""
 
     def run(*arguments):
-        monkeypatch.setattr(sys, 'path', list(sys.path))
-        monkeypatch.setattr(sys, 'argv', [TOOL.name, *map(str, arguments)])
-        code = 0
-        try:
-            runpy.run_path(str(TOOL), run_name='__main__')
-        except SystemExit as ending:
-            code = ending.code
-        captured = capsys.readouterr()
-        assert 'Traceback' not in captured.err
-        return code, captured.out + captured.err
+        code, out, err = call_tool('deployment/export_onnx.py', *arguments)
+        return code, out + err
 
     return run
 

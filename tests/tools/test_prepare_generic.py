@@ -1,35 +1,21 @@
 """The command writes a pickle whole or not at all, and says how to use it."""
 
+import functools
 import json
 import pickle
 import re
-import runpy
 import shlex
-import sys
 
 import numpy as np
 import pytest
 from helpers import ROOT, output_of
 
-TOOL = ROOT / 'tools' / 'data' / 'prepare_generic.py'
-
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
+def run(call_tool, tmp_path, monkeypatch):
     """Run the tool in this process: exit code, stdout, stderr."""
-    main = runpy.run_path(str(TOOL))['main']
     monkeypatch.chdir(tmp_path)
-
-    def call(*args):
-        monkeypatch.setattr(sys, 'argv', ['prepare_generic.py', *map(str, args)])
-        code = 0
-        try:
-            main()
-        except SystemExit as error:
-            code = error.code
-        return (code, *capsys.readouterr())
-
-    return call
+    return functools.partial(call_tool, 'data/prepare_generic.py')
 
 
 @pytest.fixture

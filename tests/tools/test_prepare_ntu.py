@@ -1,8 +1,8 @@
 """The command converts, compares, reports, goes on after an interruption, and cleans up."""
 
+import functools
 import os
 import pickle
-import runpy
 import signal
 import subprocess
 import sys
@@ -41,20 +41,9 @@ def raw(tmp_path):
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
+def run(call_tool):
     """Run the tool in this process: exit code, stdout, stderr."""
-    main = runpy.run_path(str(TOOL))['main']
-
-    def call(*args):
-        monkeypatch.setattr(sys, 'argv', ['prepare_ntu.py', *map(str, args)])
-        code = 0
-        try:
-            main()
-        except SystemExit as error:
-            code = error.code
-        return (code, *capsys.readouterr())
-
-    return call
+    return functools.partial(call_tool, 'data/prepare_ntu.py')
 
 
 def test_converts_compares_and_reports(raw, run, tmp_path):

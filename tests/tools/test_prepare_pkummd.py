@@ -1,32 +1,17 @@
 """The command writes a pickle whole or not at all, and prints counts."""
 
+import functools
 import pickle
-import runpy
-import sys
 
 import numpy as np
 import pytest
-from helpers import ROOT
-
-TOOL = ROOT / 'tools' / 'data' / 'prepare_pkummd.py'
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
+def run(call_tool, tmp_path, monkeypatch):
     """Run the tool in this process: exit code, stdout, stderr."""
-    main = runpy.run_path(str(TOOL))['main']
     monkeypatch.chdir(tmp_path)
-
-    def call(*args):
-        monkeypatch.setattr(sys, 'argv', ['prepare_pkummd.py', *map(str, args)])
-        code = 0
-        try:
-            main()
-        except SystemExit as error:
-            code = error.code
-        return (code, *capsys.readouterr())
-
-    return call
+    return functools.partial(call_tool, 'data/prepare_pkummd.py')
 
 
 @pytest.fixture

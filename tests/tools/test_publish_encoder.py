@@ -2,19 +2,17 @@
 
 import os
 import re
-import runpy
 import subprocess
 import sys
 
 import pytest
 import torch
-from helpers import ROOT, output_of
+from helpers import output_of
 from mmaction.registry import MODELS
 from mmengine.config import Config
 
 from deeprank_plugin.engine.publishing import hash_weights
 
-TOOLS = ROOT / 'tools'
 MODALITIES = ['joint', 'bone', 'motion']
 
 
@@ -39,19 +37,12 @@ def save(path, kind, modality, seed=0):
 
 
 @pytest.fixture
-def tool(monkeypatch, capsys):
+def tool(call_tool):
     """A function that runs the tool in this process: exit code, what it printed."""
 
     def run(*arguments):
-        monkeypatch.setattr(sys, 'path', [str(TOOLS), *sys.path])
-        monkeypatch.setattr(sys, 'argv', ['publish_encoder.py', *map(str, arguments)])
-        code = 0
-        try:
-            runpy.run_path(str(TOOLS / 'publish_encoder.py'), run_name='__main__')
-        except SystemExit as ending:
-            code = ending.code
-        captured = capsys.readouterr()
-        return code, captured.out + captured.err
+        code, out, err = call_tool('publish_encoder.py', *arguments)
+        return code, out + err
 
     return run
 

@@ -99,7 +99,7 @@ def commands(page: Path) -> list:
 def known_options(tool: Path) -> set:
     """Options that a tool, and the shared module of command lines where it is used, define."""
     text = tool.read_text()
-    if 'add_common_arguments' in text:
+    if 'add_common_arguments' in text or 'add_parameters' in text:
         package = ROOT / 'deeprank_plugin'
         shared = [*package.glob('command_line.py'), *package.glob('command_line/*.py')]
         text += ''.join(path.read_text() for path in shared)

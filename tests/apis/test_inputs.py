@@ -82,16 +82,16 @@ def test_of_many_bodies_those_that_move_most_are_used(model):
 def test_absent_bodies_and_empty_ends_do_not_count(model):
     padded = np.zeros((4, 12, 25, 3), np.float32)
     padded[2:, 3:11] = bodies(2)
-    with pytest.warns(UserWarning) as told:
+    with pytest.warns(UserWarning) as caught:
         found = inference_skeleton_sequence(model, padded)
-    texts = [str(one.message) for one in told]
+    texts = [str(one.message) for one in caught]
     assert any('absent bodies before present ones' in text for text in texts)
     assert any("'0' (4 of 12), have frames without a body at either end" in t for t in texts)
     expected = inference_skeleton_sequence(model, bodies(2))
     np.testing.assert_array_equal(found.scores, expected.scores)
 
 
-def test_another_unit_is_told_and_scaled(tiny, model):
+def test_another_unit_is_reported_and_scaled(tiny, model):
     with pytest.warns(UserWarning, match='scale=0.001 converts millimetres'):
         inference_skeleton_sequence(model, 1000 * bodies(1))
     other = init_model(tiny.config, tiny.checkpoint)

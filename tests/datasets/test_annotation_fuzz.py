@@ -56,7 +56,7 @@ def make_content(rng, extras=True):
 
 
 def damage(rng, data):
-    """The same bytes after one to a few changes, most of them where types and lengths are told."""
+    """The same bytes after a few changes, most of them where types and lengths are stated."""
     data = bytearray(data)
     marks = [
         b'numpy',

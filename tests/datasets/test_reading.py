@@ -1,4 +1,4 @@
-"""From annotations to pipeline inputs: scores, bodies, empty frames, units; each told once."""
+"""From annotations to pipeline inputs: scores, bodies, empty frames, units; each reported once."""
 
 import pickle
 

@@ -124,7 +124,7 @@ def test_two_streams_of_a_folder(call, folder, tmp_path):
     assert [path.name for path in (tmp_path / 'out').iterdir()] == ['predictions.json']
 
 
-def test_other_units_are_told_once_and_scaled(call, folder, tmp_path):
+def test_other_units_are_reported_once_and_scaled(call, folder, tmp_path):
     stick = np.random.default_rng(0).normal(scale=0.05, size=(1, 6, 25, 3))
     stick[..., 1] += np.linspace(-1, 0.7, 25)
     np.save(tmp_path / 'mm.npy', (1000 * stick).astype(np.float32))
@@ -132,9 +132,9 @@ def test_other_units_are_told_once_and_scaled(call, folder, tmp_path):
         *(folder / 'joint.py', folder / 'joint.pth', tmp_path / 'mm.npy', '--format', 'none'),
         *('--stream', folder / 'bone.py', folder / 'bone.pth', '--out-dir', tmp_path / 'out'),
     )
-    told = call(*arguments).err.splitlines()
-    assert [line for line in told if 'scale=0.001 converts millimetres' in line] == told
-    assert len(told) == 1
+    warnings = call(*arguments).err.splitlines()
+    assert [line for line in warnings if 'scale=0.001 converts millimetres' in line] == warnings
+    assert len(warnings) == 1
     scaled = call(*arguments, '--scale', '0.001')
     assert scaled.returncode == 0 and not scaled.err
     written = json.loads((tmp_path / 'out' / 'predictions.json').read_text())

@@ -43,6 +43,7 @@ from deeprank_plugin.command_line import (
     merge_or_exit,
     run_or_exit,
 )
+from deeprank_plugin.command_line.data_file import hash_data, hash_file
 from deeprank_plugin.command_line.parameters import SHARES
 from deeprank_plugin.engine.encoders import list_streams, read_checkpoint
 from deeprank_plugin.models.data_preprocessor import MODALITIES
@@ -129,11 +130,6 @@ def check_streams(path: str, streams: Sequence[str]) -> None:
             )
 
 
-def hash_file(path: str) -> str:
-    """SHA-256 of a file."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-
-
 def collect_settings(args: argparse.Namespace, cfg: Config, checkpoints: Dict) -> Dict:
     """Everything that the results depend on, except streams and seeds."""
     return dict(
@@ -143,6 +139,7 @@ def collect_settings(args: argparse.Namespace, cfg: Config, checkpoints: Dict) -
             stream: path and dict(file=osp.basename(path), sha256=hash_file(path))
             for stream, path in checkpoints.items()
         },
+        data=hash_data(cfg),
         share=args.share,
         gpus=args.gpus,
         auto_scale_lr=args.auto_scale_lr,

@@ -153,6 +153,13 @@ def record_settings(folder: Path, settings: Dict) -> None:
     if path.is_file():
         before = json.loads(path.read_text())
         changed = [key for key in settings if before.get(key) != settings[key]]
+        if changed == ['data']:
+            known = before.get('data') or {}
+            files = [path for path, digest in settings['data'].items() if known.get(path) != digest]
+            exit_with_error(
+                f'{folder} holds results of other contents of {", ".join(files) or "the data"}: '
+                'name another folder, or remove this one.'
+            )
         if changed:
             exit_with_error(
                 f'{folder} holds results with another {changed[0]} ({before.get(changed[0])!r}, '

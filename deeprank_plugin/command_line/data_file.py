@@ -210,8 +210,8 @@ def hash_data(cfg: Config) -> Dict[str, str]:
     """
     loaders = [cfg.get(f'{name}_dataloader') for name in ('train', 'val', 'test')]
     leaves = [leaf for loader in loaders if loader for leaf in leaf_configs(loader.dataset)]
-    paths = {leaf.get(key) for leaf in leaves for key in ('ann_file', 'labels')}
-    files = [path for path in paths if isinstance(path, str) and osp.isfile(path)]
+    paths = [leaf.get(key) for leaf in leaves for key in ('ann_file', 'labels')]
+    files = {path for path in paths if isinstance(path, str) and osp.isfile(path)}
     return {path: hash_file(path) for path in sorted(files)}
 
 

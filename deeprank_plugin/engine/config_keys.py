@@ -71,6 +71,12 @@ def merge_options(cfg: Config, options: Mapping[str, Any]) -> None:
     init_default_scope(cfg.get('default_scope', 'mmaction'))
     merged = copy.deepcopy(cfg)
     for key, value in options.items():
+        first = key.split('.')[0]
+        if first in merged and merged[first] is None and first != key:
+            raise ValueError(
+                f'{key}={value!r} has no effect: {first} is None in this config; leave it out, or '
+                f'set {first} as a whole{name_nearest(cfg, key)}'
+            )
         try:
             merged.merge_from_dict({key: copy.deepcopy(value)})
         except (TypeError, KeyError, IndexError, AttributeError) as error:

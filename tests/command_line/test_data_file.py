@@ -177,7 +177,8 @@ def test_the_image_of_2d_poses(make_annotations, capsys):
 
 def test_hashes_of_the_files_that_a_config_reads(make_annotations, tmp_path):
     path = make_annotations(20)
-    cfg = load_config(FINETUNE, data=path)
+    cfg = load_config(FINETUNE, data=path, share='10p')
+    assert list(hash_data(cfg)) == [path]
     (tmp_path / 'names.txt').write_text('s00')
     cfg.train_dataloader.dataset.labels = str(tmp_path / 'names.txt')
     cfg.val_dataloader.dataset.ann_file = str(tmp_path / 'gone.pkl')

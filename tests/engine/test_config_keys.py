@@ -7,6 +7,7 @@ from deeprank_plugin.command_line import load_config
 from deeprank_plugin.engine.config_keys import merge_options
 
 SCRATCH = str(ROOT / 'configs/finetune/stgcn-w16_scratch.py')
+MOCO = str(ROOT / 'configs/moco/moco_stgcn-w16.py')
 DEEPRANK = str(ROOT / 'configs/deeprank/deeprank_stgcn-w16.py')
 
 
@@ -41,6 +42,13 @@ def test_unknown_keys(key, nearest):
         merge_options(cfg, {'train_cfg.val_interval': 3, key: 1})
     assert str(error.value).startswith(key) and nearest in str(error.value)
     assert cfg.to_dict() == before
+
+
+def test_a_part_that_the_config_does_not_have():
+    cfg = load_config(MOCO, data='toy_xsub')
+    with pytest.raises(ValueError, match='has no effect: val_dataloader is None in this config'):
+        merge_options(cfg, {'val_dataloader.batch_size': 4})
+    assert cfg.val_dataloader is None
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """Checks before the first step what would otherwise fail later, or never and falsify a result."""
 
-from typing import List, Tuple
+import os.path as osp
+from typing import Dict, List, Optional, Tuple
 
 from mmaction.registry import HOOKS
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import BaseLoop
+from torch.utils.data import DataLoader
 
 from deeprank_plugin.engine.hooks.epoch_seed_hook import leaf_datasets
 from deeprank_plugin.engine.loaders import loaders_in_use, require_batches, require_triplets
@@ -20,6 +22,8 @@ class CheckRunHook(Hook):
     - The validation loader must give a batch of 3 samples if ``RankMetric`` is to rank them.
     - Every label of a ``SkeletonDataset`` must be below the ``num_classes`` of the model's
       classifier. MMAction2's metrics count a larger one as a miss, and a GPU stops in an assertion.
+    - Validation samples that are trained on as well, such as those of splits that overlap or of two
+      different ``holdout``, are warned of.
     - ``save_best`` and the metrics that hooks and schedules monitor must be names that the
       validation reports.
 
@@ -34,6 +38,9 @@ class CheckRunHook(Hook):
         require_batches(runner.train_dataloader)
         if isinstance(runner._val_loop, BaseLoop):
             require_triplets(runner.val_dataloader, runner.val_evaluator.metrics)
+            overlap = describe_overlap(runner.train_dataloader, runner.val_dataloader)
+            if overlap is not None:
+                runner.logger.warning(overlap)
         self._check_labels(runner)
         self._check_metrics(runner)
 
@@ -63,6 +70,32 @@ class CheckRunHook(Hook):
                     f'{setting} waits for the metric {name!r}, and this run has no '
                     'validation: it will never be reported.'
                 )
+
+
+def describe_overlap(train: DataLoader, val: DataLoader) -> Optional[str]:
+    """A sentence if samples of the validation data are trained on, else None.
+
+    Samples are known by annotation file and name; other data sets are not compared.
+    """
+    trained, validated = name_samples(train), name_samples(val)
+    both = [sample for sample in validated if sample in trained]
+    if not both:
+        return None
+    return (
+        f'{len(both)} of {len(validated)} validation samples, such as {both[0][1]!r} of '
+        f'{both[0][0]}, are trained on as well: the validation says nothing of other samples. '
+        'Correct the splits, or give both loaders the same holdout share and seed.'
+    )
+
+
+def name_samples(loader: DataLoader) -> Dict[Tuple[str, str], None]:
+    """(annotation file, name) of the samples of the data sets that know them."""
+    names = {}
+    for dataset in leaf_datasets(loader.dataset):
+        known = getattr(dataset, 'sample_names', ())
+        for row in getattr(dataset, 'sample_rows', ()):
+            names[osp.abspath(dataset.ann_file), known[row]] = None
+    return names
 
 
 def list_monitored(runner) -> List[Tuple[str, str]]:

@@ -95,6 +95,20 @@ def test_a_held_out_part_too_small_to_rank(tmp_path):
     train(cfg)
 
 
+def test_validation_samples_that_are_trained_on(tmp_path, monkeypatch):
+    for seed, number in ((0, 0), (1, 1)):
+        cfg = make_classifier(tmp_path / str(seed))
+        cfg.val_dataloader.dataset.holdout.seed = seed
+        runner, warned = make_runner(cfg), []
+        monkeypatch.setattr(runner.logger, 'warning', warned.append)
+        runner.train()
+        warned = [line for line in warned if 'are trained on as well' in line]
+        assert len(warned) == number
+    trained = set(runner.train_dataloader.dataset[i]['data_samples'].frame_dir for i in range(18))
+    found = [runner.val_dataloader.dataset[i]['data_samples'].frame_dir for i in range(6)]
+    assert f'{len([n for n in found if n in trained])} of 6 validation samples' in warned[0]
+
+
 def test_names_of_metrics(tmp_path):
     save_best = {'default_hooks.checkpoint.save_best': 'top1_acc'}
     save_best['default_hooks.checkpoint.rule'] = 'greater'

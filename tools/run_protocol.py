@@ -351,6 +351,12 @@ def format_table(results: Dict[str, Dict]) -> str:
 def main() -> None:
     """Record the settings, run everything, write the results."""
     args = parse_args()
+    for name in ('streams', 'seeds'):
+        given = getattr(args, name)
+        if len(set(given)) < len(given):
+            exit_with_error(
+                f'--{name} {" ".join(map(str, given))} has one of them twice: give each once.'
+            )
     if args.weights and len(args.weights) != len(args.streams):
         exit_with_error(
             f'{len(args.weights)} --weights for {len(args.streams)} streams: give one for each.'

@@ -122,6 +122,14 @@ def test_table_of_means_and_sample_deviations(tool):
     assert '| bone   | 50.0        | 100.0       | 50.0' in table
 
 
+@pytest.mark.parametrize('option', [('--seeds', '1', '1'), ('--streams', 'bone', 'bone')])
+def test_one_of_them_twice(tool, monkeypatch, capsys, option):
+    monkeypatch.setattr(sys, 'argv', ['x', str(FINETUNE), 'out', '--checkpoint', 'none', *option])
+    with pytest.raises(SystemExit) as ended:
+        tool.main()
+    assert ended.value.code == 2 and 'one of them twice' in capsys.readouterr().err
+
+
 def test_another_file_under_the_same_name(tool, tmp_path, make_annotations, capsys, monkeypatch):
     path = make_annotations(20)
     monkeypatch.setattr(

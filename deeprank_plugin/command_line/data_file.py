@@ -65,7 +65,7 @@ def derive_variables(
     small = len(infos[train]) < SMALL
     variables = dict(
         DATA='custom',
-        DATA_NAME=re.sub(r'[^\w.-]+', '-', osp.splitext(osp.basename(path))[0]),
+        DATA_NAME=name_data(path),
         ANN_FILE=path,
         TRAIN_SPLIT=train,
         VAL_SPLIT=val,
@@ -83,6 +83,11 @@ def derive_variables(
             f'{"short schedules (fewer than 5,000 samples)" if small else "long schedules"}'
         )
     return variables
+
+
+def name_data(path: str) -> str:
+    """Name of the data of an annotation file, in work dirs."""
+    return re.sub(r'[^\w.-]+', '-', osp.splitext(osp.basename(path))[0])
 
 
 def find_splits(content: object, path: str) -> Tuple[str, str]:
@@ -114,10 +119,15 @@ def count_classes(
     content: Mapping, infos: Sequence[Mapping], path: str, given: Optional[int]
 ) -> int:
     """Number of classes: as given, as named in the file, or counted from the labels."""
-    labels = [info['label'] for info in infos if 'label' in info]
-    if len(labels) < len(infos) or not all(hasattr(label, '__index__') for label in labels):
-        exit_with_error(f'{path} has samples without an integer label; expected one for each.')
-    highest = max(int(label) for label in labels)
+    odd = [info for info in infos if not hasattr(info.get('label'), '__index__')]
+    if odd:
+        name = odd[0].get('frame_dir', odd[0].get('filename'))
+        exit_with_error(
+            f'{len(odd)} of {len(infos)} samples of {path} have no integer label, such as {name!r} '
+            f'({odd[0].get("label", "none")!r:.40}); expected one from 0 for each, and names of '
+            'the classes in label_names.'
+        )
+    highest = max(int(info['label']) for info in infos)
     number = given or len(content.get('label_names') or ()) or highest + 1
     if number <= highest:
         source = '--num-classes gives' if given else 'its label_names give'

@@ -22,7 +22,7 @@ from deeprank_plugin.engine.encoders import read_checkpoint, read_checkpoint_con
 from deeprank_plugin.layouts import find_layout
 from deeprank_plugin.models.data_preprocessor import MODALITIES
 
-from .data_file import derive_variables
+from .data_file import derive_variables, name_data
 from .failures import exit_with_error
 
 SHARES = ('all', '10p', '5p', '1p')
@@ -200,10 +200,17 @@ def require_same_run(cfg: Config, checkpoint: str) -> None:
         if name == 'layout' and require_same_joints(before, cfg, checkpoint):
             continue
         if None not in values and values[0] != values[1]:
+            given = name_file(before) if name == 'data' else values[0]
             exit_with_error(
                 f'{checkpoint} is from a run with {name} {values[0]!r}, but this one has '
-                f'{values[1]!r}: resume it with --{name} {values[0]}, or name another --work-dir.'
+                f'{values[1]!r}: resume it with --{name} {given}, or name another --work-dir.'
             )
+
+
+def name_file(config: Mapping) -> str:
+    """What ``--data`` was: the annotation file where ``data`` is its name, else ``data``."""
+    path = str(config.get('ann_file'))
+    return path if name_data(path) == config['data'] else config['data']
 
 
 def require_same_joints(before: Mapping, cfg: Config, checkpoint: str) -> bool:

@@ -191,3 +191,14 @@ def test_hashes_of_the_files_that_a_config_reads(make_annotations, tmp_path):
         type='RepeatDataset', times=2, dataset=cfg.train_dataloader.dataset
     )
     assert hash_data(cfg) == expected
+
+
+@pytest.mark.parametrize('label', ['kick', float('nan'), 1.0, [1], None])
+def test_labels_that_are_no_integers(make_annotations, capsys, label):
+    path = make_annotations(
+        20, change=lambda content: content['annotations'][3].update(label=label)
+    )
+    with pytest.raises(SystemExit):
+        load_config(FINETUNE, data=path)
+    said = capsys.readouterr().err
+    assert '1 of 20 samples of' in said and f"such as 's01' ({label!r})" in said

@@ -96,6 +96,16 @@ def test_a_run_is_not_resumed_with_other_parameters(tmp_path, capsys, parameters
     assert f'is from a run with {name} {before[name]!r}' in capsys.readouterr().err
 
 
+def test_the_data_to_resume_with_are_those_that_were_given(tmp_path, capsys, make_annotations):
+    path = make_annotations(20, name='my moves.pkl')
+    text = load_config(FINETUNE, data=path).pretty_text
+    torch.save(dict(state_dict={}, meta=dict(cfg=text)), tmp_path / 'epoch_1.pth')
+    with pytest.raises(SystemExit):
+        cfg = load_config(FINETUNE, data='toy_xsub')
+        require_same_run(cfg, str(tmp_path / 'epoch_1.pth'))
+    assert f'resume it with --data {path}, or' in capsys.readouterr().err
+
+
 def test_a_run_is_not_resumed_with_another_layout_in_the_same_file(
     tmp_path, capsys, make_annotations
 ):

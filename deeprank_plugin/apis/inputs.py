@@ -19,6 +19,7 @@ from deeprank_plugin.datasets.reading import (
     read_skeleton,
     survey_parts,
     suspect_images,
+    suspect_stills,
     suspect_unit,
 )
 from deeprank_plugin.engine.extraction import leaf_configs
@@ -66,6 +67,7 @@ def pack_infos(
         *doubts,
         suspect_unit(arrays, layout, 'the sequences', factor),
         suspect_images(infos, transforms, 'sequences'),
+        suspect_stills(infos, parts, 'sequences'),
     ):
         if doubt is not None:
             warnings.warn(doubt, stacklevel=3)

@@ -207,6 +207,19 @@ def find_layout(layout: Union[str, Path, Mapping, Layout]) -> Layout:
     )
 
 
+def fitting_layouts(joints: int, channels: int, scored: bool = False) -> List[Layout]:
+    """The built-in layouts that take V joints of C numbers, with scores apart or without.
+
+    Planar layouts take x, y and score; a third channel is that score, where none is stored apart.
+    """
+    return [
+        layout
+        for layout in LAYOUTS.values()
+        if layout.num_joints == joints
+        and (channels == 3 or (layout.planar and scored and channels == 2))
+    ]
+
+
 def from_pairs(content: Mapping) -> Layout:
     """Make a layout from a dict of ``num_joints`` and ``pairs``, see :func:`find_layout`."""
     unknown = set(content) - {'num_joints', 'pairs', *EXTRAS}

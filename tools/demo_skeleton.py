@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from deeprank_plugin.apis import Prediction, fuse_streams, inference_skeleton_sequence, init_model
 from deeprank_plugin.apis.inferencer import animate_prediction, file_names, to_record, true_name
-from deeprank_plugin.apis.inputs import find_test_data, pack_infos
+from deeprank_plugin.apis.inputs import pack_infos
 from deeprank_plugin.apis.models import label_names
 from deeprank_plugin.apis.sequences import read_sequences
 from deeprank_plugin.command_line import (
@@ -125,14 +125,12 @@ def classify(args: argparse.Namespace) -> None:
         init_model(config, checkpoint, args.device, args.cfg_options)
         for config, checkpoint in [(own, args.checkpoint), *args.stream]
     ]
-    if args.scale is not None:
-        for model in models:
-            find_test_data(model.cfg).scale = args.scale
-    infos, _ = pack_infos(models[0], sequences)
+    infos, _ = pack_infos(models[0], sequences, args.scale)
+    options = dict(batch_size=args.batch_size, scale=args.scale)
     if len(models) == 1:
-        predictions = inference_skeleton_sequence(models[0], sequences, args.batch_size)
+        predictions = inference_skeleton_sequence(models[0], sequences, **options)
     else:
-        predictions = fuse_streams(models, sequences, batch_size=args.batch_size)
+        predictions = fuse_streams(models, sequences, **options)
     names = [str(info['frame_dir']) for info in infos]
     truths = [true_name(info, label_names(models[0])) for info in infos]
     print_table(names, predictions, truths, args.topk)

@@ -43,6 +43,7 @@ from deeprank_plugin.command_line import (
     merge_or_exit,
     run_or_exit,
 )
+from deeprank_plugin.command_line.data_file import hash_data, hash_file
 from deeprank_plugin.command_line.parameters import SHARES
 from deeprank_plugin.engine.encoders import list_streams, read_checkpoint
 from deeprank_plugin.models.data_preprocessor import MODALITIES
@@ -129,11 +130,6 @@ def check_streams(path: str, streams: Sequence[str]) -> None:
             )
 
 
-def hash_file(path: str) -> str:
-    """SHA-256 of a file."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-
-
 def collect_settings(args: argparse.Namespace, cfg: Config, checkpoints: Dict) -> Dict:
     """Everything that the results depend on, except streams and seeds."""
     return dict(
@@ -143,6 +139,7 @@ def collect_settings(args: argparse.Namespace, cfg: Config, checkpoints: Dict) -
             stream: path and dict(file=osp.basename(path), sha256=hash_file(path))
             for stream, path in checkpoints.items()
         },
+        data=hash_data(cfg),
         share=args.share,
         gpus=args.gpus,
         auto_scale_lr=args.auto_scale_lr,
@@ -156,6 +153,13 @@ def record_settings(folder: Path, settings: Dict) -> None:
     if path.is_file():
         before = json.loads(path.read_text())
         changed = [key for key in settings if before.get(key) != settings[key]]
+        if changed == ['data']:
+            known = before.get('data') or {}
+            files = [path for path, digest in settings['data'].items() if known.get(path) != digest]
+            exit_with_error(
+                f'{folder} holds results of other contents of {", ".join(files) or "the data"}: '
+                'name another folder, or remove this one.'
+            )
         if changed:
             exit_with_error(
                 f'{folder} holds results with another {changed[0]} ({before.get(changed[0])!r}, '
@@ -347,6 +351,12 @@ def format_table(results: Dict[str, Dict]) -> str:
 def main() -> None:
     """Record the settings, run everything, write the results."""
     args = parse_args()
+    for name in ('streams', 'seeds'):
+        given = getattr(args, name)
+        if len(set(given)) < len(given):
+            exit_with_error(
+                f'--{name} {" ".join(map(str, given))} has one of them twice: give each once.'
+            )
     if args.weights and len(args.weights) != len(args.streams):
         exit_with_error(
             f'{len(args.weights)} --weights for {len(args.streams)} streams: give one for each.'

@@ -63,6 +63,7 @@ val_dataloader = dict(
         split=_base_.val_split,
         layout=body,
         pipeline=test_pipeline,
+        metainfo=dict(classes=_base_.class_names),  # compared with those of a checkpoint
         test_mode=True,
     ),
 )

@@ -40,7 +40,10 @@ class Prediction(NamedTuple):
 
 
 def inference_skeleton_sequence(
-    model: BaseModel, keypoints: Keypoints, batch_size: Optional[int] = None
+    model: BaseModel,
+    keypoints: Keypoints,
+    batch_size: Optional[int] = None,
+    scale: Optional[float] = None,
 ) -> Union[Prediction, List[Prediction]]:
     """Classify one sequence, or several.
 
@@ -53,6 +56,8 @@ def inference_skeleton_sequence(
             of any lengths.
         batch_size (int, optional): Sequences per batch. Defaults to that of the config's
             ``test_dataloader``.
+        scale (float, optional): Factor that converts the coordinates to the unit of the training
+            data: 0.001 for millimetres. Defaults to that of the config's test data, or 1.
 
     Returns:
         Prediction or list[Prediction]: One for a single sequence, a list for a list.
@@ -61,7 +66,7 @@ def inference_skeleton_sequence(
         ValueError: If a sequence does not have the model's shape or number of joints, is not
             finite, has no frame or is zero throughout, or the model is not a classifier.
     """
-    infos, single = pack_infos(model, keypoints)
+    infos, single = pack_infos(model, keypoints, scale)
     require_classifier(model)
     predictions: List[Prediction] = []
     for batch in make_batches(model, infos, batch_size):
@@ -71,7 +76,10 @@ def inference_skeleton_sequence(
 
 
 def extract_features(
-    model: BaseModel, keypoints: Keypoints, batch_size: Optional[int] = None
+    model: BaseModel,
+    keypoints: Keypoints,
+    batch_size: Optional[int] = None,
+    scale: Optional[float] = None,
 ) -> np.ndarray:
     """Encode one sequence, or several; features are averaged over bodies, time and joints.
 
@@ -80,6 +88,7 @@ def extract_features(
         keypoints (np.ndarray, Tensor, dict or list of these): As for
             :func:`inference_skeleton_sequence`.
         batch_size (int, optional): Defaults to that of the config's ``test_dataloader``.
+        scale (float, optional): As for :func:`inference_skeleton_sequence`.
 
     Returns:
         np.ndarray: float32, of shape (D,) for one sequence and (N, D) for a list; with MVDeepRank
@@ -88,7 +97,7 @@ def extract_features(
     Raises:
         ValueError: As for :func:`inference_skeleton_sequence`, or if the model has no encoder.
     """
-    infos, single = pack_infos(model, keypoints)
+    infos, single = pack_infos(model, keypoints, scale)
     encoder = choose_encoder(model)
     features = []
     for batch in make_batches(model, infos, batch_size):
@@ -104,6 +113,7 @@ def fuse_streams(
     keypoints: Keypoints,
     weights: Optional[Sequence[float]] = None,
     batch_size: Optional[int] = None,
+    scale: Optional[float] = None,
 ) -> Union[Prediction, List[Prediction]]:
     """Classify with the weighted mean of several models' probabilities (joint, bone, motion).
 
@@ -113,6 +123,7 @@ def fuse_streams(
             :func:`inference_skeleton_sequence`; each model derives its own modality.
         weights (Sequence[float], optional): One per model. Defaults to None: equal weights.
         batch_size (int, optional): Defaults to that of each config's ``test_dataloader``.
+        scale (float, optional): As for :func:`inference_skeleton_sequence`.
 
     Returns:
         Prediction or list[Prediction]: With scores in float64.
@@ -137,7 +148,7 @@ def fuse_streams(
     scores = []
     for model in models:
         predictions = cast(
-            List[Prediction], inference_skeleton_sequence(model, sequences, batch_size)
+            List[Prediction], inference_skeleton_sequence(model, sequences, batch_size, scale)
         )
         scores.append(np.stack([prediction.scores for prediction in predictions]).astype(float))
         sums = scores[-1].sum(axis=1)

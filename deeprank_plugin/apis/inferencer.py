@@ -74,6 +74,7 @@ class SkeletonInferencer(BaseInferencer):
         vis_format: str = 'gif',
         fps: float = 30,
         topk: int = 5,
+        scale: Optional[float] = None,
     ) -> Dict[str, Any]:
         """Classify, and write the requested files.
 
@@ -90,6 +91,8 @@ class SkeletonInferencer(BaseInferencer):
             vis_format (str): 'gif', or 'mp4' where ffmpeg is installed. Defaults to 'gif'.
             fps (float): Frames per second of the sequences. Defaults to 30.
             topk (int): Classes to list. Defaults to 5.
+            scale (float, optional): Factor to the unit of the training data. Defaults to that of
+                the config's test data, or 1.
 
         Returns:
             dict: ``predictions``, one per sequence: a dict of ``frame_dir``, ``label``, ``name``,
@@ -107,7 +110,7 @@ class SkeletonInferencer(BaseInferencer):
             raise ValueError(f'topk={topk}; expected at least 1')
         folder = None if out_dir is None else Path(out_dir)
         return super().__call__(
-            inputs,
+            self._read(inputs, scale),
             return_datasamples,
             batch_size,
             vis_dir=folder / 'vis' if vis and folder else None,
@@ -162,7 +165,10 @@ class SkeletonInferencer(BaseInferencer):
             predictions=preds if return_datasamples else results, visualization=visualization
         )
 
-    def _inputs_to_list(self, inputs: Inputs) -> List[Dict]:
+    def _inputs_to_list(self, inputs: List[Dict]) -> List[Dict]:
+        return inputs  # :meth:`_read` has read them
+
+    def _read(self, inputs: Inputs, scale: Optional[float]) -> List[Dict]:
         """Read files, and check all sequences before running the model on the first."""
         single = isinstance(inputs, (str, Path)) or is_single(inputs)
         several = cast(Sequence, [inputs] if single else inputs)
@@ -172,7 +178,7 @@ class SkeletonInferencer(BaseInferencer):
                 sequences += read_sequences(entry)
             else:
                 sequences.append(entry)
-        return pack_infos(self.model, sequences)[0]
+        return pack_infos(self.model, sequences, scale)[0]
 
     def _init_model(self, cfg: Config, weights: Optional[str], device: str = 'cpu') -> BaseModel:
         return self.__dict__.pop('_built').to(device)

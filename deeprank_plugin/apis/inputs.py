@@ -19,6 +19,7 @@ from deeprank_plugin.datasets.reading import (
     read_skeleton,
     survey_parts,
     suspect_images,
+    suspect_stills,
     suspect_unit,
 )
 from deeprank_plugin.engine.extraction import leaf_configs
@@ -33,14 +34,17 @@ def is_single(keypoints: Any) -> bool:
     return isinstance(keypoints, (np.ndarray, Tensor, Mapping))
 
 
-def pack_infos(model: BaseModel, keypoints: Keypoints) -> Tuple[List[Dict], bool]:
+def pack_infos(
+    model: BaseModel, keypoints: Keypoints, scale: Optional[float] = None
+) -> Tuple[List[Dict], bool]:
     """Checked pipeline inputs as from ``SkeletonDataset``, and whether it was a single sequence.
 
-    They are read as the test data are: with their layout, ``scale`` and number of bodies. Warns of
-    sequences of which not everything is used, and of bodies that are too large or too small.
+    They are read as the test data are: with their layout, number of bodies and, unless it is given,
+    ``scale``. Warns of sequences of which not everything is used, and of bodies that are too large
+    or too small.
 
     Raises:
-        ValueError: If a sequence is invalid.
+        ValueError: If a sequence or the scale is invalid.
     """
     if not hasattr(model, 'cfg'):
         raise ValueError(
@@ -54,19 +58,20 @@ def pack_infos(model: BaseModel, keypoints: Keypoints) -> Tuple[List[Dict], bool
     data = find_test_data(model.cfg)
     transforms = Compose(data.pipeline).transforms
     num_person = find_num_person(transforms)
-    scale = check_scale(data.get('scale', 1.0))
+    factor = check_scale(data.get('scale', 1.0) if scale is None else scale)
     infos = [make_info(sequence, index, layout) for index, sequence in enumerate(sequences)]
     parts = survey_parts(infos, layout, num_person)
     doubts = describe_parts(parts, len(infos), 'sequences', num_person)
     arrays = [info['keypoint'] for info in infos]
     for doubt in (
         *doubts,
-        suspect_unit(arrays, layout, 'the sequences', scale),
+        suspect_unit(arrays, layout, 'the sequences', factor),
         suspect_images(infos, transforms, 'sequences'),
+        suspect_stills(infos, parts, 'sequences'),
     ):
         if doubt is not None:
             warnings.warn(doubt, stacklevel=3)
-    return [read_skeleton(info, layout, num_person, scale) for info in infos], single
+    return [read_skeleton(info, layout, num_person, factor) for info in infos], single
 
 
 def make_info(sequence: Sequence4D, index: int, layout: Optional[Layout] = None) -> Dict:

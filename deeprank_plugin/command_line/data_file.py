@@ -1,18 +1,21 @@
-"""Config variables derived from an annotation file."""
+"""Config variables derived from an annotation file, and hashes of the files of a config."""
 
+import hashlib
 import os
 import os.path as osp
 import re
 from typing import Dict, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
+from mmengine.config import Config
 
 from deeprank_plugin.datasets.annotations import (
     check_annotations,
     open_annotations,
     split_annotations,
 )
-from deeprank_plugin.layouts import LAYOUTS, Layout, find_layout
+from deeprank_plugin.engine.extraction import leaf_configs
+from deeprank_plugin.layouts import LAYOUTS, Layout, find_layout, fitting_layouts
 
 from .failures import exit_with_error
 
@@ -62,7 +65,7 @@ def derive_variables(
     small = len(infos[train]) < SMALL
     variables = dict(
         DATA='custom',
-        DATA_NAME=re.sub(r'[^\w.-]+', '-', osp.splitext(osp.basename(path))[0]),
+        DATA_NAME=name_data(path),
         ANN_FILE=path,
         TRAIN_SPLIT=train,
         VAL_SPLIT=val,
@@ -80,6 +83,11 @@ def derive_variables(
             f'{"short schedules (fewer than 5,000 samples)" if small else "long schedules"}'
         )
     return variables
+
+
+def name_data(path: str) -> str:
+    """Name of the data of an annotation file, in work dirs."""
+    return re.sub(r'[^\w.-]+', '-', osp.splitext(osp.basename(path))[0])
 
 
 def find_splits(content: object, path: str) -> Tuple[str, str]:
@@ -111,10 +119,15 @@ def count_classes(
     content: Mapping, infos: Sequence[Mapping], path: str, given: Optional[int]
 ) -> int:
     """Number of classes: as given, as named in the file, or counted from the labels."""
-    labels = [info['label'] for info in infos if 'label' in info]
-    if len(labels) < len(infos) or not all(hasattr(label, '__index__') for label in labels):
-        exit_with_error(f'{path} has samples without an integer label; expected one for each.')
-    highest = max(int(label) for label in labels)
+    odd = [info for info in infos if not hasattr(info.get('label'), '__index__')]
+    if odd:
+        name = odd[0].get('frame_dir', odd[0].get('filename'))
+        exit_with_error(
+            f'{len(odd)} of {len(infos)} samples of {path} have no integer label, such as {name!r} '
+            f'({odd[0].get("label", "none")!r:.40}); expected one from 0 for each, and names of '
+            'the classes in label_names.'
+        )
+    highest = max(int(info['label']) for info in infos)
     number = given or len(content.get('label_names') or ()) or highest + 1
     if number <= highest:
         source = '--num-classes gives' if given else 'its label_names give'
@@ -165,11 +178,7 @@ def guess_layout(info: Mapping, path: str) -> str:
     """
     joints, channels = info['keypoint'].shape[-2:]
     scored = channels == 2 and 'keypoint_score' in info
-    fit = [
-        candidate.name
-        for candidate in LAYOUTS.values()
-        if candidate.num_joints == joints and fits_channels(candidate, channels, scored)
-    ]
+    fit = [layout.name for layout in fitting_layouts(joints, channels, scored)]
     if len(fit) != 1:
         raise ValueError(
             f'annotation file {path} has {joints} joints of {channels} coordinates'
@@ -180,13 +189,6 @@ def guess_layout(info: Mapping, path: str) -> str:
             '...], "center": joint}'
         )
     return fit[0]
-
-
-def fits_channels(layout: Layout, channels: int, scored: bool) -> bool:
-    """Whether a layout takes this many coordinates per joint, with or without scores."""
-    if layout.planar:
-        return channels == 3 or scored
-    return channels == 3
 
 
 def describe(layout: Layout) -> str:
@@ -209,3 +211,24 @@ def measure_image(infos: Sequence[Mapping], path: str) -> str:
             'width) to each annotation'
         )
     return f'{height:g}x{width:g}'
+
+
+def hash_data(cfg: Config) -> Dict[str, str]:
+    """SHA-256 of the annotation files and label lists that a config's loaders read, by path.
+
+    A file that does not exist is left to the data set, which says so.
+    """
+    loaders = [cfg.get(f'{name}_dataloader') for name in ('train', 'val', 'test')]
+    leaves = [leaf for loader in loaders if loader for leaf in leaf_configs(loader.dataset)]
+    paths = [leaf.get(key) for leaf in leaves for key in ('ann_file', 'labels')]
+    files = {path for path in paths if isinstance(path, str) and osp.isfile(path)}
+    return {path: hash_file(path) for path in sorted(files)}
+
+
+def hash_file(path: str) -> str:
+    """SHA-256 of a file, read in parts."""
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while part := file.read(2**20):
+            digest.update(part)
+    return digest.hexdigest()

@@ -63,8 +63,10 @@ def require_checkpoint(path: str) -> None:
 def find_checkpoint(path: str) -> str:
     """The checkpoint file; for a work dir, its latest. Exit with an error if it does not exist."""
     file = find_latest_checkpoint(path) if osp.isdir(path) else path
-    if file is None or not osp.isfile(file):
-        exit_with_error(f'checkpoint {path!r} does not exist.')
+    if file is None:
+        exit_with_error(f'work dir {path!r} holds no checkpoint: train first, or name another.')
+    if not osp.isfile(file):
+        exit_with_error(f'checkpoint {file!r} does not exist.')
     return file
 
 

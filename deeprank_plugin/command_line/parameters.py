@@ -13,15 +13,16 @@ import re
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Dict, Iterator, Optional
+from typing import Dict, Iterator, Mapping, Optional
 
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 
 from deeprank_plugin.engine.encoders import read_checkpoint, read_checkpoint_config
+from deeprank_plugin.layouts import find_layout
 from deeprank_plugin.models.data_preprocessor import MODALITIES
 
-from .data_file import derive_variables
+from .data_file import derive_variables, name_data
 from .failures import exit_with_error
 
 SHARES = ('all', '10p', '5p', '1p')
@@ -196,8 +197,36 @@ def require_same_run(cfg: Config, checkpoint: str) -> None:
         values = [config.get(name) for config in (before, cfg)]
         if name == 'pretrained':
             values = [value and osp.normpath(value) for value in values]
+        if name == 'layout' and require_same_joints(before, cfg, checkpoint):
+            continue
         if None not in values and values[0] != values[1]:
+            given = name_file(before) if name == 'data' else values[0]
             exit_with_error(
                 f'{checkpoint} is from a run with {name} {values[0]!r}, but this one has '
-                f'{values[1]!r}: resume it with --{name} {values[0]}, or name another --work-dir.'
+                f'{values[1]!r}: resume it with --{name} {given}, or name another --work-dir.'
             )
+
+
+def name_file(config: Mapping) -> str:
+    """What ``--data`` was: the annotation file where ``data`` is its name, else ``data``."""
+    path = str(config.get('ann_file'))
+    return path if name_data(path) == config['data'] else config['data']
+
+
+def require_same_joints(before: Mapping, cfg: Config, checkpoint: str) -> bool:
+    """Exit with an error if the run to resume had another layout, whatever its file is called.
+
+    Returns:
+        bool: Whether both configs hold the layout itself.
+    """
+    try:
+        one, other = (find_layout(config['body']) for config in (before, cfg))
+    except (KeyError, TypeError, ValueError, OSError):
+        return False
+    if one != other:
+        exit_with_error(
+            f'{checkpoint} is from a run with layout {before.get("layout")!r} of other joints, '
+            f'pairs, names or sides than {cfg.get("layout")!r} now: resume it with that layout, '
+            'or name another --work-dir.'
+        )
+    return True

@@ -70,6 +70,9 @@ def set_randomness(cfg: Config, args: argparse.Namespace) -> None:
         randomness['diff_rank_seed'] = True
     if args.deterministic:
         randomness['deterministic'] = True
+    seed = randomness.get('seed')
+    if seed is not None and (type(seed) is not int or not 0 <= seed < 2**32):
+        exit_with_error(f'seed {seed!r}; expected a whole number from 0 to {2**32 - 1}.')
     cfg.randomness = randomness
 
 

@@ -132,6 +132,35 @@ def describe_parts(
     return sentences
 
 
+def suspect_stills(
+    infos: Sequence[Mapping], parts: Mapping[str, Tuple[Part, int]], source: str
+) -> Optional[str]:
+    """A sentence if sequences show a body in a single frame, else None.
+
+    Args:
+        infos (Sequence[dict]): Annotations.
+        parts (dict): What :func:`survey_parts` returned of them.
+        source (str): Where they are from.
+    """
+    stills = [
+        info['frame_dir']
+        for info in infos
+        if info['keypoint'].shape[1] == 1
+        or (info['frame_dir'] in parts and is_still(parts[info['frame_dir']][0]))
+    ]
+    if not stills:
+        return None
+    return (
+        f'{len(stills)} of {len(infos)} {source}, such as {stills[0]!r}, show a body in a single '
+        'frame: it is repeated, and motion is zero throughout'
+    )
+
+
+def is_still(part: Part) -> bool:
+    """Whether a part is a single frame."""
+    return part.stop - part.start == 1
+
+
 def suspect_unit(
     keypoints: Sequence[np.ndarray], layout: Optional[Layout], source: str, scale: float = 1.0
 ) -> Optional[str]:

@@ -24,6 +24,7 @@ from .reading import (
     read_skeleton,
     survey_parts,
     suspect_images,
+    suspect_stills,
     suspect_unit,
     warn_once,
 )
@@ -152,16 +153,18 @@ class SkeletonDataset(PoseDataset):
         return f'samples of {self.ann_file}' + ('' if self.split is None else f' ({self.split})')
 
     def _survey(self, infos: List[Dict]) -> Dict[str, Tuple[Part, int]]:
-        """Find the samples of which not everything is read; warn of a wrong unit or image size."""
+        """Find the samples of which not everything is read; warn of stills, unit and image size."""
         self.num_person = find_num_person(self.pipeline.transforms)
         keypoints = [info['keypoint'] for info in infos]
+        parts = survey_parts(infos, self.layout, self.num_person)
         for doubt in (
+            suspect_stills(infos, parts, self.source),
             suspect_unit(keypoints, self.layout, self.source, self.scale),
             suspect_images(infos, self.pipeline.transforms, self.source),
         ):
             if doubt is not None:
                 warn_once(doubt)
-        return survey_parts(infos, self.layout, self.num_person)
+        return parts
 
     def _warn_of(self, parts: Dict[str, Tuple[Part, int]], infos: List[Dict]) -> None:
         """Warn of samples of which not everything is read."""

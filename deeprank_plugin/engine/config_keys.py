@@ -66,11 +66,18 @@ def merge_options(cfg: Config, options: Mapping[str, Any]) -> None:
         options (Mapping): Dotted keys, such as 'train_cfg.max_epochs', and values.
 
     Raises:
-        ValueError: If a key is not known, or a value cannot be merged; names the nearest known key.
+        ValueError: If a key is not known, or a value cannot be merged, or is a text in the place of
+            a number; names the nearest known key.
     """
     init_default_scope(cfg.get('default_scope', 'mmaction'))
     merged = copy.deepcopy(cfg)
     for key, value in options.items():
+        first = key.split('.')[0]
+        if first in merged and merged[first] is None and first != key:
+            raise ValueError(
+                f'{key}={value!r} has no effect: {first} is None in this config; leave it out, or '
+                f'set {first} as a whole{name_nearest(cfg, key)}'
+            )
         try:
             merged.merge_from_dict({key: copy.deepcopy(value)})
         except (TypeError, KeyError, IndexError, AttributeError) as error:
@@ -80,7 +87,7 @@ def merge_options(cfg: Config, options: Mapping[str, Any]) -> None:
                 f'path of an entry{name_nearest(cfg, key)}'
             ) from error
     for key in options:
-        problem = find_problem(cfg, merged, key)
+        problem = find_problem(cfg, merged, key) or find_text(cfg, key, options[key])
         if problem is not None:
             raise ValueError(f'{problem}{name_nearest(cfg, key)}')
     cfg.merge_from_dict(copy.deepcopy(dict(options)))
@@ -124,6 +131,20 @@ def find_problem(cfg: Config, merged: Config, key: str) -> Optional[str]:
             return f'{key} is not known: {".".join(path)} is {after!r}'
         path.append(part)
     return None
+
+
+def find_text(cfg: Config, key: str, value: Any) -> Optional[str]:
+    """Why a value is not what the config has there: a text for a number, or for True or False."""
+    node: Any = cfg.to_dict()
+    for part in key.split('.'):
+        if isinstance(node, (list, tuple)):
+            node = node[int(part)] if int(part) < len(node) else None
+        else:
+            node = node.get(part) if isinstance(node, Mapping) else None
+    if not isinstance(value, str) or not isinstance(node, (bool, int, float)):
+        return None
+    expected = 'True or False' if isinstance(node, bool) else 'a number'
+    return f'{key}={value!r} is a text; expected {expected}, such as {node!r}'
 
 
 def accepts(path: Sequence[str], node: Mapping, key: str) -> bool:

@@ -126,6 +126,14 @@ def compare_inputs(found: Identity, expected: Identity, allow: Sequence[str] = (
     if 'layout' not in allow and one is not None and other is not None:
         if one.parents != other.parents:
             return f'is of layout {describe(one)}, and this model takes {describe(other)}'
+        for joint, (first, second) in enumerate(zip(one.names, other.names)):
+            if first != second:
+                return (
+                    f'is of another layout: its joint {joint} is {first!r}, and that of this model '
+                    f'{second!r}'
+                )
+        if one.dims != other.dims and None not in (one.dims, other.dims):
+            return f'is of a layout in {one.dims}D, and this model takes {other.dims}D'
     return None
 
 

@@ -123,8 +123,9 @@ class Pretrained(PretrainedInit):
                 self.checkpoint, map_location=self.map_location, logger='current'
             )
         except (FileNotFoundError, IsADirectoryError) as error:
+            state = 'holds no checkpoint yet' if osp.isdir(self.checkpoint) else 'does not exist'
             raise FileNotFoundError(
-                f'Pretrained checkpoint {self.checkpoint!r} does not exist: pretrain first, or '
+                f'Pretrained checkpoint {self.checkpoint!r} {state}: pretrain first, or '
                 'name the file or work dir that pretraining wrote (--pretrained, or '
                 'init_cfg.checkpoint).'
             ) from error

@@ -1,10 +1,13 @@
 """The data loaders of a run: which are in use, and whether they give batches."""
 
-from typing import Any, List
+import math
+from typing import Any, List, Sequence
 
 from mmengine.dist import get_world_size
 from mmengine.runner import BaseLoop
 from torch.utils.data import DataLoader
+
+TRIPLET = 3  # samples: an anchor and two candidates
 
 
 def loaders_in_use(runner) -> List[DataLoader]:
@@ -42,4 +45,38 @@ def require_batches(loader: DataLoader) -> None:
         f'{each} for each, and a batch takes {size}; with drop_last=True a smaller batch is left '
         f'out. Set train_dataloader.batch_size to at most {each}'
         + (' or use fewer processes.' if processes > 1 else '.')
+    )
+
+
+def require_triplets(loader: DataLoader, metrics: Sequence[Any]) -> None:
+    """Check that a validation loader gives batches that ``RankMetric`` can rank.
+
+    Raises:
+        ValueError: If each has fewer than 3 samples; says what to set.
+    """
+    if not any(type(metric).__name__ == 'RankMetric' for metric in metrics):
+        return
+    samples, processes = len(loader.dataset), get_world_size()  # type: ignore[arg-type]
+    size = loader.batch_size or getattr(loader.batch_sampler, 'batch_size', None) or samples
+    each = -(-samples // processes)
+    if min(each, size) >= TRIPLET:
+        return
+    if size < TRIPLET:
+        raise ValueError(
+            f'val_dataloader.batch_size={size}; expected at least {TRIPLET}: RankMetric ranks '
+            'triplets within a batch'
+        )
+    holdout = getattr(loader.dataset, 'holdout', None)
+    remedy = 'validate on more samples'
+    if holdout is not None:
+        whole = getattr(loader.dataset, 'num_split_samples', samples)
+        share = math.ceil(100 * TRIPLET * processes / max(whole, 1)) / 100
+        remedy = (
+            f'hold out more than {holdout["share"]:g} of the {whole} samples, the same share in '
+            f'both loaders: train_dataloader.dataset.holdout.share={share:g} '
+            f'val_dataloader.dataset.holdout.share={share:g}'
+        )
+    raise ValueError(
+        f'{samples} validation samples on {processes} process(es) are {each} for each, and '
+        f'RankMetric needs {TRIPLET} in a batch: {remedy}'
     )

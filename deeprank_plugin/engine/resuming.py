@@ -1,10 +1,13 @@
-"""Settings of a config that a resumed run does not follow."""
+"""What a resumed run does otherwise than its config, or its first part, says."""
 
 from typing import Any, Iterator, Mapping, Optional, Tuple, Union
 
 from mmengine.config import Config
 
 from .encoders import list_some, read_checkpoint_config
+
+RESUMED = ('epoch', 'iter')
+"""Keys of a checkpoint's meta that resuming needs."""
 
 LOADED = ('optim_wrapper.optimizer', 'param_scheduler', 'auto_scale_lr')
 """Parts of the config whose values MMEngine replaces by the state in the checkpoint."""
@@ -37,6 +40,25 @@ def describe_ignored(checkpoint: Mapping, cfg: Union[Mapping, Config]) -> Option
         f'Resuming ignores {list_some(changes)}: optimiser and schedule continue with the state in '
         'the checkpoint; to train with other settings, start a new run from its weights '
         '(load_from=CHECKPOINT without --resume).'
+    )
+
+
+def describe_steps(checkpoint: Mapping, steps: int) -> Optional[str]:
+    """One sentence if a resumed run makes more or fewer steps an epoch than before; else None.
+
+    A checkpoint from the middle of an epoch is compared by the loop that resumes it.
+
+    Args:
+        checkpoint (Mapping): The checkpoint that the run resumes from.
+        steps (int): Steps an epoch of the run.
+    """
+    epochs, done = (checkpoint['meta'].get(key) for key in RESUMED)
+    if 'unfinished' in checkpoint or not epochs or done == epochs * steps:
+        return None
+    return (
+        f'The checkpoint has made {done} steps in {epochs} epochs, {done / epochs:.4g} an epoch, '
+        f'and this run makes {steps}: batch size, number of processes or data have changed. A '
+        'schedule by steps no longer fits the epochs, and the learning rate is not scaled.'
     )
 
 

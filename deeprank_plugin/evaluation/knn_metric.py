@@ -1,10 +1,12 @@
 """Cosine k-NN of features against a training bank."""
 
+import logging
 from typing import Dict, List, Sequence
 
 import numpy as np
 from mmaction.registry import METRICS
 from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
 from sklearn.preprocessing import normalize
 
 from .functional.knn import knn_scores, topk_accuracy
@@ -21,7 +23,8 @@ class KNNMetric(BaseMetric):
 
     Args:
         bank_split (str): Name of the split that is the bank.
-        k (int): Number of neighbours. Defaults to 20.
+        k (int): Number of neighbours; of a smaller bank all samples vote, with a warning. Defaults
+            to 20.
         topk (Sequence[int]): Accuracies to report. Defaults to (1, 5).
         **kwargs: As for ``BaseMetric``.
     """
@@ -69,6 +72,13 @@ class KNNMetric(BaseMetric):
                 f'the samples are of the splits {sorted(set(splits))}; expected those of '
                 f'{self.bank_split!r} (the bank) and of at least one more (the queries): set '
                 "split=['xsub_train', 'xsub_val'] in the dataset and bank_split='xsub_train' here"
+            )
+        if self.k > in_bank.sum():
+            print_log(
+                f'KNNMetric: k={self.k} and {int(in_bank.sum())} samples in the bank: all of them '
+                'vote. Set a smaller k.',
+                logger='current',
+                level=logging.WARNING,
             )
         streams = {n: np.stack([feature[n] for feature in features]) for n in features[0]}
         if len(streams) > 1:  # concatenated unit vectors have the mean of the cosines

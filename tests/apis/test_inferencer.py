@@ -33,6 +33,13 @@ def test_arrays_and_lists(tiny, inferencer):
     np.testing.assert_allclose(single['scores'], expected[3].scores, atol=1e-6)
 
 
+def test_sequences_in_another_unit(tiny, inferencer):
+    keypoint = tiny.test[3]['keypoint']
+    (expected,) = inferencer(keypoint)['predictions']
+    (found,) = inferencer(1000 * keypoint, scale=0.001)['predictions']
+    np.testing.assert_allclose(found['scores'], expected['scores'], rtol=1e-3)
+
+
 def test_files_and_what_is_written(tiny, inferencer, tmp_path):
     np.save(tmp_path / 'walk one.npy', tiny.test[1]['keypoint'][:, :5])
     result = inferencer(

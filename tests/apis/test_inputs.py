@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 
-from deeprank_plugin.apis import extract_features, inference_skeleton_sequence, init_model
+from deeprank_plugin.apis import (
+    extract_features,
+    fuse_streams,
+    inference_skeleton_sequence,
+    init_model,
+)
 from deeprank_plugin.apis.inputs import find_test_data, model_layout
 
 
@@ -100,7 +105,16 @@ def test_another_unit_is_reported_and_scaled(tiny, model):
         warnings.simplefilter('error')
         found = inference_skeleton_sequence(other, 1000 * bodies(1))
         expected = inference_skeleton_sequence(model, bodies(1))
+        given = inference_skeleton_sequence(model, 1000 * bodies(1), scale=0.001)
+        fused = fuse_streams([model], 1000 * bodies(1), scale=0.001)
+        features = extract_features(model, 1000 * bodies(1), scale=0.001)
+        metres = extract_features(other, bodies(1), scale=1)
     np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-4)
+    np.testing.assert_array_equal(given.scores, found.scores)
+    np.testing.assert_allclose(fused.scores, found.scores, rtol=1e-6)
+    np.testing.assert_allclose(features, metres, rtol=1e-4)
+    with pytest.raises(ValueError, match='scale=-1; expected a positive number'):
+        extract_features(model, bodies(1), scale=-1)
 
 
 def model_with(layout=None, preprocessor=None, graph=None):

@@ -1,5 +1,6 @@
 """--data FILE: what is looked up in an annotation file."""
 
+import hashlib
 import json
 import pickle
 import re
@@ -10,6 +11,7 @@ import pytest
 from helpers import ROOT, refusal
 
 from deeprank_plugin.command_line import load_config
+from deeprank_plugin.command_line.data_file import hash_data
 from deeprank_plugin.datasets.annotation_writing import write_npz
 
 FINETUNE = str(ROOT / 'configs/finetune/stgcn-w16_pretrained.py')
@@ -171,3 +173,32 @@ def test_the_image_of_2d_poses(make_annotations, capsys):
 
     path = make_annotations(20, shape=(17, 2), change=mirror)
     assert 'add img_shape=(height, width)' in refusal(capsys, FINETUNE, data=path)
+
+
+def test_hashes_of_the_files_that_a_config_reads(make_annotations, tmp_path):
+    path = make_annotations(20)
+    cfg = load_config(FINETUNE, data=path, share='10p')
+    assert list(hash_data(cfg)) == [path]
+    (tmp_path / 'names.txt').write_text('s00')
+    cfg.train_dataloader.dataset.labels = str(tmp_path / 'names.txt')
+    cfg.val_dataloader.dataset.ann_file = str(tmp_path / 'gone.pkl')
+    expected = {
+        file: hashlib.sha256(Path(file).read_bytes()).hexdigest()
+        for file in (path, str(tmp_path / 'names.txt'))
+    }
+    assert hash_data(cfg) == expected
+    cfg.train_dataloader.dataset = dict(
+        type='RepeatDataset', times=2, dataset=cfg.train_dataloader.dataset
+    )
+    assert hash_data(cfg) == expected
+
+
+@pytest.mark.parametrize('label', ['kick', float('nan'), 1.0, [1], None])
+def test_labels_that_are_no_integers(make_annotations, capsys, label):
+    path = make_annotations(
+        20, change=lambda content: content['annotations'][3].update(label=label)
+    )
+    with pytest.raises(SystemExit):
+        load_config(FINETUNE, data=path)
+    said = capsys.readouterr().err
+    assert '1 of 20 samples of' in said and f"such as 's01' ({label!r})" in said

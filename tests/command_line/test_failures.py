@@ -30,6 +30,9 @@ def test_the_checkpoint_of_a_file_and_of_a_work_dir(tmp_path, capsys):
     with pytest.raises(SystemExit):
         failures.find_checkpoint(str(path))
     assert f"checkpoint '{path}' does not exist" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        failures.find_checkpoint(str(tmp_path))
+    assert f"work dir '{tmp_path}' holds no checkpoint" in capsys.readouterr().err
     path.touch()
     (tmp_path / 'epoch_10.pth').touch()
     assert failures.find_checkpoint(str(path)) == str(path)

@@ -1,5 +1,6 @@
 """Parameters of the configs, from options and from the environment."""
 
+import json
 import os
 import re
 import sys
@@ -93,6 +94,41 @@ def test_a_run_is_not_resumed_with_other_parameters(tmp_path, capsys, parameters
         cfg = load_config(FINETUNE, **dict(before, **parameters))
         require_same_run(cfg, str(tmp_path / 'epoch_1.pth'))
     assert f'is from a run with {name} {before[name]!r}' in capsys.readouterr().err
+
+
+def test_the_data_to_resume_with_are_those_that_were_given(tmp_path, capsys, make_annotations):
+    path = make_annotations(20, name='my moves.pkl')
+    text = load_config(FINETUNE, data=path).pretty_text
+    torch.save(dict(state_dict={}, meta=dict(cfg=text)), tmp_path / 'epoch_1.pth')
+    with pytest.raises(SystemExit):
+        cfg = load_config(FINETUNE, data='toy_xsub')
+        require_same_run(cfg, str(tmp_path / 'epoch_1.pth'))
+    assert f'resume it with --data {path}, or' in capsys.readouterr().err
+
+
+def test_a_run_is_not_resumed_with_another_layout_in_the_same_file(
+    tmp_path, capsys, make_annotations
+):
+    path, arm = make_annotations(20, shape=(3, 3)), tmp_path / 'arm.json'
+
+    def load(layout=arm, **content):
+        whole = dict(
+            dict(num_node=3, edges=[[0, 1], [1, 2]], center=0, names=list('abc')), **content
+        )
+        layout.write_text(json.dumps(whole))
+        return load_config(FINETUNE, data=path, layout=str(layout))
+
+    torch.save(dict(state_dict={}, meta=dict(cfg=load().pretty_text)), tmp_path / 'epoch_1.pth')
+    require_same_run(load(), str(tmp_path / 'epoch_1.pth'))
+    require_same_run(load(tmp_path / 'moved.json'), str(tmp_path / 'epoch_1.pth'))
+    for change in (
+        dict(edges=[[0, 2], [1, 2]]),
+        dict(names=list('abd')),
+        dict(left=[1], right=[2]),
+    ):
+        with pytest.raises(SystemExit):
+            require_same_run(load(**change), str(tmp_path / 'epoch_1.pth'))
+        assert 'of other joints, pairs, names or sides' in capsys.readouterr().err
 
 
 def test_custom_imports_find_modules_in_the_current_folder(tmp_path, monkeypatch):

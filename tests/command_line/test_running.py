@@ -36,6 +36,13 @@ def test_options_win_over_the_config(read, tmp_path):
     assert cfg.randomness.diff_rank_seed and cfg.randomness.deterministic
 
 
+@pytest.mark.parametrize('option', [('--seed', '-1'), ('--cfg-options', 'randomness.seed=a')])
+def test_a_seed_that_is_none(read, capsys, option):
+    with pytest.raises(SystemExit):
+        read(*option)
+    assert 'expected a whole number from 0' in capsys.readouterr().err
+
+
 def test_a_backend_that_the_machine_has(read, monkeypatch, capsys):
     monkeypatch.setattr(compat, 'has_accelerator', lambda: False)
     assert read('--launcher', 'pytorch').env_cfg.dist_cfg.backend == 'gloo'

@@ -249,3 +249,22 @@ def test_reading_leaves_the_annotation_as_it_is():
     read = reading.read_skeleton(info, find_layout('nturgb+d'), 1, scale=2)
     np.testing.assert_array_equal(info['keypoint'], keypoint)
     assert read['keypoint'].shape == (1, 5, 25, 3) and (read['keypoint'] == 2).all()
+
+
+@pytest.mark.parametrize('suffix', ['.pkl', '.npz'])
+def test_sequences_of_a_single_frame(make_annotations, tmp_path, logged, suffix):
+    def change(content):
+        first, second = content['annotations'][:2]
+        first.update(keypoint=first['keypoint'][:, :1], total_frames=1)
+        second['keypoint'][:, 1:] = 0  # its padding is cut
+
+    path = make_annotations(20, change=change)
+    if suffix == '.npz':
+        write_npz(pickle.loads((tmp_path / 'annotations.pkl').read_bytes()), tmp_path / 'a.npz')
+        path = str(tmp_path / 'a.npz')
+    SkeletonDataset(path, pipeline=[], split='xsub_train')
+    (line,) = [line for line in logged if 'single frame' in line]
+    assert line.startswith('2 of 15 samples of ') and "such as 's00', show" in line
+    logged.clear()
+    SkeletonDataset(path, pipeline=[], split='xsub_val')
+    assert logged == []

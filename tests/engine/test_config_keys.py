@@ -7,6 +7,8 @@ from deeprank_plugin.command_line import load_config
 from deeprank_plugin.engine.config_keys import merge_options
 
 SCRATCH = str(ROOT / 'configs/finetune/stgcn-w16_scratch.py')
+KNN = str(ROOT / 'configs/finetune/stgcn-w16_knn.py')
+MOCO = str(ROOT / 'configs/moco/moco_stgcn-w16.py')
 DEEPRANK = str(ROOT / 'configs/deeprank/deeprank_stgcn-w16.py')
 
 
@@ -41,6 +43,30 @@ def test_unknown_keys(key, nearest):
         merge_options(cfg, {'train_cfg.val_interval': 3, key: 1})
     assert str(error.value).startswith(key) and nearest in str(error.value)
     assert cfg.to_dict() == before
+
+
+@pytest.mark.parametrize(
+    ('key', 'value', 'expected'),
+    [
+        ('train_cfg.max_epochs', 'x', 'a number, such as 30'),
+        ('optim_wrapper.optimizer.lr', '0,01', 'a number'),
+        ('train_dataloader.dataset.pipeline.1.clip_len', 'long', 'a number, such as 48'),
+        ('train_dataloader.drop_last', 'no', 'True or False, such as False'),
+        ('resume', 'yes', 'True or False'),
+    ],
+)
+def test_texts_in_the_place_of_numbers(key, value, expected):
+    cfg = load_config(SCRATCH, data='toy_xsub')
+    with pytest.raises(ValueError, match=f'^{key}={value!r} is a text; expected {expected}'):
+        merge_options(cfg, {key: value})
+
+
+def test_a_part_that_the_config_does_not_have():
+    for config, part in ((MOCO, 'val_dataloader'), (KNN, 'train_dataloader')):
+        cfg = load_config(config, data='toy_xsub')
+        with pytest.raises(ValueError, match=f'has no effect: {part} is None in this config'):
+            merge_options(cfg, {f'{part}.batch_size': 4})
+        assert cfg[part] is None
 
 
 @pytest.mark.parametrize(
@@ -82,9 +108,3 @@ def test_keys_of_pretraining():
     assert cfg.model.gather is False
     with pytest.raises(ValueError, match='DeepRank has no .*Nearest: model.'):
         merge_options(cfg, {'model.normalise': 'l1'})
-
-
-def test_an_entry_that_is_none_cannot_be_entered():
-    cfg = load_config(str(ROOT / 'configs/finetune/stgcn-w16_knn.py'), data='toy_xsub')
-    with pytest.raises(ValueError, match='train_dataloader.batch_size=4 cannot be merged'):
-        merge_options(cfg, {'train_dataloader.batch_size': 4})

@@ -63,6 +63,16 @@ def test_modality_and_layout_are_compared_where_both_are_known():
     assert "'coco' (17 joints), and this" in compare_inputs(Identity('joint', COCO), joint)
     same = dict(num_joints=25, pairs=NTU.pairs)
     assert compare_inputs(Identity('joint', find_layout(same)), joint) is None
+    for extras, words in (
+        (dict(names=list('abc')), None),
+        (dict(names=list('abd')), "joint 2 is 'c', and that of this model 'd'"),
+        (dict(dims=3), None),
+        (dict(dims=2), 'a layout in 3D, and this model takes 2D'),
+    ):
+        own = Identity(layout=find_layout(dict(CHAIN, names=list('abc'), dims=3)))
+        difference = compare_inputs(own, Identity(layout=find_layout(dict(CHAIN, **extras))))
+        assert (words is None and difference is None) or words in difference
+        assert compare_inputs(own, Identity(layout=find_layout(CHAIN))) is None
     other = Identity('bone', COCO)
     assert 'layout' in compare_inputs(other, joint, ['modality'])
     assert compare_inputs(other, joint, ['modality', 'layout']) is None

@@ -7,7 +7,12 @@ from mmengine.runner import BaseLoop
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 
 from deeprank_plugin.engine import loaders
-from deeprank_plugin.engine.loaders import index_sampler, loaders_in_use, require_batches
+from deeprank_plugin.engine.loaders import (
+    index_sampler,
+    loaders_in_use,
+    require_batches,
+    require_triplets,
+)
 
 
 def test_a_batch_is_required(monkeypatch):
@@ -20,6 +25,27 @@ def test_a_batch_is_required(monkeypatch):
         require_batches(short)
     with pytest.raises(ValueError, match='has no sample'):
         require_batches(DataLoader([], batch_size=2))
+
+
+def test_triplets_are_required_where_they_are_ranked(monkeypatch):
+    class RankMetric:
+        pass
+
+    class Part(list):
+        holdout, num_split_samples = dict(share=0.05), 24
+
+    held, metrics = Part(range(2)), [RankMetric()]
+    require_triplets(DataLoader(range(3), batch_size=64), metrics)
+    require_triplets(DataLoader(held, batch_size=1), [object()])
+    with pytest.raises(ValueError, match=r'batch_size=2; expected at least 3'):
+        require_triplets(DataLoader(range(9), batch_size=2), metrics)
+    with pytest.raises(
+        ValueError, match=r'2 validation samples .*0\.05 of the 24 .*share=0\.13 val'
+    ):
+        require_triplets(DataLoader(held, batch_size=64), metrics)
+    monkeypatch.setattr(loaders, 'get_world_size', lambda: 2)
+    with pytest.raises(ValueError, match=r'on 2 process\(es\) are 2 for each.*more samples'):
+        require_triplets(DataLoader(range(4), batch_size=64), metrics)
 
 
 def test_the_sampler_that_draws():

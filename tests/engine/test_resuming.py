@@ -1,8 +1,8 @@
-"""What a resumed run ignores of its config is named, once, and nothing else is."""
+"""What a resumed run ignores of its config, or does otherwise, is named; nothing else is."""
 
 from mmengine.config import Config
 
-from deeprank_plugin.engine.resuming import describe_ignored
+from deeprank_plugin.engine.resuming import describe_ignored, describe_steps
 
 BEFORE = dict(
     model=dict(type='DeepRank'),
@@ -32,3 +32,12 @@ def test_what_the_state_in_the_checkpoint_replaces():
 def test_what_a_resumed_run_follows():
     assert ignored(**{'train_cfg.max_epochs': 20, 'optim_wrapper.clip_grad.max_norm': 1}) is None
     assert describe_ignored(dict(meta={}), BEFORE) is None
+
+
+def test_another_number_of_steps_an_epoch():
+    checkpoint = dict(meta=dict(epoch=4, iter=12))
+    assert describe_steps(checkpoint, 3) is None
+    sentence = describe_steps(checkpoint, 6)
+    assert 'has made 12 steps in 4 epochs, 3 an epoch, and this run makes 6' in sentence
+    assert describe_steps(dict(meta=dict(epoch=0, iter=2), unfinished={}), 3) is None
+    assert describe_steps(dict(checkpoint, unfinished={}), 6) is None

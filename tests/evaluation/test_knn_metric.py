@@ -5,7 +5,7 @@ import pytest
 import torch
 from helpers import evaluate
 
-from deeprank_plugin.evaluation import KNNMetric
+from deeprank_plugin.evaluation import KNNMetric, knn_metric
 
 
 def make_samples():
@@ -25,6 +25,15 @@ def test_knn_metric():
     result = evaluate(KNNMetric('train', k=3, topk=(1, 2)), make_samples())
     expected = {'top1': 0.75, 'top2': 1.0, 'num_bank': 8, 'num_queries': 4}
     assert result == {f'knn/{key}': value for key, value in expected.items()}
+
+
+def test_more_neighbours_than_samples(monkeypatch):
+    said = []
+    monkeypatch.setattr(knn_metric, 'print_log', lambda text, **_: said.append(text))
+    for k, number in ((8, 0), (9, 1)):
+        evaluate(KNNMetric('train', k=k, topk=(1,)), make_samples())
+        assert len(said) == number
+    assert 'k=9 and 8 samples in the bank' in said[0]
 
 
 def test_knn_metric_with_bad_input():

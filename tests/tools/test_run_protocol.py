@@ -140,6 +140,39 @@ def test_table_of_means_and_sample_deviations(tool):
     assert '| bone   | 50.0        | 100.0       | 50.0' in table
 
 
+@pytest.mark.parametrize('option', [('--seeds', '1', '1'), ('--streams', 'bone', 'bone')])
+def test_one_of_them_twice(tool, monkeypatch, capsys, option):
+    monkeypatch.setattr(sys, 'argv', ['x', str(FINETUNE), 'out', '--checkpoint', 'none', *option])
+    with pytest.raises(SystemExit) as ended:
+        tool.main()
+    assert ended.value.code == 2 and 'one of them twice' in capsys.readouterr().err
+
+
+def test_another_file_under_the_same_name(tool, tmp_path, make_annotations, capsys, monkeypatch):
+    path = make_annotations(20)
+    monkeypatch.setattr(
+        *(sys, 'argv', ['run_protocol.py', str(FINETUNE), 'out', '--checkpoint', 'none']),
+    )
+    args = tool.parse_args()
+
+    def record():
+        cfg = tool.load_config(str(FINETUNE), data=path)
+        tool.record_settings(tmp_path / 'out', tool.collect_settings(args, cfg, dict(joint=None)))
+
+    record()
+    record()
+    make_annotations(20, shape=(25, 3), bodies=2)
+    with pytest.raises(SystemExit):  # the number of bodies is in the config
+        record()
+    assert 'results with another config_sha256' in capsys.readouterr().err
+    make_annotations(20, change=lambda content: content['annotations'][3].update(label=1))
+    with pytest.raises(SystemExit) as ended:
+        record()
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert f'results of other contents of {path}: name another folder' in said
+
+
 @pytest.mark.slow
 def test_knn_of_a_published_stream_and_from_scratch(folder):
     output_of('publish_encoder.py', folder / 'mv' / 'epoch_1.pth', folder / 'encoder.pth')

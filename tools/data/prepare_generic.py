@@ -51,6 +51,14 @@ def parse_args() -> argparse.Namespace:
         '--scale', type=float, default=1.0, help='factor to metres: 0.001 for mm (%(default)s)'
     )
     parser.add_argument(
+        '--img-shape',
+        nargs=2,
+        type=int,
+        metavar=('HEIGHT', 'WIDTH'),
+        help='size of the images of 2D poses, in the unit of the coordinates; written into the '
+        'file as img_shape. Default: not written, and training takes the largest coordinates',
+    )
+    parser.add_argument(
         '--channels',
         type=int,
         default=3,
@@ -101,7 +109,8 @@ def main() -> None:
     require_writable(str(args.out.parent), 'folder', 'OUT')
     try:
         classes = None if args.classes is None else read_class_names(args.classes)
-        reading = Reading(find_layout(args.layout), args.channels, args.axes, args.scale)
+        image = None if args.img_shape is None else tuple(args.img_shape)
+        reading = Reading(find_layout(args.layout), args.channels, args.axes, args.scale, image)
         content, faults, doubts = convert_folder(
             args.folder,
             args.list,

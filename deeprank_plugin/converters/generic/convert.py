@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple, Union
 
+import numpy as np
+
 from deeprank_plugin.converters.batch import BrokenFile, convert_all, fill_splits
 from deeprank_plugin.converters.statistics import measure_sizes
 from deeprank_plugin.layouts import BODY_SIZE, Layout
@@ -11,6 +13,7 @@ from .sequence_file import ENDINGS, Reading, read_sequence
 from .sequence_list import Row, number_labels, read_list, split_rows, suspect_labels
 
 MEASURED = 200  # number of sequences measured to check the unit
+OUTSIDE = 0.05  # share of joints beyond the image
 
 
 def convert_folder(
@@ -66,6 +69,7 @@ def convert_folder(
     doubts = [
         suspect_labels([annotation['label'] for annotation in annotations]),
         suspect_unit(annotations, reading.layout),
+        suspect_image(annotations, reading),
         f'{spare} sequences of {folder} are not in {path}' if spare else None,
         f'ignored columns: {", ".join(unused)}' if unused else None,
     ]
@@ -97,8 +101,11 @@ def convert_row(
     except BrokenFile as error:
         return [], [str(error)]
     subject = {} if row.subject is None else dict(subject=row.subject)
-    frames = sample['keypoint'].shape[1]
-    return [dict(frame_dir=row.name, label=label, total_frames=frames, **subject, **sample)], []
+    frames, image = sample['keypoint'].shape[1], {}
+    if reading.img_shape is not None:
+        image = dict(img_shape=reading.img_shape, original_shape=reading.img_shape)
+    facts = dict(frame_dir=row.name, label=label, total_frames=frames, **subject, **image)
+    return [dict(facts, **sample)], []
 
 
 def suspect_unit(annotations: Sequence[Dict], layout: Layout) -> Optional[str]:
@@ -113,4 +120,29 @@ def suspect_unit(annotations: Sequence[Dict], layout: Layout) -> Optional[str]:
         f'a body measures {sizes["size"]["median"]:.4g} (median of the longest side), which looks '
         f'like {sizes["unit"]}; expected {BODY_SIZE[0]} to {BODY_SIZE[1]} metres: --scale 0.001 '
         'converts millimetres to metres'
+    )
+
+
+def suspect_image(annotations: Sequence[Dict], reading: Reading) -> Optional[str]:
+    """A warning if 2D poses do not come with the size of their image, or do not fit it."""
+    if not reading.is_planar(annotations[0]['keypoint']):
+        return None
+    if reading.img_shape is None:
+        return (
+            'the poses are 2D and the size of the images is not known: training will take their '
+            'largest coordinates for it; --img-shape HEIGHT WIDTH writes it into the file'
+        )
+    size = np.array(reading.img_shape[::-1])  # x goes with the width
+    outside = [
+        annotation['frame_dir']
+        for annotation in annotations
+        if (annotation['keypoint'][..., :2] > size).any(axis=-1).mean() > OUTSIDE
+    ]
+    if not outside:
+        return None
+    height, width = reading.img_shape
+    return (
+        f'{len(outside)} sequences, such as {outside[0]!r}, have more than {OUTSIDE:.0%} of their '
+        f'joints beyond an image {width} wide and {height} high; expected --img-shape HEIGHT WIDTH '
+        'in the unit of the coordinates'
     )

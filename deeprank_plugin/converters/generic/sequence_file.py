@@ -36,12 +36,15 @@ class Reading(NamedTuple):
         axes (str, optional): Letters of an array's axes: M bodies, T frames, V joints, C channels;
             M may be omitted. None: 'TVC' or 'MTVC'.
         scale (float): Factor that converts coordinates (not scores) to metres.
+        img_shape (tuple[int], optional): Height and width of the images that 2D coordinates are
+            positions in. Of several cameras: None.
     """
 
     layout: Layout
     channels: int = 3
     axes: Optional[str] = None
     scale: float = 1.0
+    img_shape: Optional[Tuple[int, int]] = None
 
     @property
     def output_layout(self) -> Layout:
@@ -61,6 +64,18 @@ class Reading(NamedTuple):
                 f'axes={self.axes!r}; expected the letters T, V, C and optionally M, each once, '
                 "such as 'CTVM'"
             )
+        if self.img_shape is not None:
+            if len(self.img_shape) != 2 or min(self.img_shape) < 1:
+                raise ValueError(f'img_shape={self.img_shape!r}; expected height and width')
+            if self.layout.dims == 3:
+                raise ValueError(
+                    f'img_shape={self.img_shape!r} and layout {self.layout.name!r}, which is 3D; '
+                    'expected 2D poses: leave img_shape out, or set the layout'
+                )
+
+    def is_planar(self, keypoint: np.ndarray) -> bool:
+        """Whether coordinates (M, T, V, C) are positions in an image."""
+        return self.layout.planar or keypoint.shape[-1] == 2
 
 
 def read_sequence(path: Union[str, Path], reading: Reading) -> Dict[str, np.ndarray]:
@@ -104,6 +119,11 @@ def read_sequence(path: Union[str, Path], reading: Reading) -> Dict[str, np.ndar
         sample = dict(keypoint=np.ascontiguousarray(keypoint, dtype=np.float32))
     try:
         check_keypoint(sample['keypoint'], str(path), reading.output_layout, score is not None)
+        if reading.img_shape is not None and not reading.is_planar(keypoint):
+            raise BrokenFile(
+                f'{path} has three coordinates per joint of a layout without "dims": 2; expected '
+                '2D poses: leave img_shape out, or set dims of the layout'
+            )
         if score is not None:
             sample['keypoint_score'] = arrange_score(score, reading, path)
             check_score(sample['keypoint_score'], sample['keypoint'].shape[:3], str(path))

@@ -3,7 +3,7 @@
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from deeprank_plugin.datasets.annotations import LayoutLike
-from deeprank_plugin.layouts import BODY_SIZE, LAYOUTS, Layout, find_layout
+from deeprank_plugin.layouts import BODY_SIZE, Layout, find_layout, fitting_layouts
 
 from .faults import EXAMPLES, collect_faults
 from .measures import count_bodies, count_split, measure_bones, measure_sizes
@@ -99,12 +99,10 @@ def add_shared_samples(faults: Dict[str, Dict], pairs: Dict[str, Dict], path: st
 
 
 def guess_layout(annotations: Sequence[Dict]) -> Optional[Layout]:
-    """The MMAction2 layout with as many joints as the samples, if there is one."""
+    """The built-in layout that the joints and channels of the samples fit, if there is one."""
     joints, channels = annotations[0]['keypoint'].shape[2:]
-    for layout in LAYOUTS.values():
-        if layout.graph and layout.num_joints == joints and (layout.dims != 3 or channels == 3):
-            return layout
-    return None
+    fit = fitting_layouts(joints, channels, scored=channels == 2)
+    return fit[0] if len(fit) == 1 else None
 
 
 def find_warnings(report: Dict, metres: bool) -> List[str]:

@@ -1,11 +1,15 @@
 """Checks before the first step what would otherwise fail later, or never and falsify a result."""
 
+import os.path as osp
+from typing import Dict, List, Optional, Tuple
+
 from mmaction.registry import HOOKS
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import BaseLoop
+from torch.utils.data import DataLoader
 
 from deeprank_plugin.engine.hooks.epoch_seed_hook import leaf_datasets
-from deeprank_plugin.engine.loaders import loaders_in_use, require_batches
+from deeprank_plugin.engine.loaders import loaders_in_use, require_batches, require_triplets
 from deeprank_plugin.engine.metric_names import require_metric
 from deeprank_plugin.models.utils import unwrap
 
@@ -15,9 +19,13 @@ class CheckRunHook(Hook):
     """Raises before training, validation and test if data, model and settings do not match.
 
     - The training loader must give a batch (:class:`ResumableTrainLoop` checks it earlier).
+    - The validation loader must give a batch of 3 samples if ``RankMetric`` is to rank them.
     - Every label of a ``SkeletonDataset`` must be below the ``num_classes`` of the model's
       classifier. MMAction2's metrics count a larger one as a miss, and a GPU stops in an assertion.
-    - ``save_best`` and a monitored metric must be names that the validation reports.
+    - Validation samples that are trained on as well, such as those of splits that overlap or of two
+      different ``holdout``, are warned of.
+    - ``save_best`` and the metrics that hooks and schedules monitor must be names that the
+      validation reports.
 
     Raises:
         ValueError: Says what was found, what was expected and what to set.
@@ -28,6 +36,11 @@ class CheckRunHook(Hook):
     def before_train(self, runner) -> None:
         """Check data and settings of a training run."""
         require_batches(runner.train_dataloader)
+        if isinstance(runner._val_loop, BaseLoop):
+            require_triplets(runner.val_dataloader, runner.val_evaluator.metrics)
+            overlap = describe_overlap(runner.train_dataloader, runner.val_dataloader)
+            if overlap is not None:
+                runner.logger.warning(overlap)
         self._check_labels(runner)
         self._check_metrics(runner)
 
@@ -49,22 +62,59 @@ class CheckRunHook(Hook):
     @staticmethod
     def _check_metrics(runner) -> None:
         validates = isinstance(runner._val_loop, BaseLoop)
-        for hook in runner.hooks:
-            settings = []
-            if isinstance(hook, CheckpointHook) and hook.save_best:
-                names = [name for name in hook.key_indicators if name != 'auto']
-                settings = [(name, f'save_best of {type(hook).__name__}') for name in names]
-            monitor = getattr(getattr(hook, 'schedule', None), 'monitor', None)
-            if monitor is not None:
-                settings = [(monitor, f'monitor of {type(hook).__name__}')]
-            for name, setting in settings:
-                if validates:
-                    require_metric(name, runner.val_evaluator.metrics, setting)
-                else:
-                    runner.logger.warning(
-                        f'{setting} waits for the metric {name!r}, and this run has no '
-                        'validation: it will never be reported.'
-                    )
+        for name, setting in list_monitored(runner):
+            if validates:
+                require_metric(name, runner.val_evaluator.metrics, setting)
+            else:
+                runner.logger.warning(
+                    f'{setting} waits for the metric {name!r}, and this run has no '
+                    'validation: it will never be reported.'
+                )
+
+
+def describe_overlap(train: DataLoader, val: DataLoader) -> Optional[str]:
+    """A sentence if samples of the validation data are trained on, else None.
+
+    Samples are known by annotation file and name; other data sets are not compared.
+    """
+    trained, validated = name_samples(train), name_samples(val)
+    both = [sample for sample in validated if sample in trained]
+    if not both:
+        return None
+    return (
+        f'{len(both)} of {len(validated)} validation samples, such as {both[0][1]!r} of '
+        f'{both[0][0]}, are trained on as well: the validation says nothing of other samples. '
+        'Correct the splits, or give both loaders the same holdout share and seed.'
+    )
+
+
+def name_samples(loader: DataLoader) -> Dict[Tuple[str, str], None]:
+    """(annotation file, name) of the samples of the data sets that know them."""
+    names = {}
+    for dataset in leaf_datasets(loader.dataset):
+        known = getattr(dataset, 'sample_names', ())
+        for row in getattr(dataset, 'sample_rows', ()):
+            names[osp.abspath(dataset.ann_file), known[row]] = None
+    return names
+
+
+def list_monitored(runner) -> List[Tuple[str, str]]:
+    """Names of the metrics that a run's hooks and schedules wait for, each with what names it."""
+    found = []
+    for hook in runner.hooks:
+        owner = type(hook).__name__
+        if isinstance(hook, CheckpointHook) and hook.save_best:
+            names = [name for name in hook.key_indicators if name != 'auto']
+            found += [(name, f'save_best of {owner}') for name in names]
+        for part in (hook, getattr(hook, 'schedule', None)):
+            if isinstance(getattr(part, 'monitor', None), str):
+                found.append((part.monitor, f'monitor of {owner}'))
+    schedulers = runner.param_schedulers or []
+    groups = schedulers.values() if isinstance(schedulers, dict) else [schedulers]
+    for scheduler in [scheduler for group in groups for scheduler in group]:
+        if getattr(scheduler, 'need_val_args', False):
+            found.append((scheduler.monitor, f'monitor of {type(scheduler).__name__}'))
+    return found
 
 
 def check_labels(dataset, num_classes: int) -> None:

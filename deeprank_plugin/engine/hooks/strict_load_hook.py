@@ -5,6 +5,7 @@ from typing import Any, Iterable, List, Mapping, Sequence
 
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
+from mmengine.runner import EpochBasedTrainLoop
 
 from deeprank_plugin.engine.encoders import list_some, strip_module
 from deeprank_plugin.engine.hooks.epoch_seed_hook import leaf_datasets
@@ -18,11 +19,9 @@ from deeprank_plugin.engine.identity import (
 )
 from deeprank_plugin.engine.initializers import compare_state_dicts
 from deeprank_plugin.engine.loaders import loaders_in_use
-from deeprank_plugin.engine.resuming import describe_ignored
+from deeprank_plugin.engine.resuming import RESUMED, describe_ignored, describe_steps
 from deeprank_plugin.models.utils import unwrap
 from deeprank_plugin.models.utils.fit import tell_initializers
-
-RESUMED = ('epoch', 'iter')
 
 
 @HOOKS.register_module()
@@ -36,10 +35,11 @@ class StrictLoadHook(Hook):
     resume, or by ``init_cfg``. What an older checkpoint does not record is read from its config, or
     not compared.
 
-    Class names are compared for classifiers, with those of the data sets in use.
+    Class names are compared for classifiers, with those of the data sets in use; a warning names
+    the files that have none.
 
-    A resumed run keeps the optimiser and schedule of the checkpoint; if the config has others, a
-    warning says so.
+    A resumed run keeps the optimiser and schedule of the checkpoint; if the config has others, or
+    an epoch has more or fewer steps than before, a warning says so.
 
     Args:
         allow_missing (Sequence[str]): Regular expressions; model keys whose beginning matches one
@@ -104,9 +104,17 @@ class StrictLoadHook(Hook):
         if 'classes' not in self.allow_other and classifies(model):
             self._compare_classes(name, found.classes, runner)
         if resumes:
-            ignored = describe_ignored(checkpoint, runner.cfg)
-            if ignored is not None:
-                runner.logger.warning(ignored)
+            self._warn_of_changes(runner, checkpoint)
+
+    @staticmethod
+    def _warn_of_changes(runner, checkpoint: Mapping) -> None:
+        loop = getattr(runner, '_train_loop', None)
+        steps = None
+        if isinstance(loop, EpochBasedTrainLoop):
+            steps = describe_steps(checkpoint, len(loop.dataloader))
+        for sentence in (describe_ignored(checkpoint, runner.cfg), steps):
+            if sentence is not None:
+                runner.logger.warning(sentence)
 
     @staticmethod
     def _permit(aspect: str) -> str:
@@ -153,17 +161,28 @@ class StrictLoadHook(Hook):
             )
 
     def _compare_classes(self, name: str, names, runner) -> None:
+        nameless = {}
         for loader in loaders_in_use(runner):
             for dataset in leaf_datasets(loader.dataset):
+                file = getattr(dataset, 'ann_file', 'the data set')
                 own = (getattr(dataset, 'metainfo', None) or {}).get('classes')
                 difference = compare_classes(names, own)
                 if difference is not None:
                     raise ValueError(
-                        f'The checkpoint {name}numbers its classes otherwise than '
-                        f'{getattr(dataset, "ann_file", "the data set")}: {difference}. Convert '
-                        'the data with the names of the checkpoint (tools/data/prepare_generic.py '
-                        f'--classes CHECKPOINT). {self._permit("classes")}'
+                        f'The checkpoint {name}numbers its classes otherwise than {file}: '
+                        f'{difference}. Convert the data with the names of the checkpoint '
+                        '(tools/data/prepare_generic.py --classes CHECKPOINT). '
+                        f'{self._permit("classes")}'
                     )
+                if names and own is None:
+                    nameless[file] = True
+        if nameless:
+            runner.logger.warning(
+                f'The checkpoint {name}names its classes ({names[0]!r}, ...), and '
+                f'{", ".join(nameless)} has no label_names to compare: label 0 is taken for '
+                f'{names[0]!r}, and so on. Add label_names to the file, or metainfo.classes to '
+                'the data set.'
+            )
 
     @staticmethod
     def _remaining(keys: Iterable[str], patterns: Sequence[str]) -> List[str]:

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from deeprank_plugin.converters.batch import BrokenFile
+from deeprank_plugin.converters.generic import Reading
 from deeprank_plugin.datasets import SkeletonDataset
 from deeprank_plugin.datasets.annotation_writing import write_pickle
-from tests.converters.generic.sequences import convert, walk, write_list
+from deeprank_plugin.layouts import find_layout
+from tests.converters.generic.sequences import RNG, convert, walk, write_list
 
 
 def test_every_kind_of_file(folder):
@@ -92,3 +94,24 @@ def test_millimetres_are_doubted(folder):
     write_list(folder, ['a.npy,0,1', 'd.npy,0,2'])
     np.save(folder / 'd.npy', walk(5, 25, 3) * 1000)
     assert any('--scale 0.001' in doubt for doubt in convert(folder)[2])
+
+
+def test_the_size_of_the_images_of_2d_poses(tmp_path):
+    coco = find_layout('coco')
+    write_list(tmp_path, ['a.npy,0,1', 'b.npy,0,2'])
+    for name in 'ab':
+        np.save(tmp_path / f'{name}.npy', RNG.uniform(0, 1, size=(5, 17, 3)) * (640, 480, 1))
+    content, _, doubts = convert(tmp_path, Reading(coco, img_shape=(480, 640)))
+    assert doubts == []
+    assert [a['img_shape'] for a in content['annotations']] == [(480, 640)] * 2
+    assert [a['original_shape'] for a in content['annotations']] == [(480, 640)] * 2
+    content, _, (doubt,) = convert(tmp_path, Reading(coco))
+    assert 'img_shape' not in content['annotations'][0] and '--img-shape HEIGHT WIDTH' in doubt
+    (doubt,) = convert(tmp_path, Reading(coco, img_shape=(640, 480)))[2]
+    assert "2 sequences, such as 'a', have more than 5% of their joints beyond an image" in doubt
+    for shape, layout in (((480, 640), 'nturgb+d'), ((0, 640), 'coco'), ((480,), 'coco')):
+        with pytest.raises(ValueError, match='img_shape='):
+            convert(tmp_path, Reading(find_layout(layout), img_shape=shape))
+    free = find_layout(dict(num_joints=17, pairs=[(joint, 0) for joint in range(17)]))
+    with pytest.raises(BrokenFile, match='three coordinates per joint.*leave img_shape out'):
+        convert(tmp_path, Reading(free, img_shape=(480, 640)))

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from deeprank_plugin.converters.statistics import examine
-from deeprank_plugin.layouts import Layout
+from deeprank_plugin.converters.statistics.report import guess_layout
+from deeprank_plugin.layouts import LAYOUTS, Layout
 from tests.converters.statistics.samples import make, person
 
 
@@ -133,6 +134,14 @@ def test_a_sample_in_both_splits_is_a_fault():
     assert report['verdict'] == 'faults'
     assert report['faults']['in both splits']['count'] == 1
     assert "['s01']" in report['faults']['in both splits']['examples'][0]
+
+
+def test_every_layout_is_guessed_by_its_joints():
+    for layout in LAYOUTS.values():
+        keypoint = np.ones((1, 4, layout.num_joints, layout.dims))
+        assert guess_layout([dict(keypoint=keypoint)]) is layout
+    assert guess_layout([dict(keypoint=np.ones((1, 4, 24, 3)))]) is None
+    assert guess_layout([dict(keypoint=np.ones((1, 4, 25, 2)))]) is None
 
 
 def test_bones_of_a_layout_of_ones_own():

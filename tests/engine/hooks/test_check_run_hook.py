@@ -83,6 +83,32 @@ def test_other_data_sets_and_models_are_left_alone(tmp_path):
         raise AssertionError('the base config has no CheckRunHook')
 
 
+def test_a_held_out_part_too_small_to_rank(tmp_path):
+    cfg = make_config(tmp_path / 'run', interval=1)
+    for name in ('train_dataloader', 'val_dataloader'):
+        cfg[name].dataset.holdout.share = 0.05
+    with pytest.raises(ValueError, match=r'1 validation samples.*holdout\.share=0\.13'):
+        train(cfg)
+    cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
+    cfg.default_hooks.relabel.pipeline = cfg.train_dataloader.dataset.pipeline
+    cfg.train_cfg.max_epochs = 1
+    train(cfg)
+
+
+def test_validation_samples_that_are_trained_on(tmp_path, monkeypatch):
+    for seed, number in ((0, 0), (1, 1)):
+        cfg = make_classifier(tmp_path / str(seed))
+        cfg.val_dataloader.dataset.holdout.seed = seed
+        runner, warned = make_runner(cfg), []
+        monkeypatch.setattr(runner.logger, 'warning', warned.append)
+        runner.train()
+        warned = [line for line in warned if 'are trained on as well' in line]
+        assert len(warned) == number
+    trained = set(runner.train_dataloader.dataset[i]['data_samples'].frame_dir for i in range(18))
+    found = [runner.val_dataloader.dataset[i]['data_samples'].frame_dir for i in range(6)]
+    assert f'{len([n for n in found if n in trained])} of 6 validation samples' in warned[0]
+
+
 def test_names_of_metrics(tmp_path):
     save_best = {'default_hooks.checkpoint.save_best': 'top1_acc'}
     save_best['default_hooks.checkpoint.rule'] = 'greater'
@@ -91,6 +117,14 @@ def test_names_of_metrics(tmp_path):
         match=r"save_best of WholeCheckpointHook names the metric 'top1_acc'.*acc/top1, acc/top5",
     ):
         train(make_classifier(tmp_path / 'best', **save_best))
+    cfg = make_classifier(tmp_path / 'stopping')
+    cfg.custom_hooks = [dict(type='EarlyStoppingHook', monitor='top1', rule='greater')]
+    with pytest.raises(ValueError, match="monitor of EarlyStoppingHook names the metric 'top1'"):
+        train(cfg)
+    cfg = make_classifier(tmp_path / 'plateau')
+    cfg.param_scheduler = [dict(type='ReduceOnPlateauLR', monitor='acc/topp', rule='greater')]
+    with pytest.raises(ValueError, match="monitor of ReduceOnPlateauLR names the metric 'acc/topp"):
+        train(cfg)
     cfg = make_config(tmp_path / 'monitor', monitor='rank/lss')
     with pytest.raises(ValueError, match="monitor of RelabelHook names the metric 'rank/lss'"):
         train(cfg)
@@ -109,6 +143,8 @@ def test_a_metric_that_no_validation_reports(tmp_path, monkeypatch):
 
 def test_the_right_run_passes(tmp_path):
     cfg = make_classifier(tmp_path / 'run', **{'default_hooks.checkpoint.save_best': 'acc/top1'})
+    cfg.custom_hooks = [dict(type='EarlyStoppingHook', monitor='acc/top1', rule='greater')]
+    cfg.param_scheduler = [dict(type='ReduceOnPlateauLR', monitor='acc/top1', rule='greater')]
     train(Config(cfg.to_dict()))
     assert list((tmp_path / 'run').glob('best_acc_top1_*.pth'))
     assert isinstance(make_runner(cfg), Runner)

@@ -206,6 +206,30 @@ def test_resuming_warns_of_what_it_ignores_and_says_when_it_is_finished(
     assert runner.optim_wrapper.get_lr()['lr'] == [0.05]
 
 
+def test_data_without_class_names(trained, tmp_path, monkeypatch):
+    cfg = recognizer(tmp_path / 'run')
+    cfg.load_from = trained
+    runner, lines = make_runner(cfg), []
+    monkeypatch.setattr(runner.logger, 'warning', lines.append)
+    runner.test()
+    (line,) = [line for line in lines if 'class' in line]
+    assert trained in line and 'annotations.pkl has no label_names' in line
+
+
+def test_resuming_warns_of_another_number_of_steps(trained, tmp_path, monkeypatch):
+    for size, number in ((6, 0), (9, 1)):
+        cfg = recognizer(tmp_path / str(size), names=['a', 'b', 'c'])
+        cfg.train_dataloader.batch_size = size
+        cfg.train_cfg.max_epochs = 2
+        cfg.load_from, cfg.resume = trained, True
+        runner, lines = make_runner(cfg), []
+        monkeypatch.setattr(runner.logger, 'warning', lines.append)
+        runner.train()
+        lines = [line for line in lines if ' an epoch' in line]
+        assert len(lines) == number
+    assert '3 steps in 1 epochs, 3 an epoch, and this run makes 2' in lines[0]
+
+
 def test_mmaction2s_recogniser_with_init_cfg_is_checked_too(trained, tmp_path):
     cfg = recognizer(tmp_path / 'run', 'bone')
     cfg.model.type = 'RecognizerGCN'

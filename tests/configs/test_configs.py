@@ -13,7 +13,7 @@ from mmaction.structures import ActionDataSample
 from mmengine.config import Config
 
 from deeprank_plugin.command_line import load_config
-from deeprank_plugin.command_line.parameters import SHARES
+from deeprank_plugin.command_line.parameters import SHARES, STUDENT_VIEWS
 from deeprank_plugin.models.data_preprocessor import MODALITIES
 
 CONFIGS = ROOT / 'configs'
@@ -116,7 +116,7 @@ def make_batch(cfg):
     pipeline = cfg.test_dataloader.dataset.pipeline
     persons = pipeline[-2].num_person
     clip_len = 6  # one tuple of STTFormer's
-    clips = 2 if cfg.model.type == 'SkeletonMoCo' else 1
+    clips = 2 if cfg.model.type == 'SkeletonMoCo' or cfg.model.get('two_views') else 1
     inputs = [torch.randn(clips, persons, clip_len, cfg.num_joints, 3) for _ in range(3)]
     return dict(inputs=inputs, data_samples=make_samples())
 
@@ -128,7 +128,7 @@ def make_samples():
 
 
 def combinations(path):
-    """Parameters of the runs of a config: each data set, share and modality.
+    """Parameters of the runs of a config: each data set, share, modality and kind of views.
 
     Each share with each data set only where two networks are finetuned: the bases are the same.
     """
@@ -139,6 +139,8 @@ def combinations(path):
             yield from (dict(data=data, share=share) for share in SHARES[1:])
     if 'modality' in cfg:
         yield from (dict(data=DATA[0], modality=modality) for modality in MODALITIES[1:])
+    if 'views' in cfg:
+        yield dict(data=DATA[0], views='strong')
 
 
 @pytest.mark.parametrize('path', OURS, ids=names(OURS))
@@ -173,12 +175,78 @@ def test_config_with_another_layout(monkeypatch, path, layout):
     monkeypatch.setenv('LAYOUT', layout)
     cfg = Config.fromfile(path)
     planar = layout == 'coco'
-    types = {step['type'] for step in cfg.train_pipeline}
-    views = cfg.get('views', {}) if cfg.model.type == 'SkeletonMoCo' else {}
-    types |= {step['type'] for step in views.get('transforms', [])}
+    types = {step['type'] for step in student_steps(cfg)} | {cfg.train_pipeline[0].type}
     assert ('PreNormalize2D' in types) == planar and ('CenterSkeleton' in types) != planar
     assert not planar or not types & {'RandomRotate3D', 'RandomShear3D'}
     build(cfg)
+
+
+PRETRAINERS = [
+    path for path in SMALL if path.parent.name != 'finetune' and 'device' not in path.stem
+]
+
+
+def student_steps(cfg):
+    """What the training pipeline does to a student's view, between centring and packing."""
+    if cfg.get('train_dataloader') is None:
+        return []
+    steps = cfg.train_dataloader.dataset.pipeline[1:-2]
+    return steps[0].transforms if steps and steps[0].type == 'TwoViews' else steps
+
+
+@pytest.mark.parametrize('path', PRETRAINERS, ids=names(PRETRAINERS))
+def test_strong_views_are_the_same_for_all_pretrainers(path):
+    expected = [
+        dict(type='CropResize', p_interval=(0.5, 1.0), clip_len=48, min_share=64 / 120),
+        dict(type='RandomRotate3D', angle=0.3),
+        dict(type='RandomShear3D', beta=0.5),
+        dict(type='JointNoise', std=0.01),
+        dict(type='JointMask', share=0.15),
+    ]
+    cfg = load_config(str(path), data='uiprmd_xsub', views='strong')
+    assert student_steps(cfg) == expected
+    last = dict(type='RandomSwapSides', prob=0.5, layout='nturgb+d')
+    cfg = load_config(str(path), data='uiprmd_xsub', views='strong_swap')
+    assert student_steps(cfg) == [*expected, last]
+    # labels, validation and k-NN see the plain view
+    for loader in (cfg.get('val_dataloader'), cfg.test_dataloader):
+        types = [step.type for step in loader.dataset.pipeline] if loader else []
+        assert types in ([], ['CenterSkeleton', 'CropResize', 'FormatGCNInput', 'PackActionInputs'])
+    weak = student_steps(load_config(str(path), data='uiprmd_xsub', views='weak'))
+    turn = expected[2] if cfg.model.type == 'SkeletonMoCo' else expected[1]
+    assert weak == [dict(type='CropResize', p_interval=(0.5, 1.0), clip_len=48), turn]
+
+
+@pytest.mark.parametrize('name', ['stgcn-deviceaug', 'stgcn-w16'])
+def test_strong_views_of_2d_poses_are_neither_rotated_nor_sheared(monkeypatch, name):
+    for variable, value in dict(DATA='custom', LAYOUT='coco', VIEWS='strong_swap').items():
+        monkeypatch.setenv(variable, value)
+    cfg = Config.fromfile(CONFIGS / f'deeprank/deeprank_{name}.py')
+    if name == 'stgcn-w16':
+        types = [step.type for step in student_steps(cfg)]
+        assert types == ['CropResize', 'JointNoise', 'JointMask', 'RandomSwapSides']
+    else:
+        augment = cfg.model.data_preprocessor.augment
+        assert augment.angle == augment.distort.shear == 0 and augment.distort.swap == 0.5
+    build(cfg)
+
+
+def test_views_on_the_device_are_those_of_the_pipeline():
+    for views in STUDENT_VIEWS:
+        augment = read('deeprank/deeprank_stgcn-deviceaug.py', views=views)
+        augment = augment.model.data_preprocessor.augment
+        cfg = read('deeprank/deeprank_stgcn.py', views=views)
+        steps = {step.pop('type'): step for step in student_steps(cfg)}
+        crop = dict(p_interval=augment.p_interval, clip_len=augment.clip_len)
+        if views != 'weak':
+            crop['min_share'] = augment.min_share
+            distort = dict(augment.distort)
+            assert distort.pop('shear') == steps['RandomShear3D'].beta
+            assert distort.pop('noise') == steps['JointNoise'].std
+            assert distort.pop('mask') == steps['JointMask'].share
+            assert distort.pop('swap') == steps.get('RandomSwapSides', dict(prob=0))['prob']
+            assert not distort
+        assert steps['CropResize'] == crop and steps['RandomRotate3D'].angle == augment.angle
 
 
 @pytest.mark.parametrize('path', PROJECTS, ids=names(PROJECTS))
@@ -243,7 +311,7 @@ def test_dumped_config_is_whole(tmp_path, monkeypatch):
     cfg.dump(str(tmp_path / 'dumped.py'))
     assert '$' not in (tmp_path / 'dumped.py').read_text()
     for name, value in itertools.product(
-        ('DATA', 'LAYOUT', 'MODALITY', 'SHARE', 'PRETRAINED'), ['none']
+        ('DATA', 'LAYOUT', 'MODALITY', 'VIEWS', 'SHARE', 'PRETRAINED'), ['none']
     ):
         monkeypatch.setenv(name, value)
     assert Config.fromfile(tmp_path / 'dumped.py')._cfg_dict == cfg._cfg_dict

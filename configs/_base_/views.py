@@ -3,6 +3,7 @@
 _base_ = './pretrain.py'
 
 views = '{{$VIEWS:weak}}'  # weak, strong, or strong_swap: strong, and left and right exchanged
+variant = '' if views == 'weak' else f'_{views}'  # in the names of work dirs
 crop = dict(_base_.train_pipeline[1], min_share=64 / 120)  # of 64 frames in the paper's 120
 strength = dict(shear=0.0 if _base_.planar else 0.5, noise=0.01, mask=0.15)
 strong = [

@@ -1,7 +1,9 @@
 # Crop, resize and rotation for the whole batch on the device, in place of the pipeline's.
 _base_ = './deeprank_stgcn.py'
 
-work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{_base_.modality}'
+work_dir = (
+    f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{_base_.modality}{_base_.variant}'
+)
 
 augment = dict(p_interval=(0.5, 1.0), clip_len=_base_.clip_len, angle=0.0 if _base_.planar else 0.3)
 if _base_.views != 'weak':

@@ -92,7 +92,6 @@ def load_config(
             exit_with_error(f'--{option} needs an annotation file: use it with --data FILE.')
     with environment(variables), quiet():
         cfg = read_file(path)
-        named_views = os.environ.get('VIEWS') and cfg.get('views')
     for name in given:
         if VARIABLES[name] not in cfg.env_variables:
             readable = [n for n, variable in VARIABLES.items() if reads(path, variable)]
@@ -103,7 +102,7 @@ def load_config(
     for name, choices in CHOICES.items():
         value = cfg.env_variables.get(VARIABLES[name])
         check_choice(f'the environment variable {VARIABLES[name]}', value, choices)
-    set_work_dir(cfg, path, named_views, given.get('pretrained'))
+    set_work_dir(cfg, path, given.get('pretrained'))
     return cfg
 
 
@@ -171,10 +170,10 @@ def reads(path: str, variable: str) -> bool:
         return variable in read_file(path).env_variables
 
 
-def set_work_dir(cfg: Config, path: str, views: Optional[str], pretrained: Optional[str]) -> None:
+def set_work_dir(cfg: Config, path: str, pretrained: Optional[str]) -> None:
     """Name the work dir after the config file and its parameters, unless the config names it.
 
-    Explicit ``views`` and ``pretrained`` are appended: ``..._strong``, ``..._from-<run>``.
+    An explicit ``pretrained`` is appended: ``..._from-<run>``.
     """
     targets = [
         target.id
@@ -186,9 +185,7 @@ def set_work_dir(cfg: Config, path: str, views: Optional[str], pretrained: Optio
     if cfg.get('work_dir') is None or 'work_dir' not in targets:
         values = [cfg.get(name) for name in ('data', 'modality', 'share')]
         parts = [osp.splitext(osp.basename(path))[0], *(v for v in values if isinstance(v, str))]
-        cfg.work_dir = osp.join('./work_dirs', '_'.join(parts))
-    if views:
-        cfg.work_dir += f'_{views}'
+        cfg.work_dir = osp.join('./work_dirs', '_'.join(parts)) + cfg.get('variant', '')
     if pretrained is not None:
         cfg.work_dir += f'_from-{name_run(pretrained)}'
 

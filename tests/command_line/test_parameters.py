@@ -54,14 +54,17 @@ def test_unknown_environment_variables(capsys, monkeypatch, name, value):
     assert cfg[name.lower()] == known[name.lower()] and os.environ[name] == value
 
 
-def test_views_of_the_environment(capsys, monkeypatch):
+def test_views_of_the_environment(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv('VIEWS', 'huge')
     assert "variable VIEWS 'huge' is not known; expected one of weak" in refusal(capsys, DEEPRANK)
     assert load_config(FINETUNE).work_dir.endswith('_all')  # finetuning has none
     monkeypatch.setenv('VIEWS', 'strong')
     cfg = load_config(DEEPRANK)
     assert cfg.views == 'strong' and cfg.work_dir.endswith('_joint_strong')
-    assert load_config(DEEPRANK, views='weak').work_dir.endswith('_joint_weak')
+    assert load_config(DEEPRANK, views='weak').work_dir.endswith('_joint')
+    (tmp_path / 'mine.py').write_text("_base_ = 'deeprank_plugin::moco/moco_stgcn.py'\n")
+    cfg = load_config(str(tmp_path / 'mine.py'))
+    assert cfg.work_dir == './work_dirs/mine_ntu60_xsub_joint_strong'
 
 
 def test_a_variable_that_the_config_does_not_read_is_no_matter(monkeypatch):

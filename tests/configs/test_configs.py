@@ -48,6 +48,7 @@ def test_there_is_one_config_for_each_method_and_network():
         expected |= {f'{method}/{method}_{network}' for network in NETWORKS}
     for kind in ('pretrained', 'scratch', 'linear', 'knn'):
         expected |= {f'finetune/{network}_{kind}' for network in NETWORKS}
+    expected |= {'finetune/raw_knn', 'finetune/raw_linear'}
     expected |= {'deeprank/deeprank_stgcn-deviceaug', 'demo/deeprank_toy', 'demo/finetune_toy'}
     assert {str(path.relative_to(CONFIGS).with_suffix('')) for path in OURS} == expected
     assert len(list(CONFIGS.rglob('*.py'))) <= 95
@@ -166,6 +167,7 @@ def test_config_with_every_parameter(path):
 SMALL = [p for p in OURS if p.stem.split('_')[-1] in ('stgcn-w16', 'sttformer-s')]
 SMALL += [CONFIGS / 'deeprank/deeprank_stgcn-deviceaug.py']
 SMALL += [CONFIGS / f'finetune/{network}_scratch.py' for network in ('stgcn-w16', 'sttformer-s')]
+SMALL += [CONFIGS / f'finetune/raw_{kind}.py' for kind in ('knn', 'linear')]
 
 
 @pytest.mark.parametrize('layout', ['coco', 'kinect-v1'])

@@ -44,7 +44,8 @@ def test_there_is_one_config_for_each_method_and_network():
     expected = {f'deeprank/deeprank_{network}' for network in NETWORKS}
     expected |= {f'deeprank/3s-deeprank_{network}' for network in NETWORKS}
     expected |= {f'mv_deeprank/mv-deeprank_{network}' for network in NETWORKS}
-    for method in ('deepcluster', 'moco', 'mae', 'triplet'):
+    expected |= {f'segrank/mv-segrank_{network}' for network in NETWORKS}
+    for method in ('deepcluster', 'moco', 'mae', 'triplet', 'segrank'):
         expected |= {f'{method}/{method}_{network}' for network in NETWORKS}
     for kind in ('pretrained', 'scratch', 'linear', 'knn'):
         expected |= {f'finetune/{network}_{kind}' for network in NETWORKS}
@@ -79,6 +80,25 @@ def test_schedules_are_those_of_the_paper():
     warm_up, steps = cfg.param_scheduler
     assert warm_up.type == 'LinearLR' and warm_up.end == 5
     assert steps.milestones == [60, 80] and steps.gamma == 0.1
+
+
+@pytest.mark.parametrize('data', ['ntu60_xsub', 'uiprmd_xsub'])
+@pytest.mark.parametrize('name', ['stgcn', 'sttformer-s'])
+def test_segrank_encodes_as_many_views_in_as_many_steps_as_deeprank(data, name):
+    ours = read(f'segrank/segrank_{name}.py', data=data)
+    theirs = read(f'deeprank/deeprank_{name}.py', data=data)
+    assert 2 * ours.train_dataloader.batch_size == theirs.train_dataloader.batch_size
+    assert 2 * ours.train_cfg.max_epochs == theirs.train_cfg.max_epochs
+    assert ours.optim_wrapper == theirs.optim_wrapper
+    rounds = [cfg.default_hooks.relabel for cfg in (ours, theirs)]
+    if data == 'uiprmd_xsub':
+        assert 2 * rounds[0].pop('interval') == rounds[1].pop('interval')
+        periods = [cfg.param_scheduler[0].periods for cfg in (ours, theirs)]
+        assert [2 * period for period in periods[0]] == periods[1]
+    assert rounds[0] == rounds[1]
+    assert ours.auto_scale_lr.base_batch_size == ours.train_dataloader.batch_size
+    assert ours.train_dataloader.dataset.pipeline[1].type == 'TwoViews'
+    assert ours.views == 'strong' and theirs.views == 'weak'
 
 
 @pytest.mark.parametrize(
@@ -116,7 +136,7 @@ def make_batch(cfg):
         return dict(inputs=inputs, data_samples=make_samples())
     pipeline = cfg.test_dataloader.dataset.pipeline
     persons = pipeline[-2].num_person
-    clip_len = 6  # one tuple of STTFormer's
+    clip_len = 24 if cfg.model.get('segments') else 6  # a tuple of STTFormer's, in each segment
     clips = 2 if cfg.model.type == 'SkeletonMoCo' or cfg.model.get('two_views') else 1
     inputs = [torch.randn(clips, persons, clip_len, cfg.num_joints, 3) for _ in range(3)]
     return dict(inputs=inputs, data_samples=make_samples())
@@ -141,7 +161,7 @@ def combinations(path):
     if 'modality' in cfg:
         yield from (dict(data=DATA[0], modality=modality) for modality in MODALITIES[1:])
     if 'views' in cfg:
-        yield dict(data=DATA[0], views='strong')
+        yield dict(data=DATA[0], views='weak' if cfg.views == 'strong' else 'strong')
 
 
 @pytest.mark.parametrize('path', OURS, ids=names(OURS))

@@ -89,6 +89,21 @@ class Layout:
         return dict(num_node=self.num_joints, inward=self.edges, center=self.center)
 
     @property
+    def mirrored(self) -> List[int]:
+        """For each joint, the one in its place if left and right are exchanged.
+
+        Raises:
+            ValueError: If the layout has no sides.
+        """
+        if not self.left:
+            raise ValueError(
+                f'layout {self.name!r} has no sides; expected joints "left" and "right" to '
+                'exchange: name them in its JSON file, or do not swap sides'
+            )
+        other = dict(zip(self.left + self.right, self.right + self.left))
+        return [other.get(joint, joint) for joint in range(self.num_joints)]
+
+    @property
     def setting(self) -> Union[str, Dict]:
         """Value for ``layout`` in a config: the name, or a dict for :func:`find_layout`."""
         if LAYOUTS.get(self.name) == self:

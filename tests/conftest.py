@@ -6,7 +6,7 @@ from pathlib import Path
 
 if os.environ.get('DEEPRANK_GPU') != '1':
     os.environ['CUDA_VISIBLE_DEVICES'] = ''  # before torch is imported; programs inherit it
-for _name in ('DATA', 'LAYOUT', 'MODALITY', 'SHARE', 'PRETRAINED'):
+for _name in ('DATA', 'LAYOUT', 'MODALITY', 'VIEWS', 'SHARE', 'PRETRAINED'):
     os.environ.pop(_name, None)  # parameters of the configs
 
 import numpy as np

@@ -14,6 +14,8 @@ Example:
     # three DeepRank runs; from scratch
     ... --streams joint bone --checkpoint joint=work_dirs/<a> bone=work_dirs/<b>
     ... --checkpoint none
+    # raw coordinates, without any encoder
+    python tools/run_protocol.py configs/finetune/raw_knn.py work_dirs/raw --checkpoint none
 """
 
 import argparse
@@ -30,7 +32,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 TOOLS = Path(__file__).resolve().parent
 
 import numpy as np
-from mmaction.registry import DATA_SAMPLERS, DATASETS
+from mmaction.registry import DATA_SAMPLERS, DATASETS, MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner.checkpoint import find_latest_checkpoint
@@ -97,7 +99,7 @@ def read_options(options: Sequence[str]) -> Dict:
 
 
 def find_checkpoints(args: argparse.Namespace) -> Dict[str, Optional[str]]:
-    """Find the checkpoint of each stream; None means training from scratch."""
+    """Find the checkpoint of each stream; None means from scratch, or nothing to load."""
     if args.checkpoint == ['none']:
         return dict.fromkeys(args.streams)
     pairs = [entry.partition('=') for entry in args.checkpoint]
@@ -114,6 +116,14 @@ def find_checkpoints(args: argparse.Namespace) -> Dict[str, Optional[str]]:
     for stream, path in named.items():
         found[stream] = find_checkpoint(path)
     return found
+
+
+def needs_checkpoint(cfg: Config, checkpoints: Dict[str, Optional[str]]) -> bool:
+    """Whether a stream has no checkpoint, and the model has weights to load."""
+    if None not in checkpoints.values():
+        return False
+    init_default_scope(cfg.get('default_scope', 'mmaction'))
+    return bool(MODELS.build(copy.deepcopy(cfg.model)).state_dict())
 
 
 def check_streams(path: str, streams: Sequence[str]) -> None:
@@ -278,7 +288,8 @@ def run_one(args, cfg: Config, stream: str, checkpoint, seed: int) -> Dict:
         run_tool(command, folder / 'train.log')
         trained = find_latest_checkpoint(str(folder))
         options.append('model.backbone.init_cfg=None')
-    command = [sys.executable, TOOLS / 'test.py', args.config, trained, '--work-dir']
+    command = [sys.executable, TOOLS / 'test.py', args.config, *([trained] if trained else [])]
+    command += ['--work-dir']
     command += [folder / 'test', '--dump', folder / 'scores.pkl']
     command += parameters
     command += ['--cfg-options', *options] if options else []
@@ -366,7 +377,7 @@ def main() -> None:
     merge_or_exit(cfg, read_options(args.cfg_options))
     trains = cfg.get('train_dataloader') is not None
     checkpoints = find_checkpoints(args)
-    if not trains and (None in checkpoints.values() or args.share is not None):
+    if not trains and (args.share is not None or needs_checkpoint(cfg, checkpoints)):
         exit_with_error(
             f'{args.config} does not train: it needs a --checkpoint to test, and no --share.'
         )

@@ -4,14 +4,17 @@ Example:
     python tools/test.py configs/finetune/stgcn_scratch.py work_dirs/<run>/epoch_100.pth \\
         --data ntu60_xview --dump s.pkl
     python tools/test.py configs/finetune/stgcn_knn.py work_dirs/deeprank_stgcn_ntu60_xsub_joint
+    python tools/test.py configs/finetune/raw_knn.py --data ntu60_xview
     bash tools/dist_test.sh configs/finetune/stgcn_scratch.py work_dirs/<run>/epoch_100.pth 4
 """
 
 import argparse
 import os.path as osp
+from typing import Optional
 
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+from torch import nn
 
 from deeprank_plugin.command_line import (
     add_common_arguments,
@@ -33,10 +36,14 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file, or a work dir, whose latest is taken')
+    parser.add_argument(
+        'checkpoint',
+        nargs='?',
+        help='checkpoint file, or work dir for its latest; none if the model has no weights',
+    )
     parser.add_argument('--dump', metavar='FILE', help='write all predictions to this .pkl file')
     add_common_arguments(parser)
-    return parser.parse_args()
+    return parser.parse_intermixed_args()  # the checkpoint may come after options
 
 
 def add_dump(cfg, path: str) -> None:
@@ -52,7 +59,10 @@ def add_dump(cfg, path: str) -> None:
 def load_and_test(runner: Runner) -> None:
     """Test; an encoder-only model (k-NN) loads its encoder from any checkpoint that has one."""
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    if all(key.startswith('backbone.') for key in model.state_dict()):
+    require_fit(model, runner._load_from)
+    if runner._load_from is not None and all(
+        key.startswith('backbone.') for key in model.state_dict()
+    ):
         takes = identify_model(model)
         strict = (runner.cfg.get('default_hooks') or {}).get('strict_load') or {}
         Pretrained(
@@ -65,12 +75,31 @@ def load_and_test(runner: Runner) -> None:
     runner.test()
 
 
+def require_fit(model: nn.Module, checkpoint: Optional[str]) -> None:
+    """Check that there is a checkpoint if the model has weights, and none if it has none.
+
+    Raises:
+        ValueError: Says what to change.
+    """
+    if checkpoint is None and model.state_dict():
+        raise ValueError(
+            f'{type(model).__name__} has weights; expected a checkpoint of them: name it after the '
+            'config'
+        )
+    if checkpoint is not None and not model.state_dict():
+        raise ValueError(
+            f'{type(model).__name__} has no weights here; expected no checkpoint: leave '
+            f'{checkpoint!r} out'
+        )
+
+
 def main() -> None:
     """Read the config and test."""
     args = parse_args()
-    if osp.isdir(args.checkpoint):
-        args.checkpoint = find_checkpoint(args.checkpoint)
-    require_checkpoint(args.checkpoint)
+    if args.checkpoint is not None:
+        if osp.isdir(args.checkpoint):
+            args.checkpoint = find_checkpoint(args.checkpoint)
+        require_checkpoint(args.checkpoint)
     cfg = read_config(args)
     if cfg.get('test_evaluator') is None:
         exit_with_error(f'config {args.config!r} has no test_evaluator, so it cannot be tested.')

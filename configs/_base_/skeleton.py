@@ -20,7 +20,7 @@ else:
     if body != 'nturgb+d':
         normalize.update(layout=body)
     rotation = [dict(type='RandomRotate3D', angle=0.3)]
-    shear = [dict(type='RandomShear3D', beta=0.5)]  # of MoCo
+    shear = [dict(type='RandomShear3D', beta=0.5)]  # of strong views, and of MoCo
 
 meta_keys = ('sample_idx', 'frame_dir', 'split')
 train_pipeline = [

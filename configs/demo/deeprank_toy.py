@@ -2,7 +2,9 @@
 _base_ = '../deeprank/deeprank_stgcn-w16.py'
 
 model = dict(backbone=dict(base_channels=8), head=dict(in_channels=32))
-work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{_base_.modality}'
+work_dir = (
+    f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{_base_.modality}{_base_.variant}'
+)
 train_dataloader = dict(num_workers=0, persistent_workers=False)
 val_dataloader = dict(num_workers=0, persistent_workers=False)
 test_dataloader = dict(num_workers=0, persistent_workers=False)

@@ -2,7 +2,7 @@
 _base_ = '../_base_/schedules/cosine.py'
 
 modality = '{{$MODALITY:joint}}'
-work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}'
+work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}{_base_.variant}'
 
 model = dict(
     type='SkeletonMoCo',
@@ -11,10 +11,7 @@ model = dict(
     in_channels=256,
     queue_size=32768,
 )
-views = dict(
-    type='TwoViews',
-    transforms=[_base_.train_pipeline[1], *_base_.shear],
-)
+pair = dict(type='TwoViews', transforms=_base_.contrasted)
 train_dataloader = dict(
-    dataset=dict(pipeline=[_base_.train_pipeline[0], views, *_base_.train_pipeline[-2:]])
+    dataset=dict(pipeline=[_base_.train_pipeline[0], pair, *_base_.train_pipeline[-2:]])
 )

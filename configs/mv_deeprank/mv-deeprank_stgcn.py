@@ -1,7 +1,7 @@
 # MV-DeepRank with ST-GCN: joint, bone and motion encoders, three views of each.
 _base_ = '../_base_/schedules/rounds.py'
 
-work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}'
+work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}{_base_.variant}'
 
 model = dict(
     type='MVDeepRank',

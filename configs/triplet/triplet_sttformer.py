@@ -2,7 +2,7 @@
 _base_ = '../_base_/schedules/cosine.py'
 
 modality = '{{$MODALITY:joint}}'
-work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}'
+work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}{_base_.variant}'
 
 model = dict(
     type='SupervisedTriplet',

@@ -8,7 +8,7 @@ from mmengine.config import DictAction
 
 from deeprank_plugin.layouts import LAYOUTS
 
-from .parameters import SHARES
+from .parameters import SHARES, STUDENT_VIEWS
 
 
 class OptionAction(DictAction):
@@ -39,6 +39,11 @@ def add_parameters(parser: argparse.ArgumentParser) -> None:
         'one that its numbers of joints and coordinates fit)',
     )
     group.add_argument('--modality', help='joint, bone or motion')
+    group.add_argument(
+        '--views',
+        help=f'what pretraining shows its student: {", ".join(STUDENT_VIEWS)} (default: weak, '
+        'the paper; SegRank: strong)',
+    )
     group.add_argument('--share', help=f'share of labels for finetuning: {", ".join(SHARES)}')
     group.add_argument(
         '--pretrained',

@@ -1,4 +1,4 @@
-"""Parameters of the configs: data set, layout, modality, share of labels, pretrained encoder.
+"""Parameters of the configs: data set, layout, modality, views, share of labels, encoder.
 
 A config reads them from environment variables (``'{{$DATA:ntu60_xsub}}'``), which MMEngine
 substitutes in its text; the tools take them as options and set the variables while reading it.
@@ -26,9 +26,16 @@ from .data_file import derive_variables, name_data
 from .failures import exit_with_error
 
 SHARES = ('all', '10p', '5p', '1p')
+STUDENT_VIEWS = ('weak', 'strong', 'strong_swap')
 VARIABLES = dict(
-    data='DATA', layout='LAYOUT', modality='MODALITY', share='SHARE', pretrained='PRETRAINED'
+    data='DATA',
+    layout='LAYOUT',
+    modality='MODALITY',
+    views='VIEWS',
+    share='SHARE',
+    pretrained='PRETRAINED',
 )
+CHOICES = dict(modality=MODALITIES, views=STUDENT_VIEWS, share=SHARES)
 UNSAFE = re.compile(r'[\\\'"\n{}]')  # would break the string literal in the config
 
 
@@ -45,6 +52,7 @@ def load_config(
     pretrained: Optional[str] = None,
     num_classes: Optional[int] = None,
     layout: Optional[str] = None,
+    views: Optional[str] = None,
 ) -> Config:
     """Read a config with its parameters; the environment or the config sets those not given.
 
@@ -56,6 +64,7 @@ def load_config(
         pretrained (str, optional): Checkpoint or work dir of the encoder.
         num_classes (int, optional): Number of classes in an annotation file.
         layout (str, optional): Layout of an annotation file: a name, or a JSON file.
+        views (str, optional): One of ``STUDENT_VIEWS``, of pretraining.
 
     Raises:
         SystemExit: With one sentence, if the file does not exist, a value is unknown, or the config
@@ -65,15 +74,16 @@ def load_config(
         exit_with_error(f'config file {path!r} does not exist.')
     if os.getcwd() not in sys.path:  # custom_imports finds what lies there, as with `python -m`
         sys.path.append(os.getcwd())
-    values = dict(data=data, layout=layout, modality=modality, share=share, pretrained=pretrained)
+    values = dict(data=data, layout=layout, modality=modality, views=views, share=share)
+    values['pretrained'] = pretrained
     given = {name: value for name, value in values.items() if value is not None}
     for name, value in given.items():
         if not value or UNSAFE.search(value):
             exit_with_error(
                 f'--{name} {value!r} is empty or contains a quote, a brace or a backslash.'
             )
-    check_choice('--modality', modality, MODALITIES)
-    check_choice('--share', share, SHARES)
+    for name, choices in CHOICES.items():
+        check_choice(f'--{name}', given.get(name), choices)
     variables = {VARIABLES[name]: value for name, value in given.items()}
     if data is not None and (osp.isfile(data) or data.endswith(('.pkl', '.pickle', '.npz'))):
         variables.update(derive_variables(data, num_classes, layout))
@@ -90,7 +100,7 @@ def load_config(
                 f'{path} has no parameter {name}; it has: {", ".join(readable) or "none"}. '
                 f'Leave --{name} out.'
             )
-    for name, choices in dict(modality=MODALITIES, share=SHARES).items():
+    for name, choices in CHOICES.items():
         value = cfg.env_variables.get(VARIABLES[name])
         check_choice(f'the environment variable {VARIABLES[name]}', value, choices)
     set_work_dir(cfg, path, given.get('pretrained'))
@@ -114,7 +124,9 @@ def read_file(path: str) -> Config:
             )
         exit_with_error(f'config {path!r} names a base config that does not exist: {error}')
     except (KeyError, ValueError):
-        check_choice('the environment variable SHARE', os.environ.get('SHARE'), SHARES)
+        for name in ('share', 'views'):
+            value = os.environ.get(VARIABLES[name])
+            check_choice(f'the environment variable {VARIABLES[name]}', value, CHOICES[name])
         raise
 
 
@@ -153,7 +165,7 @@ def quiet() -> Iterator[None]:
 
 def reads(path: str, variable: str) -> bool:
     """Whether a config, or one that it inherits from, reads a variable."""
-    probes = dict(DATA='custom', LAYOUT='nturgb+d', MODALITY='joint', SHARE='all')
+    probes = dict(DATA='custom', LAYOUT='nturgb+d', MODALITY='joint', VIEWS='weak', SHARE='all')
     probes['PRETRAINED'] = 'auto'
     with environment(probes), quiet():
         return variable in read_file(path).env_variables
@@ -174,7 +186,7 @@ def set_work_dir(cfg: Config, path: str, pretrained: Optional[str]) -> None:
     if cfg.get('work_dir') is None or 'work_dir' not in targets:
         values = [cfg.get(name) for name in ('data', 'modality', 'share')]
         parts = [osp.splitext(osp.basename(path))[0], *(v for v in values if isinstance(v, str))]
-        cfg.work_dir = osp.join('./work_dirs', '_'.join(parts))
+        cfg.work_dir = osp.join('./work_dirs', '_'.join(parts)) + cfg.get('variant', '')
     if pretrained is not None:
         cfg.work_dir += f'_from-{name_run(pretrained)}'
 

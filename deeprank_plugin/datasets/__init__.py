@@ -2,14 +2,26 @@
 
 from .samplers import ClusterSampler
 from .skeleton_dataset import SkeletonDataset
-from .transforms import CenterSkeleton, CropResize, RandomRotate3D, RandomShear3D, TwoViews
+from .transforms import (
+    CenterSkeleton,
+    CropResize,
+    JointMask,
+    JointNoise,
+    RandomRotate3D,
+    RandomShear3D,
+    RandomSwapSides,
+    TwoViews,
+)
 
 __all__ = [
     'CenterSkeleton',
     'ClusterSampler',
     'CropResize',
+    'JointMask',
+    'JointNoise',
     'RandomRotate3D',
     'RandomShear3D',
+    'RandomSwapSides',
     'SkeletonDataset',
     'TwoViews',
 ]

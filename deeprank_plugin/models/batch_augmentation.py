@@ -1,9 +1,11 @@
 """Crop, resize and rotation of a whole batch on the device."""
 
-from typing import List, NamedTuple, Sequence
+from typing import List, NamedTuple, Optional, Sequence
 
 import torch
 from torch import Tensor
+
+from ..datasets.transforms.crop_resize import count_least_frames
 
 
 class AugmentationParameters(NamedTuple):
@@ -31,9 +33,10 @@ class BatchCropResizeRotate:
     Args:
         p_interval (Sequence[float]): Range of the share of frames kept. Defaults to (0.5, 1.0).
         clip_len (int): Frames of the output. Defaults to 120.
-        min_frames (int): Minimum number of frames in a crop, if the sequence has as many.
-            Defaults to 64.
+        min_frames (int, optional): Minimum number of frames in a crop, if the sequence has as many.
+            Defaults to None: 64, unless ``min_share`` is given.
         angle (float): Largest angle in radians; 0 for 2D data with a score. Defaults to 0.3.
+        min_share (float, optional): ``min_frames`` as a share of ``clip_len``. Defaults to None.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -43,19 +46,17 @@ class BatchCropResizeRotate:
         self,
         p_interval: Sequence[float] = (0.5, 1.0),
         clip_len: int = 120,
-        min_frames: int = 64,
+        min_frames: Optional[int] = None,
         angle: float = 0.3,
+        min_share: Optional[float] = None,
     ) -> None:
         if len(p_interval) != 2 or not 0 < p_interval[0] <= p_interval[1] <= 1:
             raise ValueError(f'p_interval={p_interval} must be (low, high) within (0, 1]')
-        if clip_len < 1 or min_frames < 1 or angle < 0:
-            raise ValueError(
-                f'clip_len={clip_len} and min_frames={min_frames} must be positive, '
-                f'angle={angle} not negative'
-            )
+        if angle < 0:
+            raise ValueError(f'angle={angle} must be at least 0')
         self.low, self.high = p_interval
         self.clip_len = clip_len
-        self.min_frames = min_frames
+        self.min_frames = count_least_frames(clip_len, min_frames, min_share)
         self.angle = angle
 
     def sample_parameters(self, frames: Sequence[int]) -> AugmentationParameters:

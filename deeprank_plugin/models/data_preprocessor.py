@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..layouts import JOINTS_OF_GRAPHS, Layout, find_layout
 from .batch_augmentation import BatchCropResizeRotate
+from .batch_distortion import BatchDistortion
 
 MODALITIES = ('joint', 'bone', 'motion')
 
@@ -29,8 +30,9 @@ class SkeletonPreprocessor(ActionDataPreprocessor):
             :func:`~deeprank_plugin.layouts.find_layout`. Defaults to 'nturgb+d'.
         augment (dict, optional): Arguments of :class:`BatchCropResizeRotate`, which crops,
             resizes and rotates whole sequences on the device in training; the training pipeline
-            must then do none of these. 2D layouts need ``angle=0``. Defaults to None: the
-            pipeline augments.
+            must then do none of these. 2D layouts need ``angle=0``. A key ``distort`` holds
+            arguments of :class:`BatchDistortion`, and ``clips=2`` makes two views of each sample,
+            as ``TwoViews`` does. Defaults to None: the pipeline augments.
 
     Raises:
         ValueError: If an argument is unknown, 2D data are to be rotated, or an input does not have
@@ -54,7 +56,15 @@ class SkeletonPreprocessor(ActionDataPreprocessor):
         self.modality = modality if isinstance(modality, str) else several
         self.layout = find_layout(layout)
         self.num_joints, self.has_score = self.layout.num_joints, self.layout.planar
-        self.augment = None if augment is None else BatchCropResizeRotate(**augment)
+        self.augment: Optional[BatchCropResizeRotate] = None
+        self.distort: Optional[BatchDistortion] = None
+        self.clips = 1
+        if augment is not None:
+            augment = dict(augment)
+            self.clips = augment.pop('clips', 1)
+            if 'distort' in augment:
+                self.distort = BatchDistortion(self.layout, **augment.pop('distort'))
+            self.augment = BatchCropResizeRotate(**augment)
         if self.augment is not None and self.layout.planar and self.augment.angle:
             raise ValueError(
                 f'augment rotates by up to {self.augment.angle:g} rad about x, y and z, and layout '
@@ -87,12 +97,18 @@ class SkeletonPreprocessor(ActionDataPreprocessor):
                 )
         if training and self.augment is not None:
             check_augmentable(inputs, data_samples)
-            joint = self.augment(inputs)
+            joint = torch.cat([self.make_view(inputs) for _ in range(self.clips)], dim=1)
         else:
             joint = torch.stack(inputs).float()
         if isinstance(self.modality, str):
             return self.derive(joint, self.modality), data_samples
         return {m: self.derive(joint, m) for m in self.modality}, data_samples
+
+    def make_view(self, inputs: List[Tensor]) -> Tensor:
+        """One augmented view (B, 1, M, clip_len, V, C) of sequences (1, M, T_i, V, C)."""
+        assert self.augment is not None
+        view = self.augment(inputs)
+        return view if self.distort is None else self.distort(view)
 
     def derive(self, joint: Tensor, modality: str) -> Tensor:
         """Derive one modality from joint sequences (..., T, V, C); the shape stays the same."""

@@ -31,9 +31,11 @@ SCRATCH = str(ROOT / 'configs/finetune/stgcn-w16_scratch.py')
         (DEEPRANK, dict(data='none.pkl'), 'annotation file none.pkl does not exist'),
         (DEEPRANK, dict(modality='bones'), "--modality 'bones' is not known.* joint, bone, motion"),
         (FINETUNE, dict(share='3p'), "--share '3p' is not known.* all, 10p, 5p, 1p"),
-        (MV, dict(modality='bone'), 'has no parameter modality; it has: data, layout.'),
+        (MV, dict(modality='bone'), 'has no parameter modality; it has: data, layout, views.'),
         (DEEPRANK, dict(share='10p'), 'has no parameter share; it has: data, layout, modality'),
         (SCRATCH, dict(pretrained='x'), 'has no parameter pretrained'),
+        (DEEPRANK, dict(views='huge'), "--views 'huge' is not known.* weak, strong, strong_swap"),
+        (SCRATCH, dict(views='strong'), 'has no parameter views'),
         (DEEPRANK, dict(num_classes=3), 'use it with --data FILE'),
         (FINETUNE, dict(pretrained="a'b"), 'contains a quote'),
         ('none.py', {}, "config file 'none.py' does not exist"),
@@ -51,6 +53,19 @@ def test_unknown_environment_variables(capsys, monkeypatch, name, value):
     known = dict(data='toy_xsub', modality='joint', share='10p')
     cfg = load_config(FINETUNE, **{name.lower(): known[name.lower()]})  # an option wins
     assert cfg[name.lower()] == known[name.lower()] and os.environ[name] == value
+
+
+def test_views_of_the_environment(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv('VIEWS', 'huge')
+    assert "variable VIEWS 'huge' is not known; expected one of weak" in refusal(capsys, DEEPRANK)
+    assert load_config(FINETUNE).work_dir.endswith('_all')  # finetuning has none
+    monkeypatch.setenv('VIEWS', 'strong')
+    cfg = load_config(DEEPRANK)
+    assert cfg.views == 'strong' and cfg.work_dir.endswith('_joint_strong')
+    assert load_config(DEEPRANK, views='weak').work_dir.endswith('_joint')
+    (tmp_path / 'mine.py').write_text("_base_ = 'deeprank_plugin::moco/moco_stgcn.py'\n")
+    cfg = load_config(str(tmp_path / 'mine.py'))
+    assert cfg.work_dir == './work_dirs/mine_ntu60_xsub_joint_strong'
 
 
 def test_a_variable_that_the_config_does_not_read_is_no_matter(monkeypatch):

@@ -15,7 +15,7 @@ from mmaction.structures import ActionDataSample
 from mmengine.config import Config
 
 from deeprank_plugin.command_line import load_config
-from deeprank_plugin.command_line.parameters import SHARES, VARIABLES
+from deeprank_plugin.command_line.parameters import SHARES, STUDENT_VIEWS, VARIABLES
 from deeprank_plugin.models.data_preprocessor import MODALITIES
 
 CONFIGS = ROOT / 'configs'
@@ -47,10 +47,12 @@ def test_there_is_one_config_for_each_method_and_network():
     expected = {f'deeprank/deeprank_{network}' for network in NETWORKS}
     expected |= {f'deeprank/3s-deeprank_{network}' for network in NETWORKS}
     expected |= {f'mv_deeprank/mv-deeprank_{network}' for network in NETWORKS}
-    for method in ('deepcluster', 'moco', 'mae', 'triplet'):
+    expected |= {f'segrank/mv-segrank_{network}' for network in NETWORKS}
+    for method in ('deepcluster', 'moco', 'mae', 'triplet', 'segrank'):
         expected |= {f'{method}/{method}_{network}' for network in NETWORKS}
     for kind in ('pretrained', 'scratch', 'linear', 'knn'):
         expected |= {f'finetune/{network}_{kind}' for network in NETWORKS}
+    expected |= {'finetune/raw_knn', 'finetune/raw_linear'}
     expected |= {'deeprank/deeprank_stgcn-deviceaug', 'demo/deeprank_toy', 'demo/finetune_toy'}
     assert {str(path.relative_to(CONFIGS).with_suffix('')) for path in OURS} == expected
     assert len(list(CONFIGS.rglob('*.py'))) <= 95
@@ -81,6 +83,25 @@ def test_schedules_are_those_of_the_paper():
     warm_up, steps = cfg.param_scheduler
     assert warm_up.type == 'LinearLR' and warm_up.end == 5
     assert steps.milestones == [60, 80] and steps.gamma == 0.1
+
+
+@pytest.mark.parametrize('data', ['ntu60_xsub', 'uiprmd_xsub'])
+@pytest.mark.parametrize('name', ['stgcn', 'sttformer-s'])
+def test_segrank_encodes_as_many_views_in_as_many_steps_as_deeprank(data, name):
+    ours = read(f'segrank/segrank_{name}.py', data=data)
+    theirs = read(f'deeprank/deeprank_{name}.py', data=data)
+    assert 2 * ours.train_dataloader.batch_size == theirs.train_dataloader.batch_size
+    assert 2 * ours.train_cfg.max_epochs == theirs.train_cfg.max_epochs
+    assert ours.optim_wrapper == theirs.optim_wrapper
+    rounds = [cfg.default_hooks.relabel for cfg in (ours, theirs)]
+    if data == 'uiprmd_xsub':
+        assert 2 * rounds[0].pop('interval') == rounds[1].pop('interval')
+        periods = [cfg.param_scheduler[0].periods for cfg in (ours, theirs)]
+        assert [2 * period for period in periods[0]] == periods[1]
+    assert rounds[0] == rounds[1]
+    assert ours.auto_scale_lr.base_batch_size == ours.train_dataloader.batch_size
+    assert ours.train_dataloader.dataset.pipeline[1].type == 'TwoViews'
+    assert ours.views == 'strong' and theirs.views == 'weak'
 
 
 @pytest.mark.parametrize(
@@ -118,8 +139,8 @@ def make_batch(cfg):
         return dict(inputs=inputs, data_samples=make_samples())
     pipeline = cfg.test_dataloader.dataset.pipeline
     persons = pipeline[-2].num_person
-    clip_len = 6  # one tuple of STTFormer's
-    clips = 2 if cfg.model.type == 'SkeletonMoCo' else 1
+    clip_len = 24 if cfg.model.get('segments') else 6  # a tuple of STTFormer's, in each segment
+    clips = 2 if cfg.model.type == 'SkeletonMoCo' or cfg.model.get('two_views') else 1
     inputs = [torch.randn(clips, persons, clip_len, cfg.num_joints, 3) for _ in range(3)]
     return dict(inputs=inputs, data_samples=make_samples())
 
@@ -195,6 +216,7 @@ def check_parameters(cfg, data, modality=None, share=None):
 SMALL = [p for p in OURS if p.stem.split('_')[-1] in ('stgcn-w16', 'sttformer-s')]
 SMALL += [CONFIGS / 'deeprank/deeprank_stgcn-deviceaug.py']
 SMALL += [CONFIGS / f'finetune/{network}_scratch.py' for network in ('stgcn-w16', 'sttformer-s')]
+SMALL += [CONFIGS / f'finetune/raw_{kind}.py' for kind in ('knn', 'linear')]
 
 
 @pytest.mark.parametrize('layout', ['coco', 'kinect-v1'])
@@ -204,12 +226,78 @@ def test_config_with_another_layout(monkeypatch, path, layout):
     monkeypatch.setenv('LAYOUT', layout)
     cfg = Config.fromfile(path)
     planar = layout == 'coco'
-    types = {step['type'] for step in cfg.train_pipeline}
-    views = cfg.get('views', {}) if cfg.model.type == 'SkeletonMoCo' else {}
-    types |= {step['type'] for step in views.get('transforms', [])}
+    types = {step['type'] for step in student_steps(cfg)} | {cfg.train_pipeline[0].type}
     assert ('PreNormalize2D' in types) == planar and ('CenterSkeleton' in types) != planar
     assert not planar or not types & {'RandomRotate3D', 'RandomShear3D'}
     build(cfg)
+
+
+PRETRAINERS = [
+    path for path in SMALL if path.parent.name != 'finetune' and 'device' not in path.stem
+]
+
+
+def student_steps(cfg):
+    """What the training pipeline does to a student's view, between centring and packing."""
+    if cfg.get('train_dataloader') is None:
+        return []
+    steps = cfg.train_dataloader.dataset.pipeline[1:-2]
+    return steps[0].transforms if steps and steps[0].type == 'TwoViews' else steps
+
+
+@pytest.mark.parametrize('path', PRETRAINERS, ids=names(PRETRAINERS))
+def test_strong_views_are_the_same_for_all_pretrainers(path):
+    expected = [
+        dict(type='CropResize', p_interval=(0.5, 1.0), clip_len=48, min_share=64 / 120),
+        dict(type='RandomRotate3D', angle=0.3),
+        dict(type='RandomShear3D', beta=0.5),
+        dict(type='JointNoise', std=0.01),
+        dict(type='JointMask', share=0.15),
+    ]
+    cfg = load_config(str(path), data='uiprmd_xsub', views='strong')
+    assert student_steps(cfg) == expected
+    last = dict(type='RandomSwapSides', prob=0.5, layout='nturgb+d')
+    cfg = load_config(str(path), data='uiprmd_xsub', views='strong_swap')
+    assert student_steps(cfg) == [*expected, last]
+    # labels, validation and k-NN see the plain view
+    for loader in (cfg.get('val_dataloader'), cfg.test_dataloader):
+        types = [step.type for step in loader.dataset.pipeline] if loader else []
+        assert types in ([], ['CenterSkeleton', 'CropResize', 'FormatGCNInput', 'PackActionInputs'])
+    weak = student_steps(load_config(str(path), data='uiprmd_xsub', views='weak'))
+    turn = expected[2] if cfg.model.type == 'SkeletonMoCo' else expected[1]
+    assert weak == [dict(type='CropResize', p_interval=(0.5, 1.0), clip_len=48), turn]
+
+
+@pytest.mark.parametrize('name', ['stgcn-deviceaug', 'stgcn-w16'])
+def test_strong_views_of_2d_poses_are_neither_rotated_nor_sheared(monkeypatch, name):
+    for variable, value in dict(DATA='custom', LAYOUT='coco', VIEWS='strong_swap').items():
+        monkeypatch.setenv(variable, value)
+    cfg = Config.fromfile(CONFIGS / f'deeprank/deeprank_{name}.py')
+    if name == 'stgcn-w16':
+        types = [step.type for step in student_steps(cfg)]
+        assert types == ['CropResize', 'JointNoise', 'JointMask', 'RandomSwapSides']
+    else:
+        augment = cfg.model.data_preprocessor.augment
+        assert augment.angle == augment.distort.shear == 0 and augment.distort.swap == 0.5
+    build(cfg)
+
+
+def test_views_on_the_device_are_those_of_the_pipeline():
+    for views in STUDENT_VIEWS:
+        augment = read('deeprank/deeprank_stgcn-deviceaug.py', views=views)
+        augment = augment.model.data_preprocessor.augment
+        cfg = read('deeprank/deeprank_stgcn.py', views=views)
+        steps = {step.pop('type'): step for step in student_steps(cfg)}
+        crop = dict(p_interval=augment.p_interval, clip_len=augment.clip_len)
+        if views != 'weak':
+            crop['min_share'] = augment.min_share
+            distort = dict(augment.distort)
+            assert distort.pop('shear') == steps['RandomShear3D'].beta
+            assert distort.pop('noise') == steps['JointNoise'].std
+            assert distort.pop('mask') == steps['JointMask'].share
+            assert distort.pop('swap') == steps.get('RandomSwapSides', dict(prob=0))['prob']
+            assert not distort
+        assert steps['CropResize'] == crop and steps['RandomRotate3D'].angle == augment.angle
 
 
 @pytest.mark.parametrize('path', PROJECTS, ids=names(PROJECTS))
@@ -274,7 +362,7 @@ def test_dumped_config_is_whole(tmp_path, monkeypatch):
     cfg.dump(str(tmp_path / 'dumped.py'))
     assert '$' not in (tmp_path / 'dumped.py').read_text()
     for name, value in itertools.product(
-        ('DATA', 'LAYOUT', 'MODALITY', 'SHARE', 'PRETRAINED'), ['none']
+        ('DATA', 'LAYOUT', 'MODALITY', 'VIEWS', 'SHARE', 'PRETRAINED'), ['none']
     ):
         monkeypatch.setenv(name, value)
     assert Config.fromfile(tmp_path / 'dumped.py')._cfg_dict == cfg._cfg_dict

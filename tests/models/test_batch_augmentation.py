@@ -45,6 +45,15 @@ def test_equals_the_transforms(clip_len, min_frames):
     assert not found[0, 0, 1].any()  # absent stays exactly zero
 
 
+def test_minimum_as_a_share_of_the_clip():
+    augment = BatchCropResizeRotate(clip_len=24, min_share=64 / 120)
+    assert augment.min_frames == CropResize(clip_len=24, min_share=64 / 120).min_frames == 13
+    lengths = augment.sample_parameters([20] * 500).lengths
+    assert lengths.min() == 13 and lengths.max() == 19
+    with pytest.raises(ValueError, match='both given'):
+        BatchCropResizeRotate(min_frames=9, min_share=0.5)
+
+
 def test_in_double_precision_against_a_loop():
     sequences = make_sequences(np.float64)
     augment = BatchCropResizeRotate(clip_len=10)

@@ -2,6 +2,7 @@
 """Write the features of a config's test data to an .npz file, and print their k-NN accuracy.
 
 The features have the shape (N, D); with MVDeepRank (N, streams, D), with a k-NN for each stream.
+With configs/finetune/raw_knn.py they are the raw coordinates.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import torch
 from tqdm import tqdm
 
 import deeprank_plugin  # noqa: F401
+from deeprank_plugin.apis.inference import choose_encoder
 from deeprank_plugin.command_line import (
     OptionAction,
     add_parameters,
@@ -30,7 +32,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', help='pretraining config')
+    parser.add_argument('config', help='pretraining config, or finetune/raw_knn.py')
     parser.add_argument('out', type=Path, help='.npz file: features, labels, names, splits')
     parser.add_argument(
         '--checkpoint',
@@ -60,10 +62,11 @@ def main() -> None:
         runner.model.init_weights()
         calibrate_batch_norm(runner, loader)
     model = runner.model.eval()
+    encoder = choose_encoder(model)
     found = []
     for batch in tqdm(loader, desc='Extracting features', disable=None):
         data = model.data_preprocessor(batch, False)
-        for feature, sample in zip(model(data['inputs'], mode='tensor'), data['data_samples']):
+        for feature, sample in zip(encoder(data['inputs']), data['data_samples']):
             meta = sample.metainfo
             found.append((feature.cpu(), int(sample.gt_label), meta['frame_dir'], meta['split']))
     features, labels, names, splits = zip(*found)

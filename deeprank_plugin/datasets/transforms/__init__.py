@@ -2,8 +2,18 @@
 
 from .center import CenterSkeleton
 from .crop_resize import CropResize
+from .distort import JointMask, JointNoise, RandomSwapSides
 from .rotate import RandomRotate3D
 from .shear import RandomShear3D
 from .two_views import TwoViews
 
-__all__ = ['CenterSkeleton', 'CropResize', 'RandomRotate3D', 'RandomShear3D', 'TwoViews']
+__all__ = [
+    'CenterSkeleton',
+    'CropResize',
+    'JointMask',
+    'JointNoise',
+    'RandomRotate3D',
+    'RandomShear3D',
+    'RandomSwapSides',
+    'TwoViews',
+]

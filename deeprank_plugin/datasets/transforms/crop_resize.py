@@ -1,6 +1,6 @@
 """Crop a part of the sequence and resize it to a fixed number of frames."""
 
-from typing import Dict, Sequence
+from typing import Dict, Optional, Sequence
 
 import numpy as np
 from mmaction.registry import TRANSFORMS
@@ -36,6 +36,33 @@ def resize_frames(array: np.ndarray, clip_len: int) -> np.ndarray:
     return resized.reshape(len(array), clip_len, *array.shape[2:])
 
 
+def count_least_frames(
+    clip_len: int, min_frames: Optional[int] = None, min_share: Optional[float] = None
+) -> int:
+    """Minimum length of a random crop, of at most one of two settings; 64 frames without any.
+
+    Args:
+        clip_len (int): Frames after the resize.
+        min_frames (int, optional): The minimum itself. Defaults to None.
+        min_share (float, optional): The minimum as a share of ``clip_len``. Defaults to None.
+
+    Raises:
+        ValueError: If both are given, or a number is out of range.
+    """
+    if min_frames is not None and min_share is not None:
+        raise ValueError(
+            f'min_frames={min_frames} and min_share={min_share} are both given; expected one of '
+            'them: min_share is the minimum as a share of clip_len'
+        )
+    if clip_len < 1 or (min_frames is not None and min_frames < 1):
+        raise ValueError(f'clip_len={clip_len} and min_frames={min_frames} must be positive')
+    if min_share is None:
+        return 64 if min_frames is None else min_frames
+    if not 0 < min_share <= 1:
+        raise ValueError(f'min_share={min_share} must be within (0, 1]')
+    return max(round(min_share * clip_len), 1)
+
+
 @TRANSFORMS.register_module()
 class CropResize(BaseTransform):
     """Crop a random part of the sequence and resize it to ``clip_len`` frames (Sec. V-B).
@@ -65,8 +92,10 @@ class CropResize(BaseTransform):
         p_interval (Sequence[float]): Range of the share of frames, or a single share.
             Defaults to (0.5, 1.0).
         clip_len (int): Frames of the result. Defaults to 120.
-        min_frames (int): Minimum length of a random part, if the sequence is that long.
-            Defaults to 64.
+        min_frames (int, optional): Minimum length of a random part, if the sequence is that long.
+            Defaults to None: 64, unless ``min_share`` is given.
+        min_share (float, optional): The same as a share of ``clip_len``, so that it means the same
+            for clips of any length; 64 / 120 is the paper's. Defaults to None.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -76,7 +105,8 @@ class CropResize(BaseTransform):
         self,
         p_interval: Sequence[float] = (0.5, 1.0),
         clip_len: int = 120,
-        min_frames: int = 64,
+        min_frames: Optional[int] = None,
+        min_share: Optional[float] = None,
     ) -> None:
         self.p_interval = tuple(p_interval)
         if len(self.p_interval) not in (1, 2) or not (
@@ -85,10 +115,8 @@ class CropResize(BaseTransform):
             raise ValueError(
                 f'p_interval={p_interval} must be (low, high) or (share,) within (0, 1]'
             )
-        if clip_len < 1 or min_frames < 1:
-            raise ValueError(f'clip_len={clip_len} and min_frames={min_frames} must be positive')
         self.clip_len = clip_len
-        self.min_frames = min_frames
+        self.min_frames = count_least_frames(clip_len, min_frames, min_share)
 
     def transform(self, results: Dict) -> Dict:
         """Crop and resize one sequence."""

@@ -82,3 +82,25 @@ def test_repr():
 def test_bad_arguments(settings):
     with pytest.raises((ValueError, IndexError)):
         CropResize(**settings)
+
+
+def test_minimum_as_a_share_of_the_clip():
+    found = [CropResize(clip_len=t, min_share=64 / 120).min_frames for t in (1, 24, 48, 120, 240)]
+    assert found == [1, 13, 26, 64, 128]  # the paper's 64 of 120, at any length
+    assert CropResize(clip_len=24).min_frames == 64
+    ramp = np.arange(1.0, 41)[None, :, None, None].repeat(3, -1).astype(np.float32)
+    np.random.seed(0)
+    crop = CropResize(clip_len=997, min_share=25 / 997)
+    clips = [crop(dict(keypoint=ramp))['keypoint'][0, :, 0, 0] for _ in range(100)]
+    lengths = [round(float(clip.max() - clip.min())) + 1 for clip in clips]
+    assert min(lengths) == 25 and 38 <= max(lengths) <= 40
+
+
+def test_minimum_is_rejected():
+    with pytest.raises(ValueError, match='min_frames=9 and min_share=0.5 are both given'):
+        CropResize(min_frames=9, min_share=0.5)
+    for share in (0, 1.2):
+        with pytest.raises(ValueError, match=f'min_share={share} must be within'):
+            CropResize(min_share=share)
+    with pytest.raises(ValueError, match='min_frames=0 must be positive'):
+        CropResize(min_frames=0)

@@ -1,0 +1,18 @@
+# MV-SegRank with ST-GCN, width 64: joint, bone and motion encoders, three views of each.
+_base_ = '../_base_/schedules/pairs.py'
+
+work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}{_base_.variant}'
+
+segments = 4  # parts of the time, pooled apart
+model = dict(
+    type='MVDeepRank',
+    data_preprocessor=dict(
+        type='SkeletonPreprocessor', modality=['joint', 'bone', 'motion'], layout=_base_.body
+    ),
+    backbone=dict(type='STGCN', graph_cfg=dict(layout=_base_.graph, mode='stgcn_spatial')),
+    head=dict(type='RankHead', in_channels=256 * segments, classifier='metric', rank_power=2.0),
+    normalize='l2',
+    segments=segments,
+    two_views=True,
+    views=['self', 'other', 'all'],
+)

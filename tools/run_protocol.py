@@ -47,6 +47,7 @@ from deeprank_plugin.command_line.parameters import SHARES
 from deeprank_plugin.engine.encoders import list_streams, read_checkpoint
 from deeprank_plugin.models.data_preprocessor import MODALITIES
 
+PARAMETERS = ('data', 'layout', 'num_classes', 'share', 'segments')
 METRICS = {'acc/top1': 'top-1', 'acc/top5': 'top-5', 'acc/mean1': 'mean class'}
 
 
@@ -72,6 +73,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--share', choices=SHARES, help='share of labelled samples; each seed draws its own'
     )
+    parser.add_argument('--segments', type=int, help='as for train.py')
     parser.add_argument('--gpus', type=int, default=1, help='processes of a run (%(default)s)')
     parser.add_argument(
         '--auto-scale-lr',
@@ -231,7 +233,7 @@ def run_tool(command: List, log: Path) -> None:
 def common_options(args: argparse.Namespace, cfg: Config, stream: str) -> Tuple[List, List]:
     """Parameters and ``--cfg-options`` for training and testing one stream."""
     parameters, options = [], list(args.cfg_options)
-    for name in ('data', 'layout', 'num_classes', 'share'):
+    for name in PARAMETERS:
         if getattr(args, name) is not None:
             parameters += [f'--{name.replace("_", "-")}', getattr(args, name)]
     if 'modality' in cfg:
@@ -351,7 +353,7 @@ def main() -> None:
         exit_with_error(
             f'{len(args.weights)} --weights for {len(args.streams)} streams: give one for each.'
         )
-    given = {name: getattr(args, name) for name in ('data', 'layout', 'num_classes', 'share')}
+    given = {name: getattr(args, name) for name in PARAMETERS}
     cfg = load_config(args.config, **given)
     merge_or_exit(cfg, read_options(args.cfg_options))
     trains = cfg.get('train_dataloader') is not None

@@ -3,6 +3,12 @@
 _base_ = ['./skeleton.py', './default_runtime.py']
 
 share = '{{$SHARE:all}}'
+segments = int('{{$SEGMENTS:1}}')  # equal parts of the time that the classifier sees apart
+variant = '' if segments == 1 else f'_segments-{segments}'
+recipe = f'{share}{variant}'  # in the names of work dirs
+classifier = dict(type='GCNHead', num_classes=_base_.num_classes)
+if segments > 1:
+    classifier.update(type='SegmentHead', segments=segments)
 long_schedule = not _base_.small or share in _base_.long_shares
 train_dataloader = dict(
     batch_size=_base_.batch_sizes[share],

@@ -41,6 +41,11 @@ def add_parameters(parser: argparse.ArgumentParser) -> None:
     group.add_argument('--modality', help='joint, bone or motion')
     group.add_argument('--share', help=f'share of labels for finetuning: {", ".join(SHARES)}')
     group.add_argument(
+        '--segments',
+        type=int,
+        help='equal parts of the time that classifier or k-NN see apart (default: 1)',
+    )
+    group.add_argument(
         '--pretrained',
         metavar='CHECKPOINT',
         help='checkpoint or work dir of the encoder (default: the DeepRank run)',

@@ -1,4 +1,4 @@
-"""Parameters of the configs: data set, layout, modality, share of labels, pretrained encoder.
+"""Parameters of the configs: data set, layout, modality, share of labels, encoder and more.
 
 A config reads them from environment variables (``'{{$DATA:ntu60_xsub}}'``), which MMEngine
 substitutes in its text; the tools take them as options and set the variables while reading it.
@@ -26,7 +26,12 @@ from .failures import exit_with_error
 
 SHARES = ('all', '10p', '5p', '1p')
 VARIABLES = dict(
-    data='DATA', layout='LAYOUT', modality='MODALITY', share='SHARE', pretrained='PRETRAINED'
+    data='DATA',
+    layout='LAYOUT',
+    modality='MODALITY',
+    share='SHARE',
+    segments='SEGMENTS',
+    pretrained='PRETRAINED',
 )
 UNSAFE = re.compile(r'[\\\'"\n{}]')  # would break the string literal in the config
 
@@ -44,6 +49,7 @@ def load_config(
     pretrained: Optional[str] = None,
     num_classes: Optional[int] = None,
     layout: Optional[str] = None,
+    segments: Optional[int] = None,
 ) -> Config:
     """Read a config with its parameters; the environment or the config sets those not given.
 
@@ -55,6 +61,7 @@ def load_config(
         pretrained (str, optional): Checkpoint or work dir of the encoder.
         num_classes (int, optional): Number of classes in an annotation file.
         layout (str, optional): Layout of an annotation file: a name, or a JSON file.
+        segments (int, optional): Equal parts of the time that are pooled separately.
 
     Raises:
         SystemExit: With one sentence, if the file does not exist, a value is unknown, or the config
@@ -66,6 +73,8 @@ def load_config(
         sys.path.append(os.getcwd())
     values = dict(data=data, layout=layout, modality=modality, share=share, pretrained=pretrained)
     given = {name: value for name, value in values.items() if value is not None}
+    if segments is not None:
+        given['segments'] = str(segments)
     for name, value in given.items():
         if not value or UNSAFE.search(value):
             exit_with_error(
@@ -73,6 +82,7 @@ def load_config(
             )
     check_choice('--modality', modality, MODALITIES)
     check_choice('--share', share, SHARES)
+    check_number('--segments', given.get('segments'))
     variables = {VARIABLES[name]: value for name, value in given.items()}
     if data is not None and (osp.isfile(data) or data.endswith(('.pkl', '.pickle', '.npz'))):
         variables.update(derive_variables(data, num_classes, layout))
@@ -114,6 +124,7 @@ def read_file(path: str) -> Config:
         exit_with_error(f'config {path!r} names a base config that does not exist: {error}')
     except (KeyError, ValueError):
         check_choice('the environment variable SHARE', os.environ.get('SHARE'), SHARES)
+        check_number('the environment variable SEGMENTS', os.environ.get('SEGMENTS'))
         raise
 
 
@@ -121,6 +132,12 @@ def check_choice(name: str, value: Optional[str], choices) -> None:
     """Exit with an error if a given value is unknown."""
     if value is not None and value not in choices:
         exit_with_error(f'{name} {value!r} is not known; expected one of {", ".join(choices)}.')
+
+
+def check_number(name: str, value: Optional[str]) -> None:
+    """Exit with an error if a given value is no number from 1."""
+    if value is not None and not re.fullmatch(r'[1-9]\d*', value):
+        exit_with_error(f'{name} {value!r} is out of range; expected an integer from 1.')
 
 
 @contextmanager
@@ -153,7 +170,7 @@ def quiet() -> Iterator[None]:
 def reads(path: str, variable: str) -> bool:
     """Whether a config, or one that it inherits from, reads a variable."""
     probes = dict(DATA='custom', LAYOUT='nturgb+d', MODALITY='joint', SHARE='all')
-    probes['PRETRAINED'] = 'auto'
+    probes.update(PRETRAINED='auto', SEGMENTS='1')
     with environment(probes), quiet():
         return variable in read_file(path).env_variables
 
@@ -173,7 +190,7 @@ def set_work_dir(cfg: Config, path: str, pretrained: Optional[str]) -> None:
     if cfg.get('work_dir') is None or 'work_dir' not in targets:
         values = [cfg.get(name) for name in ('data', 'modality', 'share')]
         parts = [osp.splitext(osp.basename(path))[0], *(v for v in values if isinstance(v, str))]
-        cfg.work_dir = osp.join('./work_dirs', '_'.join(parts))
+        cfg.work_dir = osp.join('./work_dirs', '_'.join(parts)) + cfg.get('variant', '')
     if pretrained is not None:
         cfg.work_dir += f'_from-{name_run(pretrained)}'
 

@@ -33,6 +33,8 @@ SCRATCH = str(ROOT / 'configs/finetune/stgcn-w16_scratch.py')
         (MV, dict(modality='bone'), 'has no parameter modality; it has: data, layout.'),
         (DEEPRANK, dict(share='10p'), 'has no parameter share; it has: data, layout, modality'),
         (SCRATCH, dict(pretrained='x'), 'has no parameter pretrained'),
+        (SCRATCH, dict(segments=0), "--segments '0' is out of range; expected an integer from 1"),
+        (DEEPRANK, dict(segments=2), 'has no parameter segments; it has: data, layout, modality'),
         (DEEPRANK, dict(num_classes=3), 'use it with --data FILE'),
         (FINETUNE, dict(pretrained="a'b"), 'contains a quote'),
         ('none.py', {}, "config file 'none.py' does not exist"),
@@ -42,12 +44,14 @@ def test_what_is_not_known_is_said_in_one_sentence(capsys, path, parameters, pat
     assert re.search(pattern, refusal(capsys, path, **parameters))
 
 
-@pytest.mark.parametrize(('name', 'value'), [('MODALITY', 'b'), ('SHARE', '3p'), ('DATA', 'x')])
+@pytest.mark.parametrize(
+    ('name', 'value'), [('MODALITY', 'b'), ('SHARE', '3p'), ('DATA', 'x'), ('SEGMENTS', 'x')]
+)
 def test_unknown_environment_variables(capsys, monkeypatch, name, value):
     monkeypatch.setenv(name, value)
     sentence = refusal(capsys, FINETUNE)
-    assert name in sentence and value in sentence and 'expected one of' in sentence
-    known = dict(data='toy_xsub', modality='joint', share='10p')
+    assert name in sentence and value in sentence and 'expected ' in sentence
+    known = dict(data='toy_xsub', modality='joint', share='10p', segments=2)
     cfg = load_config(FINETUNE, **{name.lower(): known[name.lower()]})  # an option wins
     assert cfg[name.lower()] == known[name.lower()] and os.environ[name] == value
 
@@ -73,6 +77,8 @@ def test_work_dir_of_a_config_that_inherits(tmp_path):
     (tmp_path / 'mine.py').write_text("_base_ = 'deeprank_plugin::finetune/stgcn_scratch.py'\n")
     cfg = load_config(str(tmp_path / 'mine.py'), share='5p')
     assert cfg.work_dir == './work_dirs/mine_ntu60_xsub_joint_5p'
+    cfg = load_config(str(tmp_path / 'mine.py'), segments=3)
+    assert cfg.work_dir == './work_dirs/mine_ntu60_xsub_joint_all_segments-3'
 
 
 @pytest.mark.parametrize(
@@ -81,11 +87,13 @@ def test_work_dir_of_a_config_that_inherits(tmp_path):
         (dict(data='uiprmd_xsub'), 'data'),
         (dict(modality='bone'), 'modality'),
         (dict(share='5p'), 'share'),
+        (dict(segments=2), 'segments'),
         (dict(pretrained='elsewhere'), 'pretrained'),
     ],
 )
 def test_a_run_is_not_resumed_with_other_parameters(tmp_path, capsys, parameters, name):
     before = dict(data='toy_xsub', modality='joint', share='10p', pretrained='work_dirs/x')
+    before['segments'] = 4
     text = load_config(FINETUNE, **before).pretty_text
     torch.save(dict(state_dict={}, meta=dict(cfg=text)), tmp_path / 'epoch_1.pth')
     require_same_run(load_config(FINETUNE, **before), str(tmp_path / 'epoch_1.pth'))

@@ -108,6 +108,21 @@ def test_without_the_paths_of_the_pretrained_encoder():
     assert cfg.model.backbone.init_cfg.checkpoint == cfg.pretrained == 'work_dirs/mv'
 
 
+@pytest.mark.parametrize('network', ['stgcn-slim', 'sttformer-s'])
+def test_segments_of_the_time_reach_classifier_and_knn(network):
+    plain = read(f'finetune/{network}_scratch.py', segments=1)
+    assert plain._cfg_dict == read(f'finetune/{network}_scratch.py')._cfg_dict
+    assert plain.model.cls_head.type == 'GCNHead' and plain.work_dir.endswith('_joint_all')
+    for kind in ('scratch', 'pretrained', 'linear', 'knn'):
+        cfg = read(f'finetune/{network}_{kind}.py', data='toy_xsub', segments=4)
+        head = cfg.model.cls_head
+        assert head.segments == 4 and cfg.work_dir.endswith('_segments-4')
+        assert head.type == ('PoolHead' if kind == 'knn' else 'SegmentHead')
+        if kind == 'scratch':
+            assert head.in_channels == 4 * plain.model.cls_head.in_channels
+            assert MODELS.build(cfg.model).cls_head.fc.in_features == head.in_channels
+
+
 def make_batch(cfg):
     """Two random sequences as the config's own pipeline packs them."""
     if cfg.test_dataloader.dataset.type == 'CIFAR100':
@@ -243,7 +258,7 @@ def test_dumped_config_is_whole(tmp_path, monkeypatch):
     cfg.dump(str(tmp_path / 'dumped.py'))
     assert '$' not in (tmp_path / 'dumped.py').read_text()
     for name, value in itertools.product(
-        ('DATA', 'LAYOUT', 'MODALITY', 'SHARE', 'PRETRAINED'), ['none']
+        ('DATA', 'LAYOUT', 'MODALITY', 'SHARE', 'PRETRAINED', 'SEGMENTS'), ['none']
     ):
         monkeypatch.setenv(name, value)
     assert Config.fromfile(tmp_path / 'dumped.py')._cfg_dict == cfg._cfg_dict

@@ -47,7 +47,7 @@ from deeprank_plugin.command_line.parameters import SHARES
 from deeprank_plugin.engine.encoders import list_streams, read_checkpoint
 from deeprank_plugin.models.data_preprocessor import MODALITIES
 
-PARAMETERS = ('data', 'layout', 'num_classes', 'share', 'segments')
+PARAMETERS = ('data', 'layout', 'num_classes', 'share', 'segments', 'head_init')
 METRICS = {'acc/top1': 'top-1', 'acc/top5': 'top-5', 'acc/mean1': 'mean class'}
 
 
@@ -74,6 +74,7 @@ def parse_args() -> argparse.Namespace:
         '--share', choices=SHARES, help='share of labelled samples; each seed draws its own'
     )
     parser.add_argument('--segments', type=int, help='as for train.py')
+    parser.add_argument('--head-init', help='as for train.py')
     parser.add_argument('--gpus', type=int, default=1, help='processes of a run (%(default)s)')
     parser.add_argument(
         '--auto-scale-lr',

@@ -4,7 +4,12 @@ _base_ = ['./skeleton.py', './default_runtime.py']
 
 share = '{{$SHARE:all}}'
 segments = int('{{$SEGMENTS:1}}')  # equal parts of the time that the classifier sees apart
+default_head_init = 'random'  # 'logreg': the classifier first, by logistic regression
+head_init = '{{$HEAD_INIT:auto}}'
+if head_init == 'auto':
+    head_init = default_head_init
 variant = '' if segments == 1 else f'_segments-{segments}'
+variant += '' if head_init == default_head_init else f'_{head_init}'
 recipe = f'{share}{variant}'  # in the names of work dirs
 classifier = dict(type='GCNHead', num_classes=_base_.num_classes)
 if segments > 1:
@@ -15,4 +20,7 @@ train_dataloader = dict(
     batch_sampler=dict(type='FullEpochBatchSampler'),  # all samples; the last batch is smaller
     drop_last=False,
     dataset=dict(labels=None if share == 'all' else dict(share=int(share[:-1]) / 100, seed=0)),
+)
+default_hooks = dict(  # BatchNorm of an encoder without pretraining is calibrated before
+    head_init=dict(type='HeadInitHook', classifier=head_init, calibrate=head_init == 'logreg')
 )

@@ -46,6 +46,10 @@ def add_parameters(parser: argparse.ArgumentParser) -> None:
         help='equal parts of the time that classifier or k-NN see apart (default: 1)',
     )
     group.add_argument(
+        '--head-init',
+        help="the classifier's first weights: random, or logreg (fitted to the encoder's features)",
+    )
+    group.add_argument(
         '--pretrained',
         metavar='CHECKPOINT',
         help='checkpoint or work dir of the encoder (default: the DeepRank run)',

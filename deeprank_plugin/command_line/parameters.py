@@ -19,18 +19,21 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 
 from deeprank_plugin.engine.encoders import read_checkpoint, read_checkpoint_config
+from deeprank_plugin.engine.hooks.head_init_hook import CLASSIFIERS
 from deeprank_plugin.models.data_preprocessor import MODALITIES
 
 from .data_file import derive_variables
 from .failures import exit_with_error
 
 SHARES = ('all', '10p', '5p', '1p')
+CHOICES = dict(modality=MODALITIES, share=SHARES, head_init=CLASSIFIERS)
 VARIABLES = dict(
     data='DATA',
     layout='LAYOUT',
     modality='MODALITY',
     share='SHARE',
     segments='SEGMENTS',
+    head_init='HEAD_INIT',
     pretrained='PRETRAINED',
 )
 UNSAFE = re.compile(r'[\\\'"\n{}]')  # would break the string literal in the config
@@ -50,6 +53,7 @@ def load_config(
     num_classes: Optional[int] = None,
     layout: Optional[str] = None,
     segments: Optional[int] = None,
+    head_init: Optional[str] = None,
 ) -> Config:
     """Read a config with its parameters; the environment or the config sets those not given.
 
@@ -62,6 +66,7 @@ def load_config(
         num_classes (int, optional): Number of classes in an annotation file.
         layout (str, optional): Layout of an annotation file: a name, or a JSON file.
         segments (int, optional): Equal parts of the time that are pooled separately.
+        head_init (str, optional): First weights of the classifier, 'random' or 'logreg'.
 
     Raises:
         SystemExit: With one sentence, if the file does not exist, a value is unknown, or the config
@@ -72,24 +77,22 @@ def load_config(
     if os.getcwd() not in sys.path:  # custom_imports finds what lies there, as with `python -m`
         sys.path.append(os.getcwd())
     values = dict(data=data, layout=layout, modality=modality, share=share, pretrained=pretrained)
-    given = {name: value for name, value in values.items() if value is not None}
-    if segments is not None:
-        given['segments'] = str(segments)
+    values.update(segments=segments, head_init=head_init)
+    given = {name: str(value) for name, value in values.items() if value is not None}
     for name, value in given.items():
         if not value or UNSAFE.search(value):
             exit_with_error(
-                f'--{name} {value!r} is empty or contains a quote, a brace or a backslash.'
+                f'{option(name)} {value!r} is empty or contains a quote, a brace or a backslash.'
             )
-    check_choice('--modality', modality, MODALITIES)
-    check_choice('--share', share, SHARES)
+    for name, choices in CHOICES.items():
+        check_choice(option(name), given.get(name), choices)
     check_number('--segments', given.get('segments'))
     variables = {VARIABLES[name]: value for name, value in given.items()}
     if data is not None and (osp.isfile(data) or data.endswith(('.pkl', '.pickle', '.npz'))):
         variables.update(derive_variables(data, num_classes, layout))
     for name, of_file in dict(num_classes=num_classes, layout=layout).items():
         if of_file is not None and variables.get('DATA') != 'custom':
-            option = name.replace('_', '-')
-            exit_with_error(f'--{option} needs an annotation file: use it with --data FILE.')
+            exit_with_error(f'{option(name)} needs an annotation file: use it with --data FILE.')
     with environment(variables), quiet():
         cfg = read_file(path)
     for name in given:
@@ -97,10 +100,11 @@ def load_config(
             readable = [n for n, variable in VARIABLES.items() if reads(path, variable)]
             exit_with_error(
                 f'{path} has no parameter {name}; it has: {", ".join(readable) or "none"}. '
-                f'Leave --{name} out.'
+                f'Leave {option(name)} out.'
             )
-    for name, choices in dict(modality=MODALITIES, share=SHARES).items():
+    for name, choices in CHOICES.items():
         value = cfg.env_variables.get(VARIABLES[name])
+        value = None if value == 'auto' else value
         check_choice(f'the environment variable {VARIABLES[name]}', value, choices)
     set_work_dir(cfg, path, given.get('pretrained'))
     return cfg
@@ -126,6 +130,11 @@ def read_file(path: str) -> Config:
         check_choice('the environment variable SHARE', os.environ.get('SHARE'), SHARES)
         check_number('the environment variable SEGMENTS', os.environ.get('SEGMENTS'))
         raise
+
+
+def option(name: str) -> str:
+    """The option that sets a parameter."""
+    return f'--{name.replace("_", "-")}'
 
 
 def check_choice(name: str, value: Optional[str], choices) -> None:
@@ -170,7 +179,7 @@ def quiet() -> Iterator[None]:
 def reads(path: str, variable: str) -> bool:
     """Whether a config, or one that it inherits from, reads a variable."""
     probes = dict(DATA='custom', LAYOUT='nturgb+d', MODALITY='joint', SHARE='all')
-    probes.update(PRETRAINED='auto', SEGMENTS='1')
+    probes.update(PRETRAINED='auto', SEGMENTS='1', HEAD_INIT='auto')
     with environment(probes), quiet():
         return variable in read_file(path).env_variables
 
@@ -216,5 +225,6 @@ def require_same_run(cfg: Config, checkpoint: str) -> None:
         if None not in values and values[0] != values[1]:
             exit_with_error(
                 f'{checkpoint} is from a run with {name} {values[0]!r}, but this one has '
-                f'{values[1]!r}: resume it with --{name} {values[0]}, or name another --work-dir.'
+                f'{values[1]!r}: resume it with {option(name)} {values[0]}, or name another '
+                '--work-dir.'
             )

@@ -33,6 +33,8 @@ SCRATCH = str(ROOT / 'configs/finetune/stgcn-w16_scratch.py')
         (MV, dict(modality='bone'), 'has no parameter modality; it has: data, layout.'),
         (DEEPRANK, dict(share='10p'), 'has no parameter share; it has: data, layout, modality'),
         (SCRATCH, dict(pretrained='x'), 'has no parameter pretrained'),
+        (SCRATCH, dict(head_init='svm'), "--head-init 'svm' is not known.* one of random, logreg"),
+        (DEEPRANK, dict(head_init='logreg'), 'no parameter head_init.* Leave --head-init out'),
         (SCRATCH, dict(segments=0), "--segments '0' is out of range; expected an integer from 1"),
         (DEEPRANK, dict(segments=2), 'has no parameter segments; it has: data, layout, modality'),
         (DEEPRANK, dict(num_classes=3), 'use it with --data FILE'),
@@ -51,7 +53,7 @@ def test_unknown_environment_variables(capsys, monkeypatch, name, value):
     monkeypatch.setenv(name, value)
     sentence = refusal(capsys, FINETUNE)
     assert name in sentence and value in sentence and 'expected ' in sentence
-    known = dict(data='toy_xsub', modality='joint', share='10p', segments=2)
+    known = dict(data='toy_xsub', modality='joint', share='10p', segments=2, head_init='logreg')
     cfg = load_config(FINETUNE, **{name.lower(): known[name.lower()]})  # an option wins
     assert cfg[name.lower()] == known[name.lower()] and os.environ[name] == value
 
@@ -88,12 +90,13 @@ def test_work_dir_of_a_config_that_inherits(tmp_path):
         (dict(modality='bone'), 'modality'),
         (dict(share='5p'), 'share'),
         (dict(segments=2), 'segments'),
+        (dict(head_init='logreg'), 'head_init'),
         (dict(pretrained='elsewhere'), 'pretrained'),
     ],
 )
 def test_a_run_is_not_resumed_with_other_parameters(tmp_path, capsys, parameters, name):
     before = dict(data='toy_xsub', modality='joint', share='10p', pretrained='work_dirs/x')
-    before['segments'] = 4
+    before.update(segments=4, head_init='random')
     text = load_config(FINETUNE, **before).pretty_text
     torch.save(dict(state_dict={}, meta=dict(cfg=text)), tmp_path / 'epoch_1.pth')
     require_same_run(load_config(FINETUNE, **before), str(tmp_path / 'epoch_1.pth'))

@@ -123,6 +123,18 @@ def test_segments_of_the_time_reach_classifier_and_knn(network):
             assert MODELS.build(cfg.model).cls_head.fc.in_features == head.in_channels
 
 
+def test_the_classifier_first_is_one_switch():
+    cfg = read('finetune/stgcn_scratch.py', head_init='logreg')
+    assert cfg.default_hooks.head_init == dict(
+        type='HeadInitHook', classifier='logreg', calibrate=True
+    )
+    assert cfg.work_dir.endswith('_all_logreg')
+    for parameters in (dict(head_init='random'), {}):  # the default
+        cfg = read('finetune/stgcn_pretrained.py', **parameters)
+        assert cfg.default_hooks.head_init.classifier == 'random'
+        assert not cfg.default_hooks.head_init.calibrate and cfg.work_dir.endswith('_all')
+
+
 def make_batch(cfg):
     """Two random sequences as the config's own pipeline packs them."""
     if cfg.test_dataloader.dataset.type == 'CIFAR100':
@@ -258,7 +270,7 @@ def test_dumped_config_is_whole(tmp_path, monkeypatch):
     cfg.dump(str(tmp_path / 'dumped.py'))
     assert '$' not in (tmp_path / 'dumped.py').read_text()
     for name, value in itertools.product(
-        ('DATA', 'LAYOUT', 'MODALITY', 'SHARE', 'PRETRAINED', 'SEGMENTS'), ['none']
+        ('DATA', 'LAYOUT', 'MODALITY', 'SHARE', 'PRETRAINED', 'SEGMENTS', 'HEAD_INIT'), ['none']
     ):
         monkeypatch.setenv(name, value)
     assert Config.fromfile(tmp_path / 'dumped.py')._cfg_dict == cfg._cfg_dict

@@ -3,6 +3,7 @@
 from .check_run_hook import CheckRunHook
 from .epoch_seed_hook import EpochSeedHook
 from .freeze_hook import FreezeHook
+from .head_init_hook import HeadInitHook
 from .relabel_hook import RelabelHook
 from .strict_load_hook import StrictLoadHook
 
@@ -10,6 +11,7 @@ __all__ = [
     'CheckRunHook',
     'EpochSeedHook',
     'FreezeHook',
+    'HeadInitHook',
     'RelabelHook',
     'StrictLoadHook',
 ]

@@ -48,6 +48,7 @@ from deeprank_plugin.engine.encoders import list_streams, read_checkpoint
 from deeprank_plugin.models.data_preprocessor import MODALITIES
 
 PARAMETERS = ('data', 'layout', 'num_classes', 'share', 'segments', 'head_init')
+PARAMETERS += ('holdout_subjects',)
 METRICS = {'acc/top1': 'top-1', 'acc/top5': 'top-5', 'acc/mean1': 'mean class'}
 
 
@@ -67,14 +68,13 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--streams', nargs='+', default=['joint'], choices=MODALITIES)
     parser.add_argument('--seeds', nargs='+', type=int, default=[0])
-    parser.add_argument('--data', metavar='NAME|FILE', help='as for train.py')
-    parser.add_argument('--layout', metavar='NAME|JSON', help='as for train.py')
+    for option in ('--data', '--layout', '--segments', '--head-init'):
+        parser.add_argument(option, help='as for train.py')
     parser.add_argument('--num-classes', type=int, help='as for train.py')
+    parser.add_argument('--holdout-subjects', nargs='+', help='as for train.py')
     parser.add_argument(
         '--share', choices=SHARES, help='share of labelled samples; each seed draws its own'
     )
-    parser.add_argument('--segments', type=int, help='as for train.py')
-    parser.add_argument('--head-init', help='as for train.py')
     parser.add_argument('--gpus', type=int, default=1, help='processes of a run (%(default)s)')
     parser.add_argument(
         '--auto-scale-lr',
@@ -235,8 +235,10 @@ def common_options(args: argparse.Namespace, cfg: Config, stream: str) -> Tuple[
     """Parameters and ``--cfg-options`` for training and testing one stream."""
     parameters, options = [], list(args.cfg_options)
     for name in PARAMETERS:
-        if getattr(args, name) is not None:
-            parameters += [f'--{name.replace("_", "-")}', getattr(args, name)]
+        value = getattr(args, name)
+        if value is not None:
+            values = value if isinstance(value, list) else [value]
+            parameters += [f'--{name.replace("_", "-")}', *values]
     if 'modality' in cfg:
         parameters += ['--modality', stream]
     else:  # a config without parameters, such as a project's

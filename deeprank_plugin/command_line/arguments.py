@@ -55,6 +55,13 @@ def add_parameters(parser: argparse.ArgumentParser) -> None:
         help='checkpoint or work dir of the encoder (default: the DeepRank run)',
     )
     group.add_argument(
+        '--holdout-subjects',
+        nargs='+',
+        metavar='SUBJECT',
+        help='subjects of the training split that take the place of the test split, to choose '
+        'settings by: 1 5',
+    )
+    group.add_argument(
         '--num-classes',
         type=int,
         help='classes of an annotation FILE (default: counted in the file)',

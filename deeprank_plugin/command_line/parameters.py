@@ -13,7 +13,7 @@ import re
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Dict, Iterator, Optional
+from typing import Dict, Iterator, Optional, Sequence
 
 from mmengine.config import Config
 from mmengine.logging import MMLogger
@@ -35,6 +35,7 @@ VARIABLES = dict(
     segments='SEGMENTS',
     head_init='HEAD_INIT',
     pretrained='PRETRAINED',
+    holdout_subjects='HOLDOUT_SUBJECTS',
 )
 UNSAFE = re.compile(r'[\\\'"\n{}]')  # would break the string literal in the config
 
@@ -54,6 +55,7 @@ def load_config(
     layout: Optional[str] = None,
     segments: Optional[int] = None,
     head_init: Optional[str] = None,
+    holdout_subjects: Optional[Sequence[str]] = None,
 ) -> Config:
     """Read a config with its parameters; the environment or the config sets those not given.
 
@@ -67,6 +69,8 @@ def load_config(
         layout (str, optional): Layout of an annotation file: a name, or a JSON file.
         segments (int, optional): Equal parts of the time that are pooled separately.
         head_init (str, optional): First weights of the classifier, 'random' or 'logreg'.
+        holdout_subjects (Sequence[str], optional): Subjects of the training split that take the
+            place of the test split.
 
     Raises:
         SystemExit: With one sentence, if the file does not exist, a value is unknown, or the config
@@ -78,6 +82,7 @@ def load_config(
         sys.path.append(os.getcwd())
     values = dict(data=data, layout=layout, modality=modality, share=share, pretrained=pretrained)
     values.update(segments=segments, head_init=head_init)
+    values['holdout_subjects'] = holdout_subjects and ','.join(map(str, holdout_subjects))
     given = {name: str(value) for name, value in values.items() if value is not None}
     for name, value in given.items():
         if not value or UNSAFE.search(value):
@@ -179,7 +184,7 @@ def quiet() -> Iterator[None]:
 def reads(path: str, variable: str) -> bool:
     """Whether a config, or one that it inherits from, reads a variable."""
     probes = dict(DATA='custom', LAYOUT='nturgb+d', MODALITY='joint', SHARE='all')
-    probes.update(PRETRAINED='auto', SEGMENTS='1', HEAD_INIT='auto')
+    probes.update(PRETRAINED='auto', SEGMENTS='1', HEAD_INIT='auto', HOLDOUT_SUBJECTS='none')
     with environment(probes), quiet():
         return variable in read_file(path).env_variables
 
@@ -218,7 +223,8 @@ def require_same_run(cfg: Config, checkpoint: str) -> None:
         before = read_checkpoint_config(read_checkpoint(checkpoint))
     except (ValueError, OSError):
         return  # without a config, or unreadable: loading it reports that
-    for name in VARIABLES:
+    # data and encoder are named after the subjects that are held out: compare these first
+    for name in sorted(VARIABLES, key=lambda name: name != 'holdout_subjects'):
         values = [config.get(name) for config in (before, cfg)]
         if name == 'pretrained':
             values = [value and osp.normpath(value) for value in values]

@@ -27,6 +27,7 @@ from .reading import (
     suspect_unit,
     warn_once,
 )
+from .subjects import check_subjects, select_subjects
 from .subsets import check_holdout, check_labels, draw_holdout, labelled_subset, read_names
 
 
@@ -61,6 +62,11 @@ class SkeletonDataset(PoseDataset):
         holdout (dict, optional): ``dict(share=0.05, seed=0, part='train' or 'holdout')`` keeps one
             part of the split: the held-out share is drawn by the seed from the sorted names.
             Defaults to None: the whole split.
+        subjects (dict, optional): Keeps whole subjects: ``dict(held_out=[1, 5])``, or a share of
+            them as ``dict(share=0.2, seed=0)``, with ``part='train'`` (those that remain, the
+            default), 'holdout', or 'both' (then the held-out samples have the split 'holdout').
+            Unlike ``holdout``, what is not kept gets no ``sample_idx``. See
+            :func:`~deeprank_plugin.datasets.subjects.subject_of`. Defaults to None: all.
         layout (str or dict, optional): Required joint layout, as in
             ``SkeletonPreprocessor``. It says whether a third channel is a score, and how large a
             body is. Defaults to None: not checked, and three channels are x, y, z.
@@ -84,6 +90,7 @@ class SkeletonDataset(PoseDataset):
         split: Optional[Union[str, Sequence[str]]] = None,
         labels: Optional[Union[str, Dict]] = None,
         holdout: Optional[Dict] = None,
+        subjects: Optional[Dict] = None,
         layout: Optional[Union[str, Dict]] = None,
         num_classes: Optional[int] = None,
         sample_offset: int = 0,
@@ -102,6 +109,7 @@ class SkeletonDataset(PoseDataset):
             )
         self.labels = check_labels(labels) if isinstance(labels, Mapping) else labels
         self.holdout = None if holdout is None else check_holdout(holdout)
+        self.subjects = None if subjects is None else check_subjects(subjects)
         self.layout = None if layout is None else find_layout(layout)
         self.scale = check_scale(scale)
         self.num_person: Optional[int] = None  # that the pipeline keeps
@@ -131,6 +139,8 @@ class SkeletonDataset(PoseDataset):
             raise ValueError(f'annotation file {path} holds no sample; expected at least one')
         check_annotations(infos, path, self.num_classes, self.layout)
         infos = [dict(info, frame_dir=sample_name(info, path, 0)) for info in infos]
+        if self.subjects is not None:
+            infos = select_subjects(infos, self.subjects, self.source)
         parts = self._survey(infos)
         if self.sequences is not None:
             stored = content if isinstance(content, list) else content['annotations']

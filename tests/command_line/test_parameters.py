@@ -91,19 +91,23 @@ def test_work_dir_of_a_config_that_inherits(tmp_path):
         (dict(share='5p'), 'share'),
         (dict(segments=2), 'segments'),
         (dict(head_init='logreg'), 'head_init'),
+        (dict(holdout_subjects=['1', '5']), 'holdout_subjects'),
         (dict(pretrained='elsewhere'), 'pretrained'),
     ],
 )
 def test_a_run_is_not_resumed_with_other_parameters(tmp_path, capsys, parameters, name):
     before = dict(data='toy_xsub', modality='joint', share='10p', pretrained='work_dirs/x')
-    before.update(segments=4, head_init='random')
+    before.update(segments=4, head_init='random', holdout_subjects=['3'])
     text = load_config(FINETUNE, **before).pretty_text
     torch.save(dict(state_dict={}, meta=dict(cfg=text)), tmp_path / 'epoch_1.pth')
     require_same_run(load_config(FINETUNE, **before), str(tmp_path / 'epoch_1.pth'))
     with pytest.raises(SystemExit):
         cfg = load_config(FINETUNE, **dict(before, **parameters))
         require_same_run(cfg, str(tmp_path / 'epoch_1.pth'))
-    assert f'is from a run with {name} {before[name]!r}' in capsys.readouterr().err
+    value = '3' if name == 'holdout_subjects' else before[name]
+    if name == 'data':
+        value = 'toy_xsub_without-3'
+    assert f'is from a run with {name} {value!r}' in capsys.readouterr().err
 
 
 def test_custom_imports_find_modules_in_the_current_folder(tmp_path, monkeypatch):

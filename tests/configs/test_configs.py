@@ -135,6 +135,34 @@ def test_the_classifier_first_is_one_switch():
         assert not cfg.default_hooks.head_init.calibrate and cfg.work_dir.endswith('_all')
 
 
+def test_held_out_subjects_take_the_place_of_the_test_split():
+    held = dict(data='uiprmd_xsub', holdout_subjects=['1', '5'])
+    rest = dict(held_out=['1', '5'], part='train')
+    cfg = read('deeprank/deeprank_stgcn-w16.py', **held)
+    name = 'uiprmd_xsub_without-1-5_joint'
+    assert cfg.work_dir == f'./work_dirs/deeprank_stgcn-w16_{name}'
+    for loader, part in (('train', 'train'), ('val', 'holdout')):
+        dataset = cfg[f'{loader}_dataloader'].dataset
+        assert (dataset.split, dataset.subjects) == ('xsub_train', rest)
+        assert dataset.holdout.part == part
+    expected = dict(split='xsub_train', subjects=dict(rest, part='both'))
+    knn = read('finetune/stgcn-w16_knn.py', **held)
+    for dataset in (cfg.test_dataloader.dataset, knn.test_dataloader.dataset):
+        assert {key: dataset[key] for key in expected} == expected
+    assert knn.test_evaluator.bank_split == 'xsub_train'
+    for kind in ('pretrained', 'scratch', 'linear'):
+        tuned = read(f'finetune/stgcn-w16_{kind}.py', share='10p', **held)
+        assert tuned.train_dataloader.dataset.subjects == rest
+        for loader in (tuned.val_dataloader, tuned.test_dataloader):
+            assert loader.dataset.split == 'xsub_train'
+            assert loader.dataset.subjects == dict(rest, part='holdout')
+        if kind != 'scratch':  # the encoder that has not seen them either
+            assert f'./{tuned.model.backbone.init_cfg.checkpoint}' == cfg.work_dir
+    assert 'xsub_val' not in str(tuned.test_dataloader) + str(cfg.test_dataloader)
+    plain = read('deeprank/deeprank_stgcn-w16.py', data='uiprmd_xsub')
+    assert 'subjects' not in plain.train_dataloader.dataset and 'subjects' not in plain.pretty_text
+
+
 def make_batch(cfg):
     """Two random sequences as the config's own pipeline packs them."""
     if cfg.test_dataloader.dataset.type == 'CIFAR100':

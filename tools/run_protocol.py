@@ -44,6 +44,7 @@ from deeprank_plugin.command_line import (
     run_or_exit,
 )
 from deeprank_plugin.command_line.parameters import SHARES
+from deeprank_plugin.datasets.samplers import count_passes
 from deeprank_plugin.engine.encoders import list_streams, read_checkpoint
 from deeprank_plugin.models.data_preprocessor import MODALITIES
 
@@ -209,8 +210,12 @@ def print_steps(args: argparse.Namespace, cfg: Config) -> None:
             'and drop_last=True leaves smaller batches out: no step would be made. Set '
             f'--cfg-options train_dataloader.batch_size={max(each, 1)} or less.'
         )
-    epochs = cfg.train_cfg.get('max_epochs')
-    text = f'{samples} samples, {batches} steps an epoch'
+    epochs, least = cfg.train_cfg.get('max_epochs'), cfg.train_cfg.get('min_steps', 0)
+    passes = count_passes(least, epochs, batches) if epochs else 1
+    text = f'{samples} samples, {batches * passes} steps an epoch'
+    if passes > 1:
+        text += f' ({passes} passes of {batches})'
+        batches *= passes
     print(text if epochs is None else f'{text}, {epochs} epochs: {batches * epochs} steps a run')
 
 

@@ -21,6 +21,7 @@ train_dataloader = dict(
     drop_last=False,
     dataset=dict(labels=None if share == 'all' else dict(share=int(share[:-1]) / 100, seed=0)),
 )
+train_cfg = dict(min_steps=0)  # least number of a run: an epoch repeats a small share for it
 default_hooks = dict(  # BatchNorm of an encoder without pretraining is calibrated before
     head_init=dict(type='HeadInitHook', classifier=head_init, calibrate=head_init == 'logreg')
 )

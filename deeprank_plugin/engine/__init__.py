@@ -3,6 +3,7 @@
 from .hooks import (
     CheckRunHook,
     EpochSeedHook,
+    FixNormHook,
     FreezeHook,
     HeadInitHook,
     RelabelHook,
@@ -23,6 +24,7 @@ __all__ = [
     'CheckRunHook',
     'EpochSeedHook',
     'FiniteGuardHook',
+    'FixNormHook',
     'FreezeHook',
     'HeadInitHook',
     'NonFiniteError',

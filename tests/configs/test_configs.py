@@ -11,9 +11,11 @@ from helpers import ROOT
 from mmaction.registry import DATA_SAMPLERS, DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
 from mmaction.structures import ActionDataSample
 from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
 
 from deeprank_plugin.command_line import load_config
 from deeprank_plugin.command_line.parameters import SHARES
+from deeprank_plugin.engine.config_keys import merge_options
 from deeprank_plugin.models.data_preprocessor import MODALITIES
 
 CONFIGS = ROOT / 'configs'
@@ -160,7 +162,31 @@ def test_held_out_subjects_take_the_place_of_the_test_split():
             assert f'./{tuned.model.backbone.init_cfg.checkpoint}' == cfg.work_dir
     assert 'xsub_val' not in str(tuned.test_dataloader) + str(cfg.test_dataloader)
     plain = read('deeprank/deeprank_stgcn-w16.py', data='uiprmd_xsub')
-    assert 'subjects' not in plain.train_dataloader.dataset and 'subjects' not in plain.pretty_text
+    assert 'subjects' not in str(plain.train_dataloader) + str(plain.test_dataloader)
+
+
+def test_the_number_of_steps_is_set_in_one_place():
+    cfg = read('finetune/sttformer_linear.py', share='10p')
+    assert cfg.train_cfg.type == 'ResumableTrainLoop' and cfg.train_cfg.min_steps == 0
+    merge_options(cfg, {'train_cfg.min_steps': 900})
+    assert cfg.train_cfg.min_steps == 900
+
+
+def test_a_lower_rate_for_the_encoder_and_fixed_norms_by_options():
+    cfg = read('finetune/stgcn-w16_scratch.py', data='toy_xsub')
+    merge_options(
+        cfg,
+        {
+            'optim_wrapper.paramwise_cfg.custom_keys.backbone.lr_mult': 0.1,
+            'default_hooks.fix_norm.type': 'FixNormHook',
+        },
+    )
+    model = MODELS.build(cfg.model)
+    optimizer = build_optim_wrapper(model, cfg.optim_wrapper).optimizer
+    rates = {id(p): group['lr'] for group in optimizer.param_groups for p in group['params']}
+    assert {rates[id(p)] for p in model.backbone.parameters()} == {0.1 * 0.1}
+    assert {rates[id(p)] for p in model.cls_head.parameters()} == {0.1}
+    HOOKS.build(cfg.default_hooks.fix_norm)
 
 
 def make_batch(cfg):

@@ -4,6 +4,7 @@ _base_ = ['./skeleton.py', './default_runtime.py']
 train_dataloader = dict(dataset=dict(holdout=dict(share=0.05, seed=0, part='train')))
 val_dataloader = dict(
     dataset=dict(
+        ann_file=_base_.train_dataloader.dataset.ann_file,
         split=_base_.train_split,
         **_base_.train_part,
         holdout=dict(share=0.05, seed=0, part='holdout'),

@@ -55,7 +55,7 @@ train_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
         type='SkeletonDataset',
-        ann_file=_base_.ann_file,
+        ann_file=_base_.get('train_files', _base_.ann_file),
         split=_base_.train_split,
         **train_part,
         layout=body,

@@ -13,7 +13,7 @@ import re
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Dict, Iterator, Optional, Sequence
+from typing import Dict, Iterator, List, Optional, Sequence, Union
 
 from mmengine.config import Config
 from mmengine.logging import MMLogger
@@ -22,7 +22,7 @@ from deeprank_plugin.engine.encoders import read_checkpoint, read_checkpoint_con
 from deeprank_plugin.engine.hooks.head_init_hook import CLASSIFIERS
 from deeprank_plugin.models.data_preprocessor import MODALITIES
 
-from .data_file import derive_variables
+from .data_file import derive_from_several, derive_variables
 from .failures import exit_with_error
 
 SHARES = ('all', '10p', '5p', '1p')
@@ -37,6 +37,7 @@ VARIABLES = dict(
     pretrained='PRETRAINED',
     holdout_subjects='HOLDOUT_SUBJECTS',
 )
+FILES = ('.pkl', '.pickle', '.npz')
 UNSAFE = re.compile(r'[\\\'"\n{}]')  # would break the string literal in the config
 
 
@@ -47,7 +48,7 @@ def parameters_of(args: argparse.Namespace) -> Dict:
 
 def load_config(
     path: str,
-    data: Optional[str] = None,
+    data: Union[None, str, Sequence[str]] = None,
     modality: Optional[str] = None,
     share: Optional[str] = None,
     pretrained: Optional[str] = None,
@@ -61,7 +62,8 @@ def load_config(
 
     Args:
         path (str): Config file.
-        data (str, optional): Name in ``configs/_base_/data``, or an annotation file.
+        data (str or list[str], optional): Name in ``configs/_base_/data``, or an annotation file;
+            several files for pretraining.
         modality (str, optional): 'joint', 'bone' or 'motion'.
         share (str, optional): One of ``SHARES``.
         pretrained (str, optional): Checkpoint or work dir of the encoder.
@@ -80,8 +82,9 @@ def load_config(
         exit_with_error(f'config file {path!r} does not exist.')
     if os.getcwd() not in sys.path:  # custom_imports finds what lies there, as with `python -m`
         sys.path.append(os.getcwd())
-    values = dict(data=data, layout=layout, modality=modality, share=share, pretrained=pretrained)
-    values.update(segments=segments, head_init=head_init)
+    files = [data] if isinstance(data, str) else list(data or ())
+    values = dict(data=' '.join(files) or data, layout=layout, modality=modality, share=share)
+    values.update(pretrained=pretrained, segments=segments, head_init=head_init)
     values['holdout_subjects'] = holdout_subjects and ','.join(map(str, holdout_subjects))
     given = {name: str(value) for name, value in values.items() if value is not None}
     for name, value in given.items():
@@ -93,8 +96,7 @@ def load_config(
         check_choice(option(name), given.get(name), choices)
     check_number('--segments', given.get('segments'))
     variables = {VARIABLES[name]: value for name, value in given.items()}
-    if data is not None and (osp.isfile(data) or data.endswith(('.pkl', '.pickle', '.npz'))):
-        variables.update(derive_variables(data, num_classes, layout))
+    variables.update(look_up_files(files, num_classes, layout))
     for name, of_file in dict(num_classes=num_classes, layout=layout).items():
         if of_file is not None and variables.get('DATA') != 'custom':
             exit_with_error(f'{option(name)} needs an annotation file: use it with --data FILE.')
@@ -107,12 +109,33 @@ def load_config(
                 f'{path} has no parameter {name}; it has: {", ".join(readable) or "none"}. '
                 f'Leave {option(name)} out.'
             )
+    if len(files) > 1 and 'share' in cfg:
+        exit_with_error(
+            f'{path} trains a classifier, which takes one file: {len(files)} files are for '
+            'pretraining. Give one --data FILE.'
+        )
     for name, choices in CHOICES.items():
         value = cfg.env_variables.get(VARIABLES[name])
         value = None if value == 'auto' else value
         check_choice(f'the environment variable {VARIABLES[name]}', value, choices)
     set_work_dir(cfg, path, given.get('pretrained'))
     return cfg
+
+
+def look_up_files(
+    files: List[str], num_classes: Optional[int], layout: Optional[str]
+) -> Dict[str, str]:
+    """Variables of annotation files; none for the name of a data set."""
+    named = [file for file in files if not (osp.isfile(file) or file.endswith(FILES))]
+    if not named and files:
+        derive = derive_variables if len(files) == 1 else derive_from_several
+        return derive(files[0] if len(files) == 1 else files, num_classes, layout)
+    if len(files) > 1:
+        exit_with_error(
+            f'--data {named[0]!r} is no annotation file; expected one name, or files only (.pkl, '
+            '.npz).'
+        )
+    return {}
 
 
 def read_file(path: str) -> Config:

@@ -47,9 +47,12 @@ from deeprank_plugin.command_line import (
 )
 from deeprank_plugin.command_line.data_file import hash_data, hash_file
 from deeprank_plugin.command_line.parameters import SHARES
+from deeprank_plugin.datasets.samplers import count_passes
 from deeprank_plugin.engine.encoders import list_streams, read_checkpoint
 from deeprank_plugin.models.data_preprocessor import MODALITIES
 
+PARAMETERS = ('data', 'layout', 'num_classes', 'share', 'segments', 'head_init')
+PARAMETERS += ('holdout_subjects',)
 METRICS = {'acc/top1': 'top-1', 'acc/top5': 'top-5', 'acc/mean1': 'mean class'}
 
 
@@ -69,9 +72,10 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--streams', nargs='+', default=['joint'], choices=MODALITIES)
     parser.add_argument('--seeds', nargs='+', type=int, default=[0])
-    parser.add_argument('--data', metavar='NAME|FILE', help='as for train.py')
-    parser.add_argument('--layout', metavar='NAME|JSON', help='as for train.py')
+    for option in ('--data', '--layout', '--segments', '--head-init'):
+        parser.add_argument(option, help='as for train.py')
     parser.add_argument('--num-classes', type=int, help='as for train.py')
+    parser.add_argument('--holdout-subjects', nargs='+', help='as for train.py')
     parser.add_argument(
         '--share', choices=SHARES, help='share of labelled samples; each seed draws its own'
     )
@@ -220,8 +224,12 @@ def print_steps(args: argparse.Namespace, cfg: Config) -> None:
             'and drop_last=True leaves smaller batches out: no step would be made. Set '
             f'--cfg-options train_dataloader.batch_size={max(each, 1)} or less.'
         )
-    epochs = cfg.train_cfg.get('max_epochs')
-    text = f'{samples} samples, {batches} steps an epoch'
+    epochs, least = cfg.train_cfg.get('max_epochs'), cfg.train_cfg.get('min_steps', 0)
+    passes = count_passes(least, epochs, batches) if epochs else 1
+    text = f'{samples} samples, {batches * passes} steps an epoch'
+    if passes > 1:
+        text += f' ({passes} passes of {batches})'
+        batches *= passes
     print(text if epochs is None else f'{text}, {epochs} epochs: {batches * epochs} steps a run')
 
 
@@ -245,9 +253,11 @@ def run_tool(command: List, log: Path) -> None:
 def common_options(args: argparse.Namespace, cfg: Config, stream: str) -> Tuple[List, List]:
     """Parameters and ``--cfg-options`` for training and testing one stream."""
     parameters, options = [], list(args.cfg_options)
-    for name in ('data', 'layout', 'num_classes', 'share'):
-        if getattr(args, name) is not None:
-            parameters += [f'--{name.replace("_", "-")}', getattr(args, name)]
+    for name in PARAMETERS:
+        value = getattr(args, name)
+        if value is not None:
+            values = value if isinstance(value, list) else [value]
+            parameters += [f'--{name.replace("_", "-")}', *values]
     if 'modality' in cfg:
         parameters += ['--modality', stream]
     else:  # a config without parameters, such as a project's
@@ -372,7 +382,7 @@ def main() -> None:
         exit_with_error(
             f'{len(args.weights)} --weights for {len(args.streams)} streams: give one for each.'
         )
-    given = {name: getattr(args, name) for name in ('data', 'layout', 'num_classes', 'share')}
+    given = {name: getattr(args, name) for name in PARAMETERS}
     cfg = load_config(args.config, **given)
     merge_or_exit(cfg, read_options(args.cfg_options))
     trains = cfg.get('train_dataloader') is not None

@@ -4,6 +4,7 @@ Example:
     python tools/train.py configs/deeprank/deeprank_stgcn.py --data ntu60_xview --modality bone
     python tools/train.py configs/finetune/stgcn_pretrained.py --data ntu60_xview --share 10p
     python tools/train.py configs/deeprank/deeprank_stgcn.py --data my_annotations.pkl
+    python tools/train.py configs/deeprank/deeprank_stgcn.py --data mine.pkl theirs.pkl
     bash tools/dist_train.sh configs/deeprank/deeprank_stgcn.py 4 --seed 0
 
 Exit codes: 0, the run finished; 143, stopped by SIGTERM, continue with --resume; 1, the run failed,
@@ -12,6 +13,7 @@ for example with a full disk or a NaN loss; 2, the request is invalid.
 
 import argparse
 import os.path as osp
+import sys
 from typing import Optional
 
 from mmengine.config import Config
@@ -22,6 +24,7 @@ from deeprank_plugin.command_line import (
     build_runner,
     exit_with_error,
     read_config,
+    repeat_data,
     require_checkpoint,
     require_same_run,
     run_or_exit,
@@ -50,7 +53,7 @@ def parse_args() -> argparse.Namespace:
         help='scale the learning rate by the actual over the base batch size',
     )
     add_common_arguments(parser)
-    return parser.parse_args()
+    return parser.parse_args(repeat_data(sys.argv[1:]))
 
 
 def set_amp(cfg: Config, args: argparse.Namespace) -> None:

@@ -3,10 +3,25 @@
 _base_ = ['./skeleton.py', './default_runtime.py']
 
 share = '{{$SHARE:all}}'
+segments = int('{{$SEGMENTS:1}}')  # equal parts of the time that the classifier sees apart
+default_head_init = 'random'  # 'logreg': the classifier first, by logistic regression
+head_init = '{{$HEAD_INIT:auto}}'
+if head_init == 'auto':
+    head_init = default_head_init
+variant = '' if segments == 1 else f'_segments-{segments}'
+variant += '' if head_init == default_head_init else f'_{head_init}'
+recipe = f'{share}{variant}'  # in the names of work dirs
+classifier = dict(type='GCNHead', num_classes=_base_.num_classes)
+if segments > 1:
+    classifier.update(type='SegmentHead', segments=segments)
 long_schedule = not _base_.small or share in _base_.long_shares
 train_dataloader = dict(
     batch_size=_base_.batch_sizes[share],
     batch_sampler=dict(type='FullEpochBatchSampler'),  # all samples; the last batch is smaller
     drop_last=False,
     dataset=dict(labels=None if share == 'all' else dict(share=int(share[:-1]) / 100, seed=0)),
+)
+train_cfg = dict(min_steps=0)  # least number of a run: an epoch repeats a small share for it
+default_hooks = dict(  # BatchNorm of an encoder without pretraining is calibrated before
+    head_init=dict(type='HeadInitHook', classifier=head_init, calibrate=head_init == 'logreg')
 )

@@ -3,9 +3,14 @@ _base_ = ['./skeleton.py', './default_runtime.py']
 
 train_dataloader = dict(dataset=dict(holdout=dict(share=0.05, seed=0, part='train')))
 val_dataloader = dict(
-    dataset=dict(split=_base_.train_split, holdout=dict(share=0.05, seed=0, part='holdout'))
+    dataset=dict(
+        ann_file=_base_.train_dataloader.dataset.ann_file,
+        split=_base_.train_split,
+        **_base_.train_part,
+        holdout=dict(share=0.05, seed=0, part='holdout'),
+    )
 )
-test_dataloader = dict(dataset=dict(split=[_base_.train_split, _base_.val_split]))
+test_dataloader = dict(dataset=_base_.knn_part)
 
 val_evaluator = dict(type='RankMetric', _delete_=True)
 test_evaluator = dict(type='KNNMetric', bank_split=_base_.train_split, _delete_=True)

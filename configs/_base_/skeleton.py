@@ -22,6 +22,16 @@ else:
     rotation = [dict(type='RandomRotate3D', angle=0.3)]
     shear = [dict(type='RandomShear3D', beta=0.5)]  # of strong views, and of MoCo
 
+train_part, test_part = {}, dict(split=_base_.val_split)
+knn_part = dict(split=[_base_.train_split, _base_.val_split])
+holdout_subjects = '{{$HOLDOUT_SUBJECTS:none}}'  # such as 1,5: to choose settings by
+if holdout_subjects != 'none':  # subjects of the training split take the place of the test split
+    held_out = holdout_subjects.split(',')
+    data = f'{_base_.data}_without-{"-".join(held_out)}'
+    train_part = dict(subjects=dict(held_out=held_out, part='train'))
+    test_part = dict(split=_base_.train_split, subjects=dict(held_out=held_out, part='holdout'))
+    knn_part = dict(split=_base_.train_split, subjects=dict(held_out=held_out, part='both'))
+
 meta_keys = ('sample_idx', 'frame_dir', 'split')
 train_pipeline = [
     normalize,
@@ -45,8 +55,9 @@ train_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
         type='SkeletonDataset',
-        ann_file=_base_.ann_file,
+        ann_file=_base_.get('train_files', _base_.ann_file),
         split=_base_.train_split,
+        **train_part,
         layout=body,
         pipeline=train_pipeline,
         metainfo=dict(classes=_base_.class_names),  # saved in checkpoints
@@ -60,7 +71,7 @@ val_dataloader = dict(
     dataset=dict(
         type='SkeletonDataset',
         ann_file=_base_.ann_file,
-        split=_base_.val_split,
+        **test_part,
         layout=body,
         pipeline=test_pipeline,
         metainfo=dict(classes=_base_.class_names),  # compared with those of a checkpoint

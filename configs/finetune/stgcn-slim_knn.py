@@ -2,11 +2,11 @@
 _base_ = '../_base_/schedules/knn.py'
 
 modality = '{{$MODALITY:joint}}'
-work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}'
+work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}{_base_.variant}'
 
 model = dict(
     type='SkeletonRecognizer',
     data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout=_base_.body),
     backbone=dict(type='STGCNSlim', graph_cfg=dict(layout=_base_.graph, mode='stgcn_spatial')),
-    cls_head=dict(type='PoolHead'),
+    cls_head=dict(type='PoolHead', segments=_base_.segments),
 )

@@ -2,7 +2,7 @@
 _base_ = '../_base_/schedules/finetune_stgcn.py'
 
 modality = '{{$MODALITY:joint}}'
-work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}_{_base_.share}'
+work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}_{_base_.recipe}'
 pretrained = '{{$PRETRAINED:auto}}'
 if pretrained == 'auto':  # DeepRank with this network, data and modality
     pretrained = f'work_dirs/deeprank_stgcn-slim_{_base_.data}_{modality}'
@@ -15,5 +15,5 @@ model = dict(
         graph_cfg=dict(layout=_base_.graph, mode='stgcn_spatial'),
         init_cfg=dict(type='Pretrained', checkpoint=pretrained),
     ),
-    cls_head=dict(type='GCNHead', num_classes=_base_.num_classes, in_channels=256),
+    cls_head=dict(**_base_.classifier, in_channels=256 * _base_.segments),
 )

@@ -2,7 +2,7 @@
 _base_ = '../_base_/schedules/knn.py'
 
 modality = '{{$MODALITY:joint}}'
-work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}'
+work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}{_base_.variant}'
 
 model = dict(
     type='SkeletonRecognizer',
@@ -10,5 +10,5 @@ model = dict(
     backbone=dict(
         type='STGCN', graph_cfg=dict(layout=_base_.graph, mode='stgcn_spatial'), base_channels=16
     ),
-    cls_head=dict(type='PoolHead'),
+    cls_head=dict(type='PoolHead', segments=_base_.segments),
 )

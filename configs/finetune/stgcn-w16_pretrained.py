@@ -2,7 +2,7 @@
 _base_ = '../_base_/schedules/finetune_stgcn.py'
 
 modality = '{{$MODALITY:joint}}'
-work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}_{_base_.share}'
+work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}_{_base_.recipe}'
 pretrained = '{{$PRETRAINED:auto}}'
 if pretrained == 'auto':  # DeepRank with this network, data and modality
     pretrained = f'work_dirs/deeprank_stgcn-w16_{_base_.data}_{modality}'
@@ -16,5 +16,5 @@ model = dict(
         base_channels=16,
         init_cfg=dict(type='Pretrained', checkpoint=pretrained),
     ),
-    cls_head=dict(type='GCNHead', num_classes=_base_.num_classes, in_channels=64),
+    cls_head=dict(**_base_.classifier, in_channels=64 * _base_.segments),
 )

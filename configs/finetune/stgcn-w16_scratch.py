@@ -2,7 +2,7 @@
 _base_ = '../_base_/schedules/finetune_stgcn.py'
 
 modality = '{{$MODALITY:joint}}'
-work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}_{_base_.share}'
+work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}_{_base_.recipe}'
 
 model = dict(
     type='SkeletonRecognizer',
@@ -10,5 +10,5 @@ model = dict(
     backbone=dict(
         type='STGCN', graph_cfg=dict(layout=_base_.graph, mode='stgcn_spatial'), base_channels=16
     ),
-    cls_head=dict(type='GCNHead', num_classes=_base_.num_classes, in_channels=64),
+    cls_head=dict(**_base_.classifier, in_channels=64 * _base_.segments),
 )

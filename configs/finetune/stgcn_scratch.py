@@ -2,11 +2,11 @@
 _base_ = '../_base_/schedules/finetune_stgcn.py'
 
 modality = '{{$MODALITY:joint}}'
-work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}_{_base_.share}'
+work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}_{_base_.recipe}'
 
 model = dict(
     type='SkeletonRecognizer',
     data_preprocessor=dict(type='SkeletonPreprocessor', modality=modality, layout=_base_.body),
     backbone=dict(type='STGCN', graph_cfg=dict(layout=_base_.graph, mode='stgcn_spatial')),
-    cls_head=dict(type='GCNHead', num_classes=_base_.num_classes, in_channels=256),
+    cls_head=dict(**_base_.classifier, in_channels=256 * _base_.segments),
 )

@@ -2,7 +2,7 @@
 _base_ = '../_base_/schedules/knn.py'
 
 modality = '{{$MODALITY:joint}}'
-work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}'
+work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}{_base_.variant}'
 
 model = dict(
     type='SkeletonRecognizer',
@@ -12,5 +12,5 @@ model = dict(
         num_joints=_base_.num_joints,
         blocks=[(16, 16, 8), (16, 32, 8), (32, 64, 16)],
     ),
-    cls_head=dict(type='PoolHead'),
+    cls_head=dict(type='PoolHead', segments=_base_.segments),
 )

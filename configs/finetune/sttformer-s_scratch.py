@@ -2,7 +2,7 @@
 _base_ = '../_base_/schedules/finetune_sttformer.py'
 
 modality = '{{$MODALITY:joint}}'
-work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}_{_base_.share}'
+work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}_{_base_.recipe}'
 
 model = dict(
     type='SkeletonRecognizer',
@@ -12,5 +12,5 @@ model = dict(
         num_joints=_base_.num_joints,
         blocks=[(16, 16, 8), (16, 32, 8), (32, 64, 16)],
     ),
-    cls_head=dict(type='GCNHead', num_classes=_base_.num_classes, in_channels=64),
+    cls_head=dict(**_base_.classifier, in_channels=64 * _base_.segments),
 )

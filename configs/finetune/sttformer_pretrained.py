@@ -2,7 +2,7 @@
 _base_ = '../_base_/schedules/finetune_sttformer.py'
 
 modality = '{{$MODALITY:joint}}'
-work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}_{_base_.share}'
+work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}_{_base_.recipe}'
 pretrained = '{{$PRETRAINED:auto}}'
 if pretrained == 'auto':  # DeepRank with this network, data and modality
     pretrained = f'work_dirs/deeprank_sttformer_{_base_.data}_{modality}'
@@ -15,5 +15,5 @@ model = dict(
         num_joints=_base_.num_joints,
         init_cfg=dict(type='Pretrained', checkpoint=pretrained),
     ),
-    cls_head=dict(type='GCNHead', num_classes=_base_.num_classes, in_channels=256),
+    cls_head=dict(**_base_.classifier, in_channels=256 * _base_.segments),
 )

@@ -1,6 +1,6 @@
 """What the tools' command lines share: options, config parameters, checks, failures."""
 
-from .arguments import OptionAction, add_common_arguments, add_parameters
+from .arguments import OptionAction, add_common_arguments, add_parameters, repeat_data
 from .failures import (
     exit_with_error,
     fail,
@@ -23,6 +23,7 @@ __all__ = [
     'merge_or_exit',
     'parameters_of',
     'read_config',
+    'repeat_data',
     'exit_with_error',
     'require_checkpoint',
     'require_same_run',

@@ -3,12 +3,13 @@
 import argparse
 import os.path as osp
 import re
+from typing import List, Sequence
 
 from mmengine.config import DictAction
 
 from deeprank_plugin.layouts import LAYOUTS
 
-from .parameters import SHARES, STUDENT_VIEWS
+from .parameters import FILES, SHARES, STUDENT_VIEWS
 
 
 class OptionAction(DictAction):
@@ -24,13 +25,39 @@ class OptionAction(DictAction):
         return DictAction._parse_iterable(value)
 
 
+class DataAction(argparse.Action):
+    """A name or file; a list if the option is repeated."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        before = getattr(namespace, self.dest)
+        if before is not None:
+            values = [*([before] if isinstance(before, str) else before), values]
+        setattr(namespace, self.dest, values)
+
+
+def repeat_data(arguments: Sequence[str]) -> List[str]:
+    """``--data a.pkl b.pkl`` as ``--data a.pkl --data b.pkl``, wherever the config follows."""
+    repeated: List[str] = []
+    follows = False
+    for argument in arguments:
+        follows = bool(repeated and repeated[-1] == '--data') or (
+            follows and argument.endswith(FILES)
+        )
+        if follows and repeated[-1] != '--data':
+            repeated.append('--data')
+        repeated.append(argument)
+    return repeated
+
+
 def add_parameters(parser: argparse.ArgumentParser) -> None:
     """Add the parameters of the configs (configs/README.md)."""
     group = parser.add_argument_group('parameters of the config')
     group.add_argument(
         '--data',
+        action=DataAction,
         metavar='NAME|FILE',
-        help='data set and split, such as ntu60_xview, or your own annotation file',
+        help='data set and split, such as ntu60_xview, or your own annotation file; several of '
+        'them to pretrain on',
     )
     group.add_argument(
         '--layout',
@@ -46,9 +73,25 @@ def add_parameters(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument('--share', help=f'share of labels for finetuning: {", ".join(SHARES)}')
     group.add_argument(
+        '--segments',
+        type=int,
+        help='equal parts of the time that classifier or k-NN see apart (default: 1)',
+    )
+    group.add_argument(
+        '--head-init',
+        help="the classifier's first weights: random, or logreg (fitted to the encoder's features)",
+    )
+    group.add_argument(
         '--pretrained',
         metavar='CHECKPOINT',
         help='checkpoint or work dir of the encoder (default: the DeepRank run)',
+    )
+    group.add_argument(
+        '--holdout-subjects',
+        nargs='+',
+        metavar='SUBJECT',
+        help='subjects of the training split that take the place of the test split, to choose '
+        'settings by: 1 5',
     )
     group.add_argument(
         '--num-classes',

@@ -14,6 +14,7 @@ from deeprank_plugin.datasets.annotations import (
     open_annotations,
     split_annotations,
 )
+from deeprank_plugin.datasets.several_files import split_or_all
 from deeprank_plugin.engine.extraction import leaf_configs
 from deeprank_plugin.layouts import LAYOUTS, Layout, find_layout, fitting_layouts
 
@@ -67,6 +68,7 @@ def derive_variables(
         DATA='custom',
         DATA_NAME=name_data(path),
         ANN_FILE=path,
+        MORE_FILES='none',
         TRAIN_SPLIT=train,
         VAL_SPLIT=val,
         NUM_CLASSES=str(classes),
@@ -75,7 +77,7 @@ def derive_variables(
         SMALL=str(small),
         **facts,
     )
-    if os.environ.get('RANK', os.environ.get('SLURM_PROCID', '0')) == '0':
+    if is_first_process():
         print(
             f'{path}: {len(infos[train])} training samples ({train}), {len(infos[val])} to test '
             f'({val}), {classes} classes, bodies: {persons}, layout {facts["LAYOUT"]}; '
@@ -85,9 +87,57 @@ def derive_variables(
     return variables
 
 
+def derive_from_several(
+    paths: Sequence[str], num_classes: Optional[int] = None, layout: Optional[str] = None
+) -> Dict[str, str]:
+    """Like :func:`derive_variables`, for pretraining on several files of one layout.
+
+    Splits, classes and layout are those of the first. The others need no splits; of those that have
+    the training split only this is counted.
+
+    Raises:
+        SystemExit: With one sentence, if a file cannot be used, or has other joints than the first.
+    """
+    variables = derive_variables(paths[0], num_classes, layout)
+    split, sizes, persons = variables['TRAIN_SPLIT'], [], [int(variables['NUM_PERSON'])]
+    for path in paths:
+        if ':' in path:
+            exit_with_error(f'--data {path!r} contains a colon: rename the file.')
+        try:
+            content, sequences = open_annotations(path)
+            infos = split_or_all(content, path, split)
+            facts = describe_joints({'': infos}, path, variables['LAYOUT'])
+        except (ValueError, OSError) as error:
+            exit_with_error(str(error))
+        if facts['IN_CHANNELS'] != variables['IN_CHANNELS']:
+            exit_with_error(
+                f'{path} has {facts["IN_CHANNELS"]} channels per joint and {paths[0]} '
+                f'{variables["IN_CHANNELS"]}; expected the same in all files.'
+            )
+        sizes.append(len(infos))
+        bodies = sequences.bodies if sequences else [i['keypoint'].shape[0] for i in infos]
+        persons.append(int(max(bodies)))
+    small = sum(sizes) < SMALL
+    variables.update(
+        DATA_NAME='+'.join(name_data(path) for path in paths),
+        MORE_FILES=':'.join(paths[1:]),
+        NUM_PERSON=str(max(persons)),
+        CLIP_LEN='48' if small else '120',
+        SMALL=str(small),
+    )
+    if is_first_process():
+        print(f'pretraining on {len(paths)} files: {" + ".join(map(str, sizes))} samples')
+    return variables
+
+
 def name_data(path: str) -> str:
-    """Name of the data of an annotation file, in work dirs."""
+    """Name of a file in those of work dirs."""
     return re.sub(r'[^\w.-]+', '-', osp.splitext(osp.basename(path))[0])
+
+
+def is_first_process() -> bool:
+    """Whether this is the process of a launch that prints."""
+    return os.environ.get('RANK', os.environ.get('SLURM_PROCID', '0')) == '0'
 
 
 def find_splits(content: object, path: str) -> Tuple[str, str]:
@@ -139,7 +189,7 @@ def describe_joints(infos: Mapping[str, Sequence], path: str, layout: Optional[s
     """Variables for the joints: layout, channels and, for 2D without ``img_shape``, image size.
 
     Args:
-        infos (Mapping): Samples of the training split, and of the test split.
+        infos (Mapping): Samples of each split in use.
         path (str): The annotation file.
         layout (str, optional): Name or JSON file. None: looked up by the joints.
 
@@ -147,8 +197,8 @@ def describe_joints(infos: Mapping[str, Sequence], path: str, layout: Optional[s
         FileNotFoundError: If the JSON file does not exist.
         ValueError: If the layout is unknown, the joints do not fit it, or they fit none.
     """
-    train, val = infos.values()
-    first = train[0]
+    parts = list(infos.values())
+    first = parts[0][0]
     check_annotations([first], path)
     if layout is None:
         layout = guess_layout(first, path)
@@ -159,12 +209,14 @@ def describe_joints(infos: Mapping[str, Sequence], path: str, layout: Optional[s
             f'annotation file {path} has {joints} joints and layout {layout} has '
             f'{skeleton.num_joints}; expected the same: give another --layout'
         )
-    check_annotations([first, val[0]], path, layout=skeleton)  # the data sets check the others
+    check_annotations(
+        [part[0] for part in parts], path, layout=skeleton
+    )  # the data sets check the others
     channels = first['keypoint'].shape[-1]
     plain = channels == 2 and 'keypoint_score' not in first
     facts = dict(LAYOUT=str(layout), IN_CHANNELS='2' if plain else '3')
     if skeleton.planar or plain:
-        unknown = [info for info in [*train, *val] if 'img_shape' not in info]
+        unknown = [info for part in parts for info in part if 'img_shape' not in info]
         if unknown:
             facts['IMG_SHAPE'] = measure_image(unknown, path)
     return facts

@@ -1,4 +1,4 @@
-"""Parameters of the configs: data set, layout, modality, views, share of labels, encoder.
+"""Parameters of the configs: data set, layout, modality, views, share of labels and more.
 
 A config reads them from environment variables (``'{{$DATA:ntu60_xsub}}'``), which MMEngine
 substitutes in its text; the tools take them as options and set the variables while reading it.
@@ -13,29 +13,34 @@ import re
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Dict, Iterator, Mapping, Optional
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Union
 
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 
 from deeprank_plugin.engine.encoders import read_checkpoint, read_checkpoint_config
+from deeprank_plugin.engine.hooks.head_init_hook import CLASSIFIERS
 from deeprank_plugin.layouts import find_layout
 from deeprank_plugin.models.data_preprocessor import MODALITIES
 
-from .data_file import derive_variables, name_data
+from .data_file import derive_from_several, derive_variables, name_data
 from .failures import exit_with_error
 
 SHARES = ('all', '10p', '5p', '1p')
 STUDENT_VIEWS = ('weak', 'strong', 'strong_swap')
+CHOICES = dict(modality=MODALITIES, views=STUDENT_VIEWS, share=SHARES, head_init=CLASSIFIERS)
 VARIABLES = dict(
     data='DATA',
     layout='LAYOUT',
     modality='MODALITY',
     views='VIEWS',
     share='SHARE',
+    segments='SEGMENTS',
+    head_init='HEAD_INIT',
     pretrained='PRETRAINED',
+    holdout_subjects='HOLDOUT_SUBJECTS',
 )
-CHOICES = dict(modality=MODALITIES, views=STUDENT_VIEWS, share=SHARES)
+FILES = ('.pkl', '.pickle', '.npz')
 UNSAFE = re.compile(r'[\\\'"\n{}]')  # would break the string literal in the config
 
 
@@ -46,25 +51,33 @@ def parameters_of(args: argparse.Namespace) -> Dict:
 
 def load_config(
     path: str,
-    data: Optional[str] = None,
+    data: Union[None, str, Sequence[str]] = None,
     modality: Optional[str] = None,
     share: Optional[str] = None,
     pretrained: Optional[str] = None,
     num_classes: Optional[int] = None,
     layout: Optional[str] = None,
     views: Optional[str] = None,
+    segments: Optional[int] = None,
+    head_init: Optional[str] = None,
+    holdout_subjects: Optional[Sequence[str]] = None,
 ) -> Config:
     """Read a config with its parameters; the environment or the config sets those not given.
 
     Args:
         path (str): Config file.
-        data (str, optional): Name in ``configs/_base_/data``, or an annotation file.
+        data (str or list[str], optional): Name in ``configs/_base_/data``, or an annotation file;
+            several files for pretraining.
         modality (str, optional): 'joint', 'bone' or 'motion'.
         share (str, optional): One of ``SHARES``.
         pretrained (str, optional): Checkpoint or work dir of the encoder.
         num_classes (int, optional): Number of classes in an annotation file.
         layout (str, optional): Layout of an annotation file: a name, or a JSON file.
         views (str, optional): One of ``STUDENT_VIEWS``, of pretraining.
+        segments (int, optional): Equal parts of the time that are pooled separately.
+        head_init (str, optional): First weights of the classifier, 'random' or 'logreg'.
+        holdout_subjects (Sequence[str], optional): Subjects of the training split that take the
+            place of the test split.
 
     Raises:
         SystemExit: With one sentence, if the file does not exist, a value is unknown, or the config
@@ -74,23 +87,24 @@ def load_config(
         exit_with_error(f'config file {path!r} does not exist.')
     if os.getcwd() not in sys.path:  # custom_imports finds what lies there, as with `python -m`
         sys.path.append(os.getcwd())
-    values = dict(data=data, layout=layout, modality=modality, views=views, share=share)
-    values['pretrained'] = pretrained
-    given = {name: value for name, value in values.items() if value is not None}
+    files = [data] if isinstance(data, str) else list(data or ())
+    values = dict(data=' '.join(files) or data, layout=layout, modality=modality, share=share)
+    values.update(views=views, pretrained=pretrained, segments=segments, head_init=head_init)
+    values['holdout_subjects'] = holdout_subjects and ','.join(map(str, holdout_subjects))
+    given = {name: str(value) for name, value in values.items() if value is not None}
     for name, value in given.items():
         if not value or UNSAFE.search(value):
             exit_with_error(
-                f'--{name} {value!r} is empty or contains a quote, a brace or a backslash.'
+                f'{option(name)} {value!r} is empty or contains a quote, a brace or a backslash.'
             )
     for name, choices in CHOICES.items():
-        check_choice(f'--{name}', given.get(name), choices)
+        check_choice(option(name), given.get(name), choices)
+    check_number('--segments', given.get('segments'))
     variables = {VARIABLES[name]: value for name, value in given.items()}
-    if data is not None and (osp.isfile(data) or data.endswith(('.pkl', '.pickle', '.npz'))):
-        variables.update(derive_variables(data, num_classes, layout))
+    variables.update(look_up_files(files, num_classes, layout))
     for name, of_file in dict(num_classes=num_classes, layout=layout).items():
         if of_file is not None and variables.get('DATA') != 'custom':
-            option = name.replace('_', '-')
-            exit_with_error(f'--{option} needs an annotation file: use it with --data FILE.')
+            exit_with_error(f'{option(name)} needs an annotation file: use it with --data FILE.')
     with environment(variables), quiet():
         cfg = read_file(path)
     for name in given:
@@ -98,13 +112,35 @@ def load_config(
             readable = [n for n, variable in VARIABLES.items() if reads(path, variable)]
             exit_with_error(
                 f'{path} has no parameter {name}; it has: {", ".join(readable) or "none"}. '
-                f'Leave --{name} out.'
+                f'Leave {option(name)} out.'
             )
+    if len(files) > 1 and 'share' in cfg:
+        exit_with_error(
+            f'{path} trains a classifier, which takes one file: {len(files)} files are for '
+            'pretraining. Give one --data FILE.'
+        )
     for name, choices in CHOICES.items():
         value = cfg.env_variables.get(VARIABLES[name])
+        value = None if value == 'auto' else value
         check_choice(f'the environment variable {VARIABLES[name]}', value, choices)
     set_work_dir(cfg, path, given.get('pretrained'))
     return cfg
+
+
+def look_up_files(
+    files: List[str], num_classes: Optional[int], layout: Optional[str]
+) -> Dict[str, str]:
+    """Variables of annotation files; none for the name of a data set."""
+    named = [file for file in files if not (osp.isfile(file) or file.endswith(FILES))]
+    if not named and files:
+        derive = derive_variables if len(files) == 1 else derive_from_several
+        return derive(files[0] if len(files) == 1 else files, num_classes, layout)
+    if len(files) > 1:
+        exit_with_error(
+            f'--data {named[0]!r} is no annotation file; expected one name, or files only (.pkl, '
+            '.npz).'
+        )
+    return {}
 
 
 def read_file(path: str) -> Config:
@@ -127,13 +163,25 @@ def read_file(path: str) -> Config:
         for name in ('share', 'views'):
             value = os.environ.get(VARIABLES[name])
             check_choice(f'the environment variable {VARIABLES[name]}', value, CHOICES[name])
+        check_number('the environment variable SEGMENTS', os.environ.get('SEGMENTS'))
         raise
+
+
+def option(name: str) -> str:
+    """The option that sets a parameter."""
+    return f'--{name.replace("_", "-")}'
 
 
 def check_choice(name: str, value: Optional[str], choices) -> None:
     """Exit with an error if a given value is unknown."""
     if value is not None and value not in choices:
         exit_with_error(f'{name} {value!r} is not known; expected one of {", ".join(choices)}.')
+
+
+def check_number(name: str, value: Optional[str]) -> None:
+    """Exit with an error if a given value is no number from 1."""
+    if value is not None and not re.fullmatch(r'[1-9]\d*', value):
+        exit_with_error(f'{name} {value!r} is out of range; expected an integer from 1.')
 
 
 @contextmanager
@@ -166,7 +214,7 @@ def quiet() -> Iterator[None]:
 def reads(path: str, variable: str) -> bool:
     """Whether a config, or one that it inherits from, reads a variable."""
     probes = dict(DATA='custom', LAYOUT='nturgb+d', MODALITY='joint', VIEWS='weak', SHARE='all')
-    probes['PRETRAINED'] = 'auto'
+    probes.update(PRETRAINED='auto', SEGMENTS='1', HEAD_INIT='auto', HOLDOUT_SUBJECTS='none')
     with environment(probes), quiet():
         return variable in read_file(path).env_variables
 
@@ -205,7 +253,8 @@ def require_same_run(cfg: Config, checkpoint: str) -> None:
         before = read_checkpoint_config(read_checkpoint(checkpoint))
     except (ValueError, OSError):
         return  # without a config, or unreadable: loading it reports that
-    for name in VARIABLES:
+    # data and encoder are named after the subjects that are held out: compare these first
+    for name in sorted(VARIABLES, key=lambda name: name != 'holdout_subjects'):
         values = [config.get(name) for config in (before, cfg)]
         if name == 'pretrained':
             values = [value and osp.normpath(value) for value in values]
@@ -215,7 +264,8 @@ def require_same_run(cfg: Config, checkpoint: str) -> None:
             given = name_file(before) if name == 'data' else values[0]
             exit_with_error(
                 f'{checkpoint} is from a run with {name} {values[0]!r}, but this one has '
-                f'{values[1]!r}: resume it with --{name} {given}, or name another --work-dir.'
+                f'{values[1]!r}: resume it with {option(name)} {given}, or name another '
+                '--work-dir.'
             )
 
 

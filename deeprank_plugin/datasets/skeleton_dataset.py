@@ -2,6 +2,7 @@
 
 import logging
 import os
+import os.path as osp
 import pickle
 import random
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple, Union
@@ -28,6 +29,8 @@ from .reading import (
     suspect_unit,
     warn_once,
 )
+from .several_files import join_samples, split_or_all
+from .subjects import check_subjects, select_subjects
 from .subsets import check_holdout, check_labels, draw_holdout, labelled_subset, read_names
 
 
@@ -49,9 +52,12 @@ class SkeletonDataset(PoseDataset):
     either end. One warning for each kind of change says how many samples it concerns.
 
     Args:
-        ann_file (str): Annotation pickle, read without running code from it, or an ``.npz`` that
-            ``tools/data/convert_annotations.py`` made from one: its coordinates are memory-mapped
-            and shared by all workers and processes of a machine.
+        ann_file (str or list[str]): Annotation pickle, read without running code from it, or an
+            ``.npz`` that ``tools/data/convert_annotations.py`` made from one: its coordinates are
+            memory-mapped and shared by all workers and processes of a machine. Several files of one
+            layout are joined, for pretraining: names and classes are kept apart
+            (:func:`~deeprank_plugin.datasets.several_files.join_samples`), and a file without the
+            split gives all its samples.
         pipeline (list): Transforms.
         split (str or list[str], optional): Name or names of splits. Each sample carries the name
             of its split as ``split``. Defaults to None: all samples.
@@ -62,6 +68,12 @@ class SkeletonDataset(PoseDataset):
         holdout (dict, optional): ``dict(share=0.05, seed=0, part='train' or 'holdout')`` keeps one
             part of the split: the held-out share is drawn by the seed from the sorted names.
             Defaults to None: the whole split.
+        subjects (dict, optional): Keeps whole subjects: ``dict(held_out=[1, 5])``, or a share of
+            them as ``dict(share=0.2, seed=0)``, with ``part='train'`` (those that remain, the
+            default), 'holdout', or 'both' (then the held-out samples have the split 'holdout').
+            Unlike ``holdout``, what is not kept gets no ``sample_idx``. Of several files only the
+            first is concerned. See
+            :func:`~deeprank_plugin.datasets.subjects.subject_of`. Defaults to None: all.
         layout (str or dict, optional): Required joint layout, as in
             ``SkeletonPreprocessor``. It says whether a third channel is a score, and how large a
             body is. Defaults to None: not checked, and three channels are x, y, z.
@@ -80,11 +92,12 @@ class SkeletonDataset(PoseDataset):
 
     def __init__(
         self,
-        ann_file: str,
+        ann_file: Union[str, Sequence[str]],
         pipeline: List,
         split: Optional[Union[str, Sequence[str]]] = None,
         labels: Optional[Union[str, Dict]] = None,
         holdout: Optional[Dict] = None,
+        subjects: Optional[Dict] = None,
         layout: Optional[Union[str, Dict]] = None,
         num_classes: Optional[int] = None,
         sample_offset: int = 0,
@@ -103,6 +116,7 @@ class SkeletonDataset(PoseDataset):
             )
         self.labels = check_labels(labels) if isinstance(labels, Mapping) else labels
         self.holdout = None if holdout is None else check_holdout(holdout)
+        self.subjects = None if subjects is None else check_subjects(subjects)
         self.layout = None if layout is None else find_layout(layout)
         self.scale = check_scale(scale)
         self.num_person: Optional[int] = None  # that the pipeline keeps
@@ -110,12 +124,21 @@ class SkeletonDataset(PoseDataset):
         self.sample_names: List[str] = []
         self.sample_rows: List[int] = []
         self.sample_of_label: Dict[int, str] = {}  # one for each label that occurs
-        self.sequences: Optional[MappedSequences] = None  # of an .npz
+        self.sample_files: List[int] = []  # number of the file of each sample, if there are several
+        self.stores: List[Optional[MappedSequences]] = []  # of each file that is an .npz
+        self.ann_files = [ann_file] if isinstance(ann_file, str) else list(ann_file)
         # seed, epoch, rank; in shared memory, because persistent workers hold a copy of the rest
         self._epoch = torch.full((3,), -1, dtype=torch.int64).share_memory_()
         self._seeded: Optional[Tuple[int, List[int]]] = None
         kwargs['metainfo'] = name_classes(kwargs.get('metainfo'))
-        super().__init__(ann_file, pipeline, split=split, num_classes=num_classes, **kwargs)
+        super().__init__(
+            ', '.join(self.ann_files), pipeline, split=split, num_classes=num_classes, **kwargs
+        )
+
+    def _join_prefix(self) -> None:
+        """Join ``data_root`` and the paths of the files."""
+        super()._join_prefix()
+        self.ann_files = [osp.join(self.data_root or '', path) for path in self.ann_files]
 
     @property
     def num_split_samples(self) -> int:
@@ -124,28 +147,47 @@ class SkeletonDataset(PoseDataset):
 
     def load_data_list(self) -> List[Dict]:
         """Read, check and select."""
-        path = self.ann_file
-        content, self.sequences = open_annotations(path)
-        self._take_label_names(content)
-        infos = split_annotations(content, path, self.split)
+        self.stores = []
+        files = [self._read_file(path) for path in self.ann_files]
+        if self.subjects is not None:
+            files[0] = select_subjects(files[0], self.subjects, self.source)
+        infos = files[0] if len(files) == 1 else join_samples(files, self.ann_files)
+        parts = self._survey(infos)
+        for info in infos:
+            if 'stored' in info:
+                for key in self.stores[info['stored'][0]].places:  # type: ignore[union-attr]
+                    del info[key]  # not to be copied into each process
+        infos = self.select(infos)
+        self._warn_of(parts, infos)
+        for info in infos:
+            if 'stored' not in info and info['keypoint'].dtype.itemsize > 4:
+                info['keypoint'] = info['keypoint'].astype(np.float32)
+        return infos
+
+    def _read_file(self, path: str) -> List[Dict]:
+        """Read and check the samples of one file."""
+        content, sequences = open_annotations(path)
+        self.stores.append(sequences)
+        if len(self.ann_files) == 1:
+            self._take_label_names(content)
+            infos = split_annotations(content, path, self.split)
+        else:
+            infos = split_or_all(content, path, self.split)
         if not infos:
             raise ValueError(f'annotation file {path} holds no sample; expected at least one')
         check_annotations(infos, path, self.num_classes, self.layout)
         infos = [dict(info, frame_dir=sample_name(info, path, 0)) for info in infos]
-        parts = self._survey(infos)
-        if self.sequences is not None:
+        if sequences is not None:
             stored = content if isinstance(content, list) else content['annotations']
             rows = {sample_name(info, path, 0): row for row, info in enumerate(stored)}
             for info in infos:
-                for key in self.sequences.places:  # not to be copied into each process
-                    del info[key]
-                info['stored'] = rows[info['frame_dir']]
-        infos = self.select(infos)
-        self._warn_of(parts, infos)
-        for info in infos:
-            if self.sequences is None and info['keypoint'].dtype.itemsize > 4:
-                info['keypoint'] = info['keypoint'].astype(np.float32)
+                info['stored'] = len(self.stores) - 1, rows[info['frame_dir']]
         return infos
+
+    @property
+    def sequences(self) -> Optional[MappedSequences]:
+        """Coordinates of the first file, if it is an ``.npz``."""
+        return self.stores[0]
 
     @property
     def source(self) -> str:
@@ -187,6 +229,7 @@ class SkeletonDataset(PoseDataset):
             keep = self.holdout['part'] == 'holdout'
             infos = [info for info in infos if (info['frame_dir'] in held) == keep]
         self.sample_rows = [info['row'] for info in infos]
+        self.sample_files = [info['file'] for info in infos if 'file' in info]
         for info in infos:
             labels = info.get('label', ())
             for label in [labels] if hasattr(labels, '__index__') else labels:
@@ -249,8 +292,9 @@ class SkeletonDataset(PoseDataset):
 
     def read_sample(self, info: Dict) -> Dict:
         """Read the coordinates."""
-        if self.sequences is not None:
-            info.update(self.sequences.read(info.pop('stored')))
+        if 'stored' in info:
+            file, row = info.pop('stored')
+            info.update(self.stores[file].read(row))  # type: ignore[union-attr]
         return read_skeleton(info, self.layout, self.num_person, self.scale)
 
     def set_epoch(self, epoch: int, seed: int, rank: int = 0) -> None:

@@ -1,6 +1,14 @@
 """Hooks, loops and initialisers that importing the package registers."""
 
-from .hooks import CheckRunHook, EpochSeedHook, FreezeHook, RelabelHook, StrictLoadHook
+from .hooks import (
+    CheckRunHook,
+    EpochSeedHook,
+    FixNormHook,
+    FreezeHook,
+    HeadInitHook,
+    RelabelHook,
+    StrictLoadHook,
+)
 from .initializers import Pretrained
 from .recovery import (
     FiniteGuardHook,
@@ -16,7 +24,9 @@ __all__ = [
     'CheckRunHook',
     'EpochSeedHook',
     'FiniteGuardHook',
+    'FixNormHook',
     'FreezeHook',
+    'HeadInitHook',
     'NonFiniteError',
     'Pretrained',
     'RelabelHook',

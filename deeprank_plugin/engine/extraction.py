@@ -1,7 +1,7 @@
 """Extracts the features of a whole training split, ordered by sample index, over all processes."""
 
 import copy
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import torch
 from mmengine.dist import all_gather_object, all_reduce, all_reduce_params, is_main_process
@@ -32,13 +32,17 @@ class Extracted(NamedTuple):
     labels: Tensor
 
 
-def build_extraction_loader(runner: Runner, pipeline: Optional[List] = None) -> DataLoader:
+def build_extraction_loader(
+    runner: Runner, pipeline: Optional[List] = None, drop: Sequence[str] = ('holdout',)
+) -> DataLoader:
     """Build a loader over the whole training split, hold-out included, with the test pipeline.
 
     Args:
         runner (Runner): Its config has the training data and the validation data, which sets
             pipeline, batch size and workers.
         pipeline (list, optional): Test pipeline. Defaults to that of the validation data.
+        drop (Sequence[str]): Arguments of the data sets that are left out; with 'labels' too,
+            unlabelled samples are included. Defaults to ``('holdout',)``.
 
     Raises:
         ValueError: If there is no test pipeline.
@@ -55,7 +59,8 @@ def build_extraction_loader(runner: Runner, pipeline: Optional[List] = None) -> 
     for leaf in leaf_configs(train.dataset):
         part = copy.deepcopy(leaf)
         part.update(pipeline=copy.deepcopy(pipeline), test_mode=True)
-        part.pop('holdout', None)
+        for name in drop:
+            part.pop(name, None)
         parts.append(part)
     dataset = parts[0] if len(parts) == 1 else dict(type='ConcatDataset', datasets=parts)
     like = train if val is None else val
@@ -103,13 +108,24 @@ def num_rows(leaf) -> int:
     return getattr(leaf, 'num_split_samples', len(leaf))
 
 
+def encode_as_tensor(model: torch.nn.Module, inputs: Tensor) -> Tensor:
+    """What a model returns in mode 'tensor', as pretrainers do their features."""
+    return model(inputs, mode='tensor')
+
+
 @torch.no_grad()
-def extract_split(runner: Runner, loader: DataLoader) -> Extracted:
+def extract_split(
+    runner: Runner,
+    loader: DataLoader,
+    encode: Callable[[torch.nn.Module, Tensor], Tensor] = encode_as_tensor,
+) -> Extracted:
     """Extract the features of all samples in eval mode, each exactly once.
 
     Args:
-        runner (Runner): Its model returns features in mode 'tensor', and is left in eval mode.
+        runner (Runner): Its model is left in eval mode.
         loader (DataLoader): The loader of :func:`build_extraction_loader`.
+        encode (Callable): Features (B, ...) from the model and a batch of inputs. Defaults to
+            :func:`encode_as_tensor`.
 
     Raises:
         RuntimeError: If a row was not written exactly once.
@@ -122,7 +138,7 @@ def extract_split(runner: Runner, loader: DataLoader) -> Extracted:
         loader, desc='Extracting features', disable=None if is_main_process() else True, leave=False
     ):
         data = model.data_preprocessor(batch, False)
-        output = model(data['inputs'], mode='tensor').float()
+        output = encode(model, data['inputs']).float()
         samples = data['data_samples']
         rows = torch.tensor([s.metainfo['sample_idx'] for s in samples])
         if features is None:

@@ -162,13 +162,15 @@ def _read_data(config: Mapping) -> Dict:
     dataset = config.get('train_dataloader') or {}
     while isinstance(dataset, Mapping) and 'ann_file' not in dataset and 'dataset' in dataset:
         dataset = dataset['dataset']
-    if not isinstance(dataset, Mapping) or not isinstance(dataset.get('ann_file'), str):
+    files = dataset.get('ann_file') if isinstance(dataset, Mapping) else None
+    files = [files] if isinstance(files, str) else files
+    if not isinstance(files, (list, tuple)):
         raise ValueError(
             'the config has no train_dataloader.dataset.ann_file; expected the config of a run '
             'that trained the encoder'
         )
-    name = re.split(r'[/\\]', dataset['ann_file'])[-1]
-    return dict(ann_file=name, split=dataset.get('split'))
+    names = [re.split(r'[/\\]', file)[-1] for file in files]
+    return dict(ann_file=', '.join(names), split=dataset.get('split'))
 
 
 def _strip_paths(config: Mapping) -> Dict:

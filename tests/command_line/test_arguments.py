@@ -4,7 +4,12 @@ import argparse
 
 import pytest
 
-from deeprank_plugin.command_line import OptionAction, add_common_arguments, parameters_of
+from deeprank_plugin.command_line import (
+    OptionAction,
+    add_common_arguments,
+    parameters_of,
+    repeat_data,
+)
 
 
 def parse(*arguments):
@@ -26,9 +31,12 @@ def test_a_path_that_exists_is_taken_as_it_stands(tmp_path):
 
 def test_parameters_of_the_config():
     assert set(parameters_of(parse()).values()) == {None}
-    given = parse('--data', 'toy_xsub', '--share', '5p', '--num-classes', '3')
-    known = dict(data='toy_xsub', share='5p', num_classes=3)
-    assert parameters_of(given) == {**dict.fromkeys(parameters_of(parse())), **known}
+    given = parse('--data', 'toy_xsub', '--share', '5p', '--num-classes', '3', '--segments', '4')
+    found = parameters_of(given)
+    assert {name: value for name, value in found.items() if value is not None} == dict(
+        data='toy_xsub', share='5p', num_classes=3, segments=4
+    )
+    assert {'layout', 'modality', 'pretrained'} <= set(found)
     assert parameters_of(parse('--views', 'strong'))['views'] == 'strong'
 
 
@@ -37,3 +45,20 @@ def test_both_spellings_of_the_local_rank_and_no_other_launcher(capsys):
     with pytest.raises(SystemExit):
         parse('--launcher', 'ssh')
     assert "'ssh'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'data', 'rest'),
+    [
+        (['a.py', '--data', 'toy_xsub'], 'toy_xsub', ['a.py']),
+        (['--data', 'toy_xsub', 'a.py'], 'toy_xsub', ['a.py']),
+        (['--data', 'a.pkl', 'b.npz', 'a.py', '--amp'], ['a.pkl', 'b.npz'], ['a.py', '--amp']),
+        (['a.py', '--data', 'a.pkl', '--data', 'b.pkl'], ['a.pkl', 'b.pkl'], ['a.py']),
+        (['a.pkl', 'b.pkl'], None, ['a.pkl', 'b.pkl']),
+    ],
+)
+def test_several_files_wherever_the_config_follows(arguments, data, rest):
+    parser = argparse.ArgumentParser()
+    add_common_arguments(parser)
+    found, others = parser.parse_known_args(repeat_data(arguments))
+    assert found.data == data and others == rest

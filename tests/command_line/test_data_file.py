@@ -14,6 +14,7 @@ from deeprank_plugin.command_line import load_config
 from deeprank_plugin.command_line.data_file import hash_data
 from deeprank_plugin.datasets.annotation_writing import write_npz
 
+PRETRAIN = str(ROOT / 'configs/deeprank/deeprank_stgcn-w16.py')
 FINETUNE = str(ROOT / 'configs/finetune/stgcn-w16_pretrained.py')
 
 
@@ -202,3 +203,28 @@ def test_labels_that_are_no_integers(make_annotations, capsys, label):
         load_config(FINETUNE, data=path)
     said = capsys.readouterr().err
     assert '1 of 20 samples of' in said and f"such as 's01' ({label!r})" in said
+
+
+def test_several_files_to_pretrain_on(make_annotations, capsys):
+    def without_splits(content):
+        return content['annotations']
+
+    first = make_annotations(20, name='a.pkl')
+    second = make_annotations(12, bodies=2, change=without_splits, name='b.pkl')
+    cfg = load_config(PRETRAIN, data=[first, second])
+    assert 'pretraining on 2 files: 15 + 12 samples' in capsys.readouterr().out
+    assert cfg.work_dir == './work_dirs/deeprank_stgcn-w16_a+b_joint'
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        assert loader.dataset.ann_file == [first, second]
+    assert cfg.test_dataloader.dataset.ann_file == first  # k-NN
+    assert cfg.train_pipeline[3].num_person == 2
+    assert load_config(PRETRAIN, data=[first]).train_dataloader.dataset.ann_file == first
+    joints = make_annotations(12, shape=(17, 3), name='c.pkl')
+    for data, pattern in (
+        ([first, joints], 'c.pkl has 17 joints and layout nturgb.d has 25; expected the same'),
+        ([first, 'toy_xsub'], "'toy_xsub' is no annotation file; expected one name, or files"),
+        ([first, 'x.pkl'], 'x.pkl does not exist'),
+    ):
+        assert re.search(pattern, refusal(capsys, PRETRAIN, data=data).splitlines()[-1])
+    sentence = refusal(capsys, FINETUNE, data=[first, second])
+    assert 'which takes one file: 2 files are for pretraining' in sentence

@@ -36,6 +36,10 @@ SCRATCH = str(ROOT / 'configs/finetune/stgcn-w16_scratch.py')
         (SCRATCH, dict(pretrained='x'), 'has no parameter pretrained'),
         (DEEPRANK, dict(views='huge'), "--views 'huge' is not known.* weak, strong, strong_swap"),
         (SCRATCH, dict(views='strong'), 'has no parameter views'),
+        (SCRATCH, dict(head_init='svm'), "--head-init 'svm' is not known.* one of random, logreg"),
+        (DEEPRANK, dict(head_init='logreg'), 'no parameter head_init.* Leave --head-init out'),
+        (SCRATCH, dict(segments=0), "--segments '0' is out of range; expected an integer from 1"),
+        (DEEPRANK, dict(segments=2), 'has no parameter segments; it has: data, layout, modality'),
         (DEEPRANK, dict(num_classes=3), 'use it with --data FILE'),
         (FINETUNE, dict(pretrained="a'b"), 'contains a quote'),
         ('none.py', {}, "config file 'none.py' does not exist"),
@@ -45,12 +49,14 @@ def test_what_is_not_known_is_said_in_one_sentence(capsys, path, parameters, pat
     assert re.search(pattern, refusal(capsys, path, **parameters))
 
 
-@pytest.mark.parametrize(('name', 'value'), [('MODALITY', 'b'), ('SHARE', '3p'), ('DATA', 'x')])
+@pytest.mark.parametrize(
+    ('name', 'value'), [('MODALITY', 'b'), ('SHARE', '3p'), ('DATA', 'x'), ('SEGMENTS', 'x')]
+)
 def test_unknown_environment_variables(capsys, monkeypatch, name, value):
     monkeypatch.setenv(name, value)
     sentence = refusal(capsys, FINETUNE)
-    assert name in sentence and value in sentence and 'expected one of' in sentence
-    known = dict(data='toy_xsub', modality='joint', share='10p')
+    assert name in sentence and value in sentence and 'expected ' in sentence
+    known = dict(data='toy_xsub', modality='joint', share='10p', segments=2, head_init='logreg')
     cfg = load_config(FINETUNE, **{name.lower(): known[name.lower()]})  # an option wins
     assert cfg[name.lower()] == known[name.lower()] and os.environ[name] == value
 
@@ -89,6 +95,8 @@ def test_work_dir_of_a_config_that_inherits(tmp_path):
     (tmp_path / 'mine.py').write_text("_base_ = 'deeprank_plugin::finetune/stgcn_scratch.py'\n")
     cfg = load_config(str(tmp_path / 'mine.py'), share='5p')
     assert cfg.work_dir == './work_dirs/mine_ntu60_xsub_joint_5p'
+    cfg = load_config(str(tmp_path / 'mine.py'), segments=3)
+    assert cfg.work_dir == './work_dirs/mine_ntu60_xsub_joint_all_segments-3'
 
 
 @pytest.mark.parametrize(
@@ -97,18 +105,25 @@ def test_work_dir_of_a_config_that_inherits(tmp_path):
         (dict(data='uiprmd_xsub'), 'data'),
         (dict(modality='bone'), 'modality'),
         (dict(share='5p'), 'share'),
+        (dict(segments=2), 'segments'),
+        (dict(head_init='logreg'), 'head_init'),
+        (dict(holdout_subjects=['1', '5']), 'holdout_subjects'),
         (dict(pretrained='elsewhere'), 'pretrained'),
     ],
 )
 def test_a_run_is_not_resumed_with_other_parameters(tmp_path, capsys, parameters, name):
     before = dict(data='toy_xsub', modality='joint', share='10p', pretrained='work_dirs/x')
+    before.update(segments=4, head_init='random', holdout_subjects=['3'])
     text = load_config(FINETUNE, **before).pretty_text
     torch.save(dict(state_dict={}, meta=dict(cfg=text)), tmp_path / 'epoch_1.pth')
     require_same_run(load_config(FINETUNE, **before), str(tmp_path / 'epoch_1.pth'))
     with pytest.raises(SystemExit):
         cfg = load_config(FINETUNE, **dict(before, **parameters))
         require_same_run(cfg, str(tmp_path / 'epoch_1.pth'))
-    assert f'is from a run with {name} {before[name]!r}' in capsys.readouterr().err
+    value = '3' if name == 'holdout_subjects' else before[name]
+    if name == 'data':
+        value = 'toy_xsub_without-3'
+    assert f'is from a run with {name} {value!r}' in capsys.readouterr().err
 
 
 def test_the_data_to_resume_with_are_those_that_were_given(tmp_path, capsys, make_annotations):

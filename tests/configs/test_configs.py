@@ -13,9 +13,11 @@ from helpers import ROOT
 from mmaction.registry import DATA_SAMPLERS, DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
 from mmaction.structures import ActionDataSample
 from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
 
 from deeprank_plugin.command_line import load_config
 from deeprank_plugin.command_line.parameters import SHARES, STUDENT_VIEWS, VARIABLES
+from deeprank_plugin.engine.config_keys import merge_options
 from deeprank_plugin.models.data_preprocessor import MODALITIES
 
 CONFIGS = ROOT / 'configs'
@@ -130,6 +132,85 @@ def test_without_the_paths_of_the_pretrained_encoder():
     assert f'./{cfg.model.backbone.init_cfg.checkpoint}' == expected
     cfg = read('finetune/stgcn_linear.py', pretrained='work_dirs/mv')
     assert cfg.model.backbone.init_cfg.checkpoint == cfg.pretrained == 'work_dirs/mv'
+
+
+@pytest.mark.parametrize('network', ['stgcn-slim', 'sttformer-s'])
+def test_segments_of_the_time_reach_classifier_and_knn(network):
+    plain = read(f'finetune/{network}_scratch.py', segments=1)
+    assert plain._cfg_dict == read(f'finetune/{network}_scratch.py')._cfg_dict
+    assert plain.model.cls_head.type == 'GCNHead' and plain.work_dir.endswith('_joint_all')
+    for kind in ('scratch', 'pretrained', 'linear', 'knn'):
+        cfg = read(f'finetune/{network}_{kind}.py', data='toy_xsub', segments=4)
+        head = cfg.model.cls_head
+        assert head.segments == 4 and cfg.work_dir.endswith('_segments-4')
+        assert head.type == ('PoolHead' if kind == 'knn' else 'SegmentHead')
+        if kind == 'scratch':
+            assert head.in_channels == 4 * plain.model.cls_head.in_channels
+            assert MODELS.build(cfg.model).cls_head.fc.in_features == head.in_channels
+
+
+def test_the_classifier_first_is_one_switch():
+    cfg = read('finetune/stgcn_scratch.py', head_init='logreg')
+    assert cfg.default_hooks.head_init == dict(
+        type='HeadInitHook', classifier='logreg', calibrate=True
+    )
+    assert cfg.work_dir.endswith('_all_logreg')
+    for parameters in (dict(head_init='random'), {}):  # the default
+        cfg = read('finetune/stgcn_pretrained.py', **parameters)
+        assert cfg.default_hooks.head_init.classifier == 'random'
+        assert not cfg.default_hooks.head_init.calibrate and cfg.work_dir.endswith('_all')
+
+
+def test_held_out_subjects_take_the_place_of_the_test_split():
+    held = dict(data='uiprmd_xsub', holdout_subjects=['1', '5'])
+    rest = dict(held_out=['1', '5'], part='train')
+    cfg = read('deeprank/deeprank_stgcn-w16.py', **held)
+    name = 'uiprmd_xsub_without-1-5_joint'
+    assert cfg.work_dir == f'./work_dirs/deeprank_stgcn-w16_{name}'
+    for loader, part in (('train', 'train'), ('val', 'holdout')):
+        dataset = cfg[f'{loader}_dataloader'].dataset
+        assert (dataset.split, dataset.subjects) == ('xsub_train', rest)
+        assert dataset.holdout.part == part
+    expected = dict(split='xsub_train', subjects=dict(rest, part='both'))
+    knn = read('finetune/stgcn-w16_knn.py', **held)
+    for dataset in (cfg.test_dataloader.dataset, knn.test_dataloader.dataset):
+        assert {key: dataset[key] for key in expected} == expected
+    assert knn.test_evaluator.bank_split == 'xsub_train'
+    for kind in ('pretrained', 'scratch', 'linear'):
+        tuned = read(f'finetune/stgcn-w16_{kind}.py', share='10p', **held)
+        assert tuned.train_dataloader.dataset.subjects == rest
+        for loader in (tuned.val_dataloader, tuned.test_dataloader):
+            assert loader.dataset.split == 'xsub_train'
+            assert loader.dataset.subjects == dict(rest, part='holdout')
+        if kind != 'scratch':  # the encoder that has not seen them either
+            assert f'./{tuned.model.backbone.init_cfg.checkpoint}' == cfg.work_dir
+    assert 'xsub_val' not in str(tuned.test_dataloader) + str(cfg.test_dataloader)
+    plain = read('deeprank/deeprank_stgcn-w16.py', data='uiprmd_xsub')
+    assert 'subjects' not in str(plain.train_dataloader) + str(plain.test_dataloader)
+
+
+def test_the_number_of_steps_is_set_in_one_place():
+    cfg = read('finetune/sttformer_linear.py', share='10p')
+    assert cfg.train_cfg.type == 'ResumableTrainLoop' and cfg.train_cfg.min_steps == 0
+    merge_options(cfg, {'train_cfg.min_steps': 900})
+    assert cfg.train_cfg.min_steps == 900
+
+
+def test_a_lower_rate_for_the_encoder_and_fixed_norms_by_options():
+    cfg = read('finetune/stgcn-w16_scratch.py', data='toy_xsub')
+    merge_options(
+        cfg,
+        {
+            'optim_wrapper.paramwise_cfg.custom_keys.backbone.lr_mult': 0.1,
+            'default_hooks.fix_norm.type': 'FixNormHook',
+        },
+    )
+    model = MODELS.build(cfg.model)
+    optimizer = build_optim_wrapper(model, cfg.optim_wrapper).optimizer
+    rates = {id(p): group['lr'] for group in optimizer.param_groups for p in group['params']}
+    assert {rates[id(p)] for p in model.backbone.parameters()} == {0.1 * 0.1}
+    assert {rates[id(p)] for p in model.cls_head.parameters()} == {0.1}
+    HOOKS.build(cfg.default_hooks.fix_norm)
 
 
 def make_batch(cfg):
@@ -361,8 +442,6 @@ def test_dumped_config_is_whole(tmp_path, monkeypatch):
     cfg = read('finetune/sttformer_pretrained.py', **parameters)
     cfg.dump(str(tmp_path / 'dumped.py'))
     assert '$' not in (tmp_path / 'dumped.py').read_text()
-    for name, value in itertools.product(
-        ('DATA', 'LAYOUT', 'MODALITY', 'VIEWS', 'SHARE', 'PRETRAINED'), ['none']
-    ):
+    for name, value in itertools.product(VARIABLES.values(), ['none']):
         monkeypatch.setenv(name, value)
     assert Config.fromfile(tmp_path / 'dumped.py')._cfg_dict == cfg._cfg_dict

@@ -102,7 +102,8 @@ def build_model(cfg: Config, checkpoint: str) -> nn.Module:
         ValueError: If it cannot be exported, or the weights belong to another network.
     """
     kind, head = cfg.model.type, (cfg.model.get('cls_head') or {}).get('type')
-    if kind not in ('RecognizerGCN', 'SkeletonRecognizer') or head != 'GCNHead':
+    heads = ('GCNHead', 'SegmentHead')
+    if kind not in ('RecognizerGCN', 'SkeletonRecognizer') or head not in heads:
         raise ValueError(
             f'the model of the config is a {kind} with head {head}; expected a finetuned '
             'RecognizerGCN with GCNHead: export the config and checkpoint of a finetuning run'

@@ -2,6 +2,8 @@
 # the variables; MMAction2's own tools read them from the environment.
 data = '{{$DATA_NAME:custom}}'
 ann_file = '{{$ANN_FILE:data/custom.pkl}}'
+more_files = '{{$MORE_FILES:none}}'  # to pretrain on as well, separated by colons
+train_files = ann_file if more_files == 'none' else [ann_file, *more_files.split(':')]
 train_split, val_split = '{{$TRAIN_SPLIT:xsub_train}}', '{{$VAL_SPLIT:xsub_val}}'
 num_classes = int('{{$NUM_CLASSES:60}}')
 class_names = None  # those of the annotation file

@@ -1,5 +1,8 @@
 # k-NN: tools/test.py CONFIG CHECKPOINT, with the checkpoint of pretraining or of finetuning.
 _base_ = '../pretrain.py'
 
+segments = int('{{$SEGMENTS:1}}')  # equal parts of the time that are pooled apart
+variant = '' if segments == 1 else f'_segments-{segments}'
+
 default_hooks = dict(strict_load=dict(allow_unexpected=['head', 'cls_head']))
 train_dataloader = val_dataloader = val_cfg = val_evaluator = None  # nothing is trained

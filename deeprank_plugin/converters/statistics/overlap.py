@@ -1,19 +1,11 @@
 """Overlap between splits that should be disjoint."""
 
 import hashlib
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, Sequence, Tuple
 
-from deeprank_plugin.converters.ntu.protocol import NAME
+from deeprank_plugin.datasets.subjects import subject_of
 
 TEST_ENDINGS = ('_val', '_test')
-
-
-def subject_of(annotation: Dict) -> Optional[str]:
-    """Key ``subject`` of an annotation, or the performer in a name such as S001C001P001R001A001."""
-    if 'subject' in annotation:
-        return str(annotation['subject'])
-    match = NAME.search(str(annotation['frame_dir']))
-    return None if match is None else str(int(match[3]))
 
 
 def content_hash(annotation: Dict) -> str:

@@ -20,13 +20,21 @@ class FullEpochBatchSampler(BatchSampler):
     Args:
         sampler (Sampler): Draws the samples; with several processes, those of one.
         batch_size (int): Samples in a batch.
+        passes (int): Passes over all samples in an epoch, each in another order;
+            ``ResumableTrainLoop`` sets it where a run has to have ``min_steps``. Defaults to 1.
+
+    Raises:
+        ValueError: If ``passes`` is below 1.
     """
 
-    def __init__(self, sampler: Sampler, batch_size: int) -> None:
+    def __init__(self, sampler: Sampler, batch_size: int, passes: int = 1) -> None:
         super().__init__(sampler, batch_size, drop_last=False)
+        if passes < 1:
+            raise ValueError(f'passes={passes} of FullEpochBatchSampler; expected at least 1')
+        self.passes = passes
 
     def sizes(self) -> List[int]:
-        """Number of samples of each batch of an epoch."""
+        """Number of samples of each batch of one pass."""
         total = len(self.sampler)  # type: ignore[arg-type]
         whole, rest = divmod(total, self.batch_size)
         sizes = [self.batch_size] * whole + [rest] * (rest > 0)
@@ -36,9 +44,20 @@ class FullEpochBatchSampler(BatchSampler):
         return sizes
 
     def __iter__(self) -> Iterator[List[int]]:
-        drawn = iter(self.sampler)
-        for size in self.sizes():
-            yield [next(drawn) for _ in range(size)]
+        epoch = getattr(self.sampler, 'epoch', None)
+        for number in range(self.passes):
+            if self.passes > 1 and epoch is not None:
+                self.sampler.set_epoch(epoch * self.passes + number)  # type: ignore[attr-defined]
+            drawn = iter(self.sampler)
+            if self.passes > 1 and epoch is not None:
+                self.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
+            for size in self.sizes():
+                yield [next(drawn) for _ in range(size)]
 
     def __len__(self) -> int:
-        return len(self.sizes())
+        return self.passes * len(self.sizes())
+
+
+def count_passes(min_steps: int, max_epochs: int, batches: int) -> int:
+    """Passes an epoch needs for a run of at least ``min_steps``, if one has so many batches."""
+    return max(1, -(-min_steps // (max_epochs * max(batches, 1))))

@@ -2,14 +2,17 @@
 
 from .check_run_hook import CheckRunHook
 from .epoch_seed_hook import EpochSeedHook
-from .freeze_hook import FreezeHook
+from .freeze_hook import FixNormHook, FreezeHook
+from .head_init_hook import HeadInitHook
 from .relabel_hook import RelabelHook
 from .strict_load_hook import StrictLoadHook
 
 __all__ = [
     'CheckRunHook',
     'EpochSeedHook',
+    'FixNormHook',
     'FreezeHook',
+    'HeadInitHook',
     'RelabelHook',
     'StrictLoadHook',
 ]

@@ -9,6 +9,7 @@ from mmaction.registry import LOOPS
 from mmengine.dist import get_rank, get_world_size
 from mmengine.runner import EpochBasedTrainLoop
 
+from deeprank_plugin.datasets.samplers import FullEpochBatchSampler, count_passes
 from deeprank_plugin.engine.loaders import require_batches
 from deeprank_plugin.models.utils import unwrap
 
@@ -21,18 +22,42 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
     brings data loaders and workers to where they were; then every random generator is restored.
 
     Args:
+        min_steps (int): Least number of steps of the whole run. If it would have fewer, each epoch
+            passes several times over all samples (``FullEpochBatchSampler``), so that a small
+            share of labels is trained until it has converged, on the same schedule of epochs.
+            Defaults to 0.
         **kwargs: As for ``EpochBasedTrainLoop``.
 
     Raises:
-        ValueError: If the loader gives no batch.
+        ValueError: If the loader gives no batch, or has no ``FullEpochBatchSampler`` to repeat the
+            samples.
     """
 
     unfinished: Optional[Dict[str, Any]] = None
     """The state of an interrupted epoch, from the checkpoint."""
 
-    def __init__(self, *args, **kwargs) -> None:
+    def __init__(self, *args, min_steps: int = 0, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         require_batches(self.dataloader)
+        if min_steps > self._max_iters:
+            self._repeat_samples(min_steps)
+
+    def _repeat_samples(self, min_steps: int) -> None:
+        """Let each epoch pass over all samples as often as ``min_steps`` need it."""
+        sampler = self.dataloader.batch_sampler
+        if not isinstance(sampler, FullEpochBatchSampler):
+            raise ValueError(
+                f'train_cfg.min_steps={min_steps}, and the {type(sampler).__name__} of the '
+                'training loader cannot repeat the samples; expected '
+                "train_dataloader.batch_sampler=dict(type='FullEpochBatchSampler'): set it, or "
+                'more max_epochs in place of min_steps'
+            )
+        sampler.passes = count_passes(min_steps, self._max_epochs, len(sampler.sizes()))
+        self._max_iters = self._max_epochs * len(self.dataloader)
+        self.runner.logger.info(
+            f'An epoch passes {sampler.passes} times over the {len(self.dataloader.dataset)} '  # type: ignore[arg-type]
+            f'training samples: {self._max_iters} steps, at least {min_steps}.'
+        )
 
     def run_epoch(self) -> None:
         """Train for one epoch, or for the rest of it."""

@@ -3,14 +3,17 @@
 from .fusion import ClassificationMetrics, classification_metrics, fuse_scores
 from .health import effective_rank, effective_rank_var, feature_health, feature_spread
 from .knn import knn_accuracy, knn_scores
+from .logistic import LinearClassifier, fit_logistic_regression
 
 __all__ = [
     'ClassificationMetrics',
+    'LinearClassifier',
     'classification_metrics',
     'effective_rank',
     'effective_rank_var',
     'feature_health',
     'feature_spread',
+    'fit_logistic_regression',
     'fuse_scores',
     'knn_accuracy',
     'knn_scores',

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from deeprank_plugin.engine import FreezeHook
+from deeprank_plugin.engine import FixNormHook, FreezeHook
 
 
 def make_runner():
@@ -35,3 +35,16 @@ def test_only_the_rest_learns():
 def test_unknown_part():
     with pytest.raises(AttributeError, match='encoder'):
         FreezeHook(['encoder']).before_train(make_runner())
+
+
+def test_statistics_stay_while_weights_learn():
+    runner, hook = make_runner(), FixNormHook()
+    model = runner.model.train()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    hook.before_train_iter(runner, 0)
+    assert model.backbone[2].training  # dropout is not BatchNorm's
+    model.head(model.backbone(torch.randn(8, 3))).pow(2).sum().backward()
+    optimizer.step()
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, before[key]) == ('running' in key or 'tracked' in key), key

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from deeprank_plugin.datasets.samplers import FullEpochBatchSampler
 from deeprank_plugin.engine import ResumableTrainLoop
 from deeprank_plugin.engine.recovery.train_loop import get_process_state, restore_process_state
 
@@ -38,7 +39,7 @@ def test_buffers_of_each_process_are_restored():
     assert model.running_mean.tolist() == [7, 7] and int(model.num_batches_tracked) == 7
 
 
-def make_loop(unfinished):
+def make_loop(unfinished, loader=None, **kwargs):
     calls = []
     runner = SimpleNamespace(
         model=nn.Linear(1, 1),
@@ -47,8 +48,8 @@ def make_loop(unfinished):
         message_hub=SimpleNamespace(update_info=lambda *args: None),
         visualizer=SimpleNamespace(dataset_meta=None),
     )
-    loader = torch.utils.data.DataLoader(range(5))
-    loop = ResumableTrainLoop(runner, loader, max_epochs=2)
+    loader = loader or torch.utils.data.DataLoader(range(5))
+    loop = ResumableTrainLoop(runner, loader, max_epochs=2, **kwargs)
     loop.run_iter = lambda index, batch: calls.append((index, int(batch)))
     loop.unfinished = unfinished
     return loop, calls
@@ -73,3 +74,21 @@ def test_another_number_of_batches_or_processes_is_rejected(num_batches, process
     expected = f'{num_batches} batches on {processes} process.*this run has 5 batches on 1:'
     with pytest.raises(ValueError, match=expected):
         loop.run_epoch()
+
+
+def test_few_samples_are_repeated_within_an_epoch_for_a_least_number_of_steps():
+    sampler = FullEpochBatchSampler(range(5), 2)  # batches of 2 and 3
+    loader = torch.utils.data.DataLoader(range(5), batch_sampler=sampler)
+    assert make_loop(None, loader, min_steps=4)[0].max_iters == 4 and sampler.passes == 1
+    loop, _ = make_loop(None, loader, min_steps=9)
+    assert sampler.passes == 3 and len(loader) == 6 and loop.max_iters == 12
+    loop.run_iter = lambda index, batch: seen.append(len(batch))
+    seen = []
+    loop.run_epoch()
+    assert seen == [2, 3] * 3
+
+
+def test_a_loader_that_cannot_repeat_is_rejected():
+    assert make_loop(None, min_steps=10)[0].max_iters == 10  # no need to
+    with pytest.raises(ValueError, match='min_steps=11, and the BatchSampler .*FullEpochBatch'):
+        make_loop(None, min_steps=11)

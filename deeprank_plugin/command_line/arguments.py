@@ -18,6 +18,13 @@ class OptionAction(DictAction):
     MMEngine splits values at commas and drops spaces, which would tear such paths apart.
     """
 
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        """Parse the values; one without '=' is an error of the command line."""
+        for value in values:
+            if '=' not in value:
+                parser.error(f'{option_string} {value!r}: expected KEY=VALUE')
+        super().__call__(parser, namespace, values, option_string)
+
     @staticmethod
     def _parse_iterable(value: str):
         if re.search(r'[ ,()\[\]]', value) and osp.exists(value):

@@ -31,6 +31,8 @@ WORKER_FRAME = re.compile(r'File "([^"]+)", line (\d+)')
 PACKAGE = Path(__file__).resolve().parents[1]
 OURS = (PACKAGE, PACKAGE.parent / 'projects', PACKAGE.parent / 'tools')
 
+TOOLBOXES = ('mmengine', 'mmaction', 'torch/optim', 'torch/utils/data')
+
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
@@ -96,7 +98,7 @@ def run_or_exit(run: Callable[[], object], work_dir: Optional[str] = None) -> No
         )
     except NonFiniteError as error:
         fail(str(error))
-    except (ValueError, KeyError, TypeError, EOFError) as error:
+    except (ValueError, KeyError, TypeError, AssertionError, EOFError) as error:
         exit_if_explained(error)
         raise
     except RuntimeError as error:
@@ -136,7 +138,8 @@ def explain(error: BaseException) -> Optional[str]:
     """The sentence of an error that a wrong request caused; None for any other.
 
     Such are the errors that a ``raise`` statement of the package raised, also in a worker of a data
-    loader; names that MMEngine's registries do not know; and files that hold no checkpoint.
+    loader; those of a constructor of MMEngine, MMAction2 or PyTorch that rejects a setting; names
+    that MMEngine's registries do not know; and files that hold no checkpoint.
     """
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     if isinstance(error, EOFError) or 'PytorchStreamReader' in text:
@@ -159,7 +162,16 @@ def explain(error: BaseException) -> Optional[str]:
         return explain(error.__context__) if error.__context__ is not None else None  # of a hook
     if isinstance(error, KeyError) and Path(path).match('mmengine/registry/*.py'):
         return first_line(text)
+    code, part = frame.tb_frame.f_code.co_name, frame.tb_frame.f_locals.get('self')
+    if code == '__init__' and text and is_of_the_toolboxes(path):
+        return f'{type(part).__name__} rejects a setting of the config: {" ".join(text.split())}'
     return None
+
+
+def is_of_the_toolboxes(path: str) -> bool:
+    """Whether a source file is of MMEngine, MMAction2, or PyTorch's optimisers and loaders."""
+    parts = Path(path).as_posix()
+    return any(f'/{name}/' in parts for name in TOOLBOXES)
 
 
 def first_line(text: str) -> str:

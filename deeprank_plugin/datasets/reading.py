@@ -25,8 +25,15 @@ def find_num_person(transforms: Sequence[Any]) -> Optional[int]:
 
     Args:
         transforms (Sequence): The transforms, built.
+
+    Raises:
+        ValueError: If it would keep none.
     """
     formats = [step for step in transforms if isinstance(step, FormatGCNInput)]
+    if formats and formats[0].num_person < 1:
+        raise ValueError(
+            f'num_person={formats[0].num_person} of FormatGCNInput; expected at least 1'
+        )
     return formats[0].num_person if formats else None
 
 

@@ -56,6 +56,10 @@ CLOSED: Dict[str, Set[str]] = dict(
 """Dicts without a type whose keys are known."""
 
 
+MISSPELT = 0.85
+"""Names that are more alike than this (``difflib``) are taken for one misspelt."""
+
+
 def merge_options(cfg: Config, options: Mapping[str, Any]) -> None:
     """``Config.merge_from_dict``, but a key that nothing reads is an error.
 
@@ -73,11 +77,11 @@ def merge_options(cfg: Config, options: Mapping[str, Any]) -> None:
     init_default_scope(cfg.get('default_scope', 'mmaction'))
     merged = copy.deepcopy(cfg)
     for key, value in options.items():
-        first = key.split('.')[0]
-        if first in merged and merged[first] is None and first != key:
+        absent = find_none(merged, key)
+        if absent is not None:
             raise ValueError(
-                f'{key}={value!r} has no effect: {first} is None in this config; leave it out, or '
-                f'set {first} as a whole{name_nearest(cfg, key)}'
+                f'{key}={value!r} has no effect: {absent} is None in this config; leave it out, or '
+                f'set {absent} as a whole{name_nearest(cfg, key)}'
             )
         try:
             merged.merge_from_dict({key: copy.deepcopy(value)})
@@ -112,6 +116,8 @@ def find_problem(cfg: Config, merged: Config, key: str) -> Optional[str]:
                 f'{key} is a variable of the config file, which is used up when the file is read: '
                 'setting it afterwards changes nothing'
             )
+        if first == 'seed':
+            return f'{key} is not known to the runner: use --seed'
         return f'{key} is not known to the runner, and the config has no such entry'
     before, after, path = cfg.get(first), merged.get(first), [first]
     for part in rest:
@@ -134,14 +140,28 @@ def find_problem(cfg: Config, merged: Config, key: str) -> Optional[str]:
     return None
 
 
+def walk(cfg: Config, key: str) -> Iterator[Tuple[str, Any]]:
+    """The entries on the way to a dotted key, each with its own key, as far as they exist."""
+    node: Any = cfg
+    parts = key.split('.')
+    for number, part in enumerate(parts, 1):
+        if isinstance(node, (list, tuple)) and part.isdecimal() and int(part) < len(node):
+            node = node[int(part)]
+        elif isinstance(node, (Mapping, Config)) and part in node:
+            node = node[part]
+        else:
+            return
+        yield '.'.join(parts[:number]), node
+
+
+def find_none(cfg: Config, key: str) -> Optional[str]:
+    """The entry above a key that is None, if there is one."""
+    return next((path for path, node in walk(cfg, key) if node is None and path != key), None)
+
+
 def find_text(cfg: Config, key: str, value: Any) -> Optional[str]:
     """Why a value is not what the config has there: a text for a number, or for True or False."""
-    node: Any = cfg.to_dict()
-    for part in key.split('.'):
-        if isinstance(node, (list, tuple)):
-            node = node[int(part)] if int(part) < len(node) else None
-        else:
-            node = node.get(part) if isinstance(node, Mapping) else None
+    node = dict(walk(cfg, key)).get(key)
     if not isinstance(value, str) or not isinstance(node, (bool, int, float)):
         return None
     expected = 'True or False' if isinstance(node, bool) else 'a number'
@@ -165,7 +185,12 @@ def accepts(path: Sequence[str], node: Mapping, key: str) -> bool:
         if path[0] == 'train_cfg' and node.get('by_epoch') is False:
             kind = 'IterBasedTrainLoop'
     cls = find_class(kind)
-    return cls is None or takes_argument(cls, key)
+    if cls is None:
+        return True
+    # an open **kwargs takes any name, but hardly one that is nearly that of an entry or argument
+    arguments = list_arguments(cls)
+    known = [] if key in arguments else [name for name in (*node, *arguments) if name != key]
+    return takes_argument(cls, key) and not difflib.get_close_matches(key, known, 1, MISSPELT)
 
 
 def find_class(kind: Any) -> Optional[Type]:
@@ -180,15 +205,25 @@ def find_class(kind: Any) -> Optional[Type]:
     return None
 
 
+def list_inits(cls: Any) -> List[Any]:
+    """The constructors of a class and its parents, or a function itself."""
+    owners = cls.__mro__ if inspect.isclass(cls) else ()
+    inits = [vars(owner).get('__init__') for owner in owners] or [cls]
+    return [init for init in inits if init is not None]
+
+
+def list_arguments(cls: Any) -> List[str]:
+    """Names of the arguments of a class, its parents', or a function's."""
+    return [name for init in list_inits(cls) for name in inspect.signature(init).parameters]
+
+
 def takes_argument(cls: Any, name: str) -> bool:
     """Whether a class or function takes an argument of this name.
 
     Where ``__init__`` passes ``**kwargs`` to ``super().__init__``, the parent decides; where it
     uses them otherwise, any name may be taken.
     """
-    owners = cls.__mro__ if inspect.isclass(cls) else ()
-    inits = [vars(owner).get('__init__') for owner in owners] or [cls]
-    for init in filter(None, inits):
+    for init in list_inits(cls):
         parameters = inspect.signature(init).parameters
         if name in parameters:
             return True

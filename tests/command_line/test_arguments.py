@@ -29,6 +29,13 @@ def test_a_path_that_exists_is_taken_as_it_stands(tmp_path):
     )
 
 
+def test_an_option_without_a_value(capsys):
+    with pytest.raises(SystemExit) as ended:
+        parse('--cfg-options', 'a=1', 'resume')
+    assert ended.value.code == 2
+    assert "--cfg-options 'resume': expected KEY=VALUE" in capsys.readouterr().err
+
+
 def test_parameters_of_the_config():
     assert set(parameters_of(parse()).values()) == {None}
     given = parse('--data', 'toy_xsub', '--share', '5p', '--num-classes', '3', '--segments', '4')

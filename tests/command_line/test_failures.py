@@ -1,6 +1,7 @@
 """What the tools say of files, disks and processes; whole runs are in engine/recovery."""
 
 import errno
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -8,10 +9,13 @@ import torch
 from mmaction.registry import HOOKS, MODELS
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch.utils.data import DataLoader
 
 from deeprank_plugin.command_line import failures
 from deeprank_plugin.datasets.annotations import load_annotations
 from deeprank_plugin.layouts import find_layout
+
+GRAPH = dict(layout='nturgb+d', mode='stgcn_spatial')
 
 
 def test_a_folder_is_made_and_must_be_writable(tmp_path, capsys):
@@ -90,6 +94,22 @@ def test_what_the_package_raises_is_one_sentence():
     assert explained(open, 'none.txt') == "'none.txt' does not exist: correct the path."
     assert 'truncated or damaged' in failures.explain(EOFError('Ran out of input'))
     assert 'truncated or damaged' in failures.explain(RuntimeError('PytorchStreamReader failed'))
+
+
+@pytest.mark.parametrize(
+    ('part', 'words'),
+    [
+        (lambda: DataLoader([1], batch_size=0), 'Sampler rejects a setting .*batch_size=0'),
+        (lambda: DataLoader([1], num_workers=-1), 'DataLoader rejects .*num_workers'),
+        (
+            lambda: MODELS.build(dict(type='STGCN', graph_cfg=GRAPH, bottom=1)),
+            'STGCN.*rejects .*bottom',
+        ),
+        (lambda: torch.optim.SGD([torch.ones(1)], lr=-1), 'SGD .*learning rate'),
+    ],
+)
+def test_settings_that_the_toolboxes_reject(part, words):
+    assert re.match(words.replace('Sampler', r'\w*Sampler'), explained(part))
 
 
 def test_other_errors_keep_their_traceback():

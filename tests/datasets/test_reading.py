@@ -268,3 +268,8 @@ def test_sequences_of_a_single_frame(make_annotations, tmp_path, logged, suffix)
     logged.clear()
     SkeletonDataset(path, pipeline=[], split='xsub_val')
     assert logged == []
+
+
+def test_a_pipeline_without_bodies(make_annotations):
+    with pytest.raises(ValueError, match='num_person=0 of FormatGCNInput; expected at least 1'):
+        SkeletonDataset(make_annotations(20), pipeline=pipeline(0))

@@ -34,6 +34,9 @@ DEEPRANK = str(ROOT / 'configs/deeprank/deeprank_stgcn-w16.py')
         ('randomness.sead', 'randomness'),
         ('param_scheduler.5.gamma', 'param_scheduler.0.gamma'),
         ('work_dir.name', 'work_dir'),
+        ('model.backbone.base_chanels', 'model.backbone.base_channels'),
+        ('default_hooks.checkpoint.inerval', 'default_hooks.checkpoint.interval'),
+        ('seed', 'use --seed'),
     ],
 )
 def test_unknown_keys(key, nearest):
@@ -62,6 +65,9 @@ def test_texts_in_the_place_of_numbers(key, value, expected):
 
 
 def test_a_part_that_the_config_does_not_have():
+    cfg = load_config(SCRATCH, data='toy_xsub')
+    with pytest.raises(ValueError, match='no effect: train_dataloader.dataset.labels is None'):
+        merge_options(cfg, {'train_dataloader.dataset.labels.share': 0.5})
     for config, part in ((MOCO, 'val_dataloader'), (KNN, 'train_dataloader')):
         cfg = load_config(config, data='toy_xsub')
         with pytest.raises(ValueError, match=f'has no effect: {part} is None in this config'):

@@ -1,9 +1,11 @@
 """make_toy.py and make_subset.py as a user runs them."""
 
 import pickle
+import runpy
+import sys
 
 import pytest
-from helpers import run_tool
+from helpers import ROOT, run_tool
 
 SMALL = ('--subjects', '4', '--repetitions', '1')
 
@@ -46,3 +48,23 @@ def test_make_toy_where_it_cannot_write(tmp_path):
     assert 'cannot be written' in rejected and 'Traceback' not in rejected
     rejected = run('make_toy.py', tmp_path / 'toy.pkl', '--subjects', '1', fails=True)
     assert 'integer from 2' in rejected and 'Traceback' not in rejected
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'words'),
+    [
+        (('--share', '0'), 'share=0.0 is out of range'),
+        (('--split', 'xsub_trian'), "split 'xsub_trian' is not in"),
+    ],
+)
+def test_make_subset_of_what_is_not_there(
+    make_annotations, tmp_path, monkeypatch, capsys, arguments, words
+):
+    given = ['make_subset.py', make_annotations(20), str(tmp_path / 'names.txt'), *arguments]
+    monkeypatch.setattr(sys, 'argv', given)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ROOT / 'tools/data/make_subset.py'), run_name='__main__')
+    assert ended.value.code == 2
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert sentence.startswith('error: ') and words in sentence
+    assert not (tmp_path / 'names.txt').exists()

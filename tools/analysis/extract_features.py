@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mmengine.config import Config
 from tqdm import tqdm
 
 import deeprank_plugin  # noqa: F401
@@ -21,7 +22,10 @@ from deeprank_plugin.command_line import (
     build_runner,
     find_checkpoint,
     load_config,
+    merge_or_exit,
     parameters_of,
+    require_writable,
+    run_or_exit,
 )
 from deeprank_plugin.engine.extraction import calibrate_batch_norm
 from deeprank_plugin.evaluation.functional.knn import knn_scores, topk_accuracy
@@ -45,15 +49,21 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-@torch.no_grad()
 def main() -> None:
-    """Build the model, extract, write."""
+    """Read the config and extract."""
     args = parse_args()
     cfg = load_config(args.config, **parameters_of(args))
-    cfg.merge_from_dict(args.cfg_options or {})
+    merge_or_exit(cfg, args.cfg_options or {})
     cfg.work_dir = args.work_dir or osp.join('work_dirs', Path(args.config).stem)
     cfg.load_from = args.checkpoint and find_checkpoint(args.checkpoint)
     cfg.randomness = dict(seed=args.seed)
+    require_writable(str(args.out.parent), 'folder', 'OUT')
+    run_or_exit(lambda: extract(args, cfg))
+
+
+@torch.no_grad()
+def extract(args: argparse.Namespace, cfg: Config) -> None:
+    """Build the model, extract, write."""
     runner = build_runner(cfg)
     loader = runner.build_dataloader(cfg.test_dataloader, seed=args.seed)
     if args.checkpoint:
@@ -70,7 +80,6 @@ def main() -> None:
             meta = sample.metainfo
             found.append((feature.cpu(), int(sample.gt_label), meta['frame_dir'], meta['split']))
     features, labels, names, splits = zip(*found)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
     streams = dict(streams=model.modalities) if features[0].dim() == 2 else {}
     np.savez(
         args.out,

@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from pathlib import Path
 
+from deeprank_plugin.command_line import require_writable, run_or_exit
 from deeprank_plugin.datasets import SkeletonDataset
 from deeprank_plugin.datasets.subsets import labelled_subset
 
@@ -24,13 +25,18 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Draw, write, and print counts and a hash to compare lists."""
+    """Draw the list."""
     args = parse_args()
+    require_writable(str(args.out.parent), 'folder', 'OUT')
+    run_or_exit(lambda: write_subset(args))
+
+
+def write_subset(args: argparse.Namespace) -> None:
+    """Draw, write, and print counts and a hash to compare lists."""
     dataset = SkeletonDataset(args.annotations, pipeline=[], split=args.split)
     infos = [dataset.get_data_info(index) for index in range(len(dataset))]
     label_of = {info['frame_dir']: int(info['label']) for info in infos}
     names = labelled_subset(list(label_of), list(label_of.values()), args.share, args.seed)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
     text = '\n'.join(names) + '\n'
     args.out.write_text(text, encoding='utf-8')
     counts = Counter(label_of[name] for name in names)

@@ -38,6 +38,7 @@ from deeprank_plugin.command_line import (
     add_parameters,
     exit_with_error,
     load_config,
+    merge_or_exit,
     parameters_of,
 )
 from deeprank_plugin.engine.encoders import read_checkpoint
@@ -318,7 +319,7 @@ def main() -> None:
     try:
         cfg = load_config(args.config, **parameters_of(args))
         if args.cfg_options is not None:
-            cfg.merge_from_dict(args.cfg_options)
+            merge_or_exit(cfg, args.cfg_options)
         export_verified(args, cfg)
     except (ValueError, OSError) as error:
         exit_with_error(str(error))

@@ -35,6 +35,9 @@ class CheckRunHook(Hook):
 
     def before_train(self, runner) -> None:
         """Check data and settings of a training run."""
+        interval = getattr(runner.train_loop, 'val_interval', 1)
+        if interval < 1:
+            raise ValueError(f'train_cfg.val_interval={interval}; expected at least 1')
         require_batches(runner.train_dataloader)
         if isinstance(runner._val_loop, BaseLoop):
             require_triplets(runner.val_dataloader, runner.val_evaluator.metrics)

@@ -109,6 +109,12 @@ def test_validation_samples_that_are_trained_on(tmp_path, monkeypatch):
     assert f'{len([n for n in found if n in trained])} of 6 validation samples' in warned[0]
 
 
+def test_a_validation_that_never_comes(tmp_path):
+    cfg = make_classifier(tmp_path / 'run', **{'train_cfg.val_interval': 0})
+    with pytest.raises(ValueError, match='train_cfg.val_interval=0; expected at least 1'):
+        train(cfg)
+
+
 def test_names_of_metrics(tmp_path):
     save_best = {'default_hooks.checkpoint.save_best': 'top1_acc'}
     save_best['default_hooks.checkpoint.rule'] = 'greater'

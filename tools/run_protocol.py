@@ -32,7 +32,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 TOOLS = Path(__file__).resolve().parent
 
 import numpy as np
-from mmaction.registry import DATA_SAMPLERS, DATASETS, MODELS
+from mmaction.registry import DATA_SAMPLERS, DATASETS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner.checkpoint import find_latest_checkpoint
@@ -41,6 +41,7 @@ from deeprank_plugin.command_line import (
     OptionAction,
     exit_with_error,
     find_checkpoint,
+    has_weights,
     load_config,
     merge_or_exit,
     run_or_exit,
@@ -120,14 +121,6 @@ def find_checkpoints(args: argparse.Namespace) -> Dict[str, Optional[str]]:
     for stream, path in named.items():
         found[stream] = find_checkpoint(path)
     return found
-
-
-def needs_checkpoint(cfg: Config, checkpoints: Dict[str, Optional[str]]) -> bool:
-    """Whether a stream has no checkpoint, and the model has weights to load."""
-    if None not in checkpoints.values():
-        return False
-    init_default_scope(cfg.get('default_scope', 'mmaction'))
-    return bool(MODELS.build(copy.deepcopy(cfg.model)).state_dict())
 
 
 def check_streams(path: str, streams: Sequence[str]) -> None:
@@ -298,9 +291,8 @@ def run_one(args, cfg: Config, stream: str, checkpoint, seed: int) -> Dict:
         run_tool(command, folder / 'train.log')
         trained = find_latest_checkpoint(str(folder))
         options.append('model.backbone.init_cfg=None')
-    command = [sys.executable, TOOLS / 'test.py', args.config, *([trained] if trained else [])]
-    command += ['--work-dir']
-    command += [folder / 'test', '--dump', folder / 'scores.pkl']
+    command = [sys.executable, TOOLS / 'test.py', args.config, *filter(None, [trained])]
+    command += ['--work-dir', folder / 'test', '--dump', folder / 'scores.pkl']
     command += parameters
     command += ['--cfg-options', *options] if options else []
     run_tool(command, folder / 'test.log')
@@ -387,7 +379,8 @@ def main() -> None:
     merge_or_exit(cfg, read_options(args.cfg_options))
     trains = cfg.get('train_dataloader') is not None
     checkpoints = find_checkpoints(args)
-    if not trains and (args.share is not None or needs_checkpoint(cfg, checkpoints)):
+    missing = None in checkpoints.values() and not trains and has_weights(cfg)
+    if missing or (not trains and args.share is not None):
         exit_with_error(
             f'{args.config} does not train: it needs a --checkpoint to test, and no --share.'
         )

@@ -10,7 +10,7 @@ from .failures import (
     run_or_exit,
 )
 from .parameters import load_config, parameters_of, require_same_run
-from .running import build_runner, merge_or_exit, read_config
+from .running import build_runner, has_weights, merge_or_exit, read_config
 
 __all__ = [
     'OptionAction',
@@ -25,6 +25,7 @@ __all__ = [
     'read_config',
     'repeat_data',
     'exit_with_error',
+    'has_weights',
     'require_checkpoint',
     'require_same_run',
     'require_writable',

@@ -1,11 +1,13 @@
 """From command line arguments to a runner."""
 
 import argparse
+import copy
 import os
 from typing import Dict
 
-from mmaction.registry import RUNNERS
+from mmaction.registry import MODELS, RUNNERS
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
 from deeprank_plugin import compat
@@ -81,3 +83,9 @@ def build_runner(cfg: Config) -> Runner:
     if not compat.has_accelerator():
         keep_freed_memory()
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+
+
+def has_weights(cfg: Config) -> bool:
+    """Whether there is anything to load into a config's model: raw coordinates have no weights."""
+    init_default_scope(cfg.get('default_scope', 'mmaction'))
+    return bool(MODELS.build(copy.deepcopy(cfg.model)).state_dict())

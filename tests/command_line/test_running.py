@@ -6,7 +6,13 @@ import pytest
 from helpers import ROOT
 
 from deeprank_plugin import compat
-from deeprank_plugin.command_line import add_common_arguments, read_config, running
+from deeprank_plugin.command_line import (
+    add_common_arguments,
+    has_weights,
+    load_config,
+    read_config,
+    running,
+)
 
 CONFIG = str(ROOT / 'configs' / 'finetune' / 'stgcn-w16_scratch.py')
 
@@ -61,3 +67,9 @@ def test_freed_memory_is_kept_on_a_cpu_alone(monkeypatch):
     for accelerator, number in ((True, 0), (False, 1)):
         monkeypatch.setattr(compat, 'has_accelerator', lambda found=accelerator: found)
         assert running.build_runner({'a': 1}) == {'a': 1} and len(kept) == number
+
+
+def test_raw_coordinates_have_no_weights():
+    folder = ROOT / 'configs' / 'finetune'
+    for name, expected in (('raw_knn', False), ('raw_linear', True), ('stgcn-w16_knn', True)):
+        assert has_weights(load_config(str(folder / f'{name}.py'))) == expected

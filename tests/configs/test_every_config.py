@@ -22,21 +22,26 @@ BASES = {}  # what base configs contain
 
 
 def make_batch(cfg):
-    """Two random sequences as the config's own pipeline packs them."""
+    """Random sequences as the config's own pipeline packs them, but short, and few of two views."""
     if cfg.test_dataloader.dataset.type == 'CIFAR100':
         inputs = list(torch.randint(0, 256, (3, 1, 1, 32, 32, 3), dtype=torch.uint8))
         return dict(inputs=inputs, data_samples=make_samples())
     pipeline = cfg.test_dataloader.dataset.pipeline
-    persons = pipeline[-2].num_person
-    clip_len = 24 if cfg.model.get('segments') else 6  # a tuple of STTFormer's, in each segment
-    clips = 2 if cfg.model.type == 'SkeletonMoCo' or cfg.model.get('two_views') else 1
-    inputs = [torch.randn(clips, persons, clip_len, cfg.num_joints, 3) for _ in range(3)]
-    return dict(inputs=inputs, data_samples=make_samples())
+    number, clips, persons = 3, 1, pipeline[-2].num_person
+    clip_len = 6  # a tuple of STTFormer's
+    if cfg.model.type == 'SkeletonMoCo':
+        clips = 2
+    if cfg.model.get('two_views'):
+        number, clips, persons = 2, 2, 1
+    if cfg.model.get('segments'):
+        clip_len = 24  # a tuple in each segment
+    inputs = [torch.randn(clips, persons, clip_len, cfg.num_joints, 3) for _ in range(number)]
+    return dict(inputs=inputs, data_samples=make_samples(number))
 
 
-def make_samples():
-    """Three samples of three classes."""
-    metas = [dict(sample_idx=index, frame_dir=str(index)) for index in range(3)]
+def make_samples(number=3):
+    """Samples of different classes."""
+    metas = [dict(sample_idx=index, frame_dir=str(index)) for index in range(number)]
     return [ActionDataSample(metainfo=m).set_gt_label(m['sample_idx']) for m in metas]
 
 
@@ -161,8 +166,9 @@ def step(model, batch, trainable):
     data = model.data_preprocessor(batch)
     if hasattr(model, 'relabel'):
         features = model(data['inputs'], mode='tensor').detach()
-        number = getattr(getattr(model, 'head', None), 'num_clusters', 3)  # a sample a cluster
-        more = torch.randn(number - 3, *features.shape[1:])
+        # a sample a cluster
+        number = getattr(getattr(model, 'head', None), 'num_clusters', len(features))
+        more = torch.randn(number - len(features), *features.shape[1:])
         model.relabel(torch.cat([features, more]), [str(row) for row in range(number)])
     if not trainable:
         assert all('feat' in sample for sample in model(**data, mode='predict'))

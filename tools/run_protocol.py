@@ -19,7 +19,6 @@ Example:
 """
 
 import argparse
-import copy
 import hashlib
 import json
 import os
@@ -32,9 +31,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 TOOLS = Path(__file__).resolve().parent
 
 import numpy as np
-from mmaction.registry import DATA_SAMPLERS, DATASETS
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from mmengine.runner.checkpoint import find_latest_checkpoint
 
 from deeprank_plugin.command_line import (
@@ -48,12 +45,11 @@ from deeprank_plugin.command_line import (
 )
 from deeprank_plugin.command_line.data_file import hash_data, hash_file
 from deeprank_plugin.command_line.parameters import SHARES
-from deeprank_plugin.datasets.samplers import count_passes
+from deeprank_plugin.command_line.plan import describe_batch, describe_steps
 from deeprank_plugin.engine.encoders import list_streams, read_checkpoint
 from deeprank_plugin.models.data_preprocessor import MODALITIES
 
-PARAMETERS = ('data', 'layout', 'num_classes', 'share', 'segments', 'head_init')
-PARAMETERS += ('holdout_subjects',)
+PARAMETERS = ('data', 'layout', 'num_classes', 'share', 'segments', 'head_init', 'holdout_subjects')
 METRICS = {'acc/top1': 'top-1', 'acc/top5': 'top-5', 'acc/mean1': 'mean class'}
 
 
@@ -175,55 +171,6 @@ def record_settings(folder: Path, settings: Dict) -> None:
         return
     folder.mkdir(parents=True, exist_ok=True)
     write_json(path, settings)
-
-
-def print_batch(args: argparse.Namespace, cfg: Config) -> None:
-    """Print batch size and learning rate of the runs, and the batch size of the config."""
-    if cfg.get('train_dataloader') is None:
-        return
-    batch = cfg.train_dataloader.batch_size * args.gpus
-    base = (cfg.get('auto_scale_lr') or {}).get('base_batch_size')
-    rate = cfg.optim_wrapper.optimizer.lr
-    if args.auto_scale_lr and base:
-        rate = rate * batch / base
-    text = (
-        f'batch {args.gpus} x {cfg.train_dataloader.batch_size} = {batch}, learning rate {rate:g}'
-    )
-    if base and batch != base:
-        text += f'; the config sets {cfg.optim_wrapper.optimizer.lr:g} for a batch of {base}'
-        text += '' if args.auto_scale_lr else ' (--auto-scale-lr scales it)'
-    print(text)
-
-
-def print_steps(args: argparse.Namespace, cfg: Config) -> None:
-    """Print how many training steps a run will make.
-
-    Raises:
-        ValueError: If it would make none.
-    """
-    if cfg.get('train_dataloader') is None:
-        return
-    init_default_scope(cfg.get('default_scope', 'mmaction'))
-    samples = len(DATASETS.build(copy.deepcopy(cfg.train_dataloader.dataset)))
-    each, size = -(-samples // args.gpus), cfg.train_dataloader.batch_size
-    sampler = dict(cfg.train_dataloader.get('batch_sampler') or {})
-    if sampler:
-        batches = len(DATA_SAMPLERS.build(dict(sampler, sampler=range(each), batch_size=size)))
-    else:
-        batches = each // size if cfg.train_dataloader.get('drop_last') else -(-each // size)
-    if not batches:
-        exit_with_error(
-            f'{samples} samples on {args.gpus} process(es) are fewer than a batch of {size} each, '
-            'and drop_last=True leaves smaller batches out: no step would be made. Set '
-            f'--cfg-options train_dataloader.batch_size={max(each, 1)} or less.'
-        )
-    epochs, least = cfg.train_cfg.get('max_epochs'), cfg.train_cfg.get('min_steps', 0)
-    passes = count_passes(least, epochs, batches) if epochs else 1
-    text = f'{samples} samples, {batches * passes} steps an epoch'
-    if passes > 1:
-        text += f' ({passes} passes of {batches})'
-        batches *= passes
-    print(text if epochs is None else f'{text}, {epochs} epochs: {batches * epochs} steps a run')
 
 
 # ---------------------------------------------------------------------- the runs
@@ -386,8 +333,9 @@ def main() -> None:
         )
     for path in filter(None, set(checkpoints.values())):
         check_streams(path, [stream for stream in checkpoints if checkpoints[stream] == path])
-    print_batch(args, cfg)
-    run_or_exit(lambda: print_steps(args, cfg))
+    if trains:
+        print(describe_batch(cfg, args.gpus, args.auto_scale_lr))
+        run_or_exit(lambda: print(describe_steps(cfg, args.gpus)))
     settings = collect_settings(args, cfg, checkpoints)
     for stream in args.streams:
         own = dict(settings, checkpoints=settings['checkpoints'][stream])

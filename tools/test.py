@@ -70,6 +70,7 @@ def load_and_test(runner: Runner) -> None:
             modality=takes.modality,
             layout=takes.layout,
             allow_other=strict.get('allow_other', ()),
+            segments=takes.segments or 1,
         )(model.backbone)
         runner._load_from = None
     runner.test()

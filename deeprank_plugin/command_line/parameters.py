@@ -88,9 +88,10 @@ def load_config(
     if os.getcwd() not in sys.path:  # custom_imports finds what lies there, as with `python -m`
         sys.path.append(os.getcwd())
     files = [data] if isinstance(data, str) else list(data or ())
-    values = dict(data=' '.join(files) or data, layout=layout, modality=modality, share=share)
-    values.update(views=views, pretrained=pretrained, segments=segments, head_init=head_init)
-    values['holdout_subjects'] = holdout_subjects and ','.join(map(str, holdout_subjects))
+    values: Dict[str, object] = dict(data=' '.join(files) or data, layout=layout)
+    values.update(modality=modality, share=share, pretrained=pretrained, segments=segments)
+    values.update(views=views, head_init=head_init)
+    values.update(holdout_subjects=holdout_subjects and ','.join(map(str, holdout_subjects)))
     given = {name: str(value) for name, value in values.items() if value is not None}
     for name, value in given.items():
         if not value or UNSAFE.search(value):
@@ -115,14 +116,8 @@ def load_config(
                 f'Leave {option(name)} out.'
             )
     if len(files) > 1 and 'share' in cfg:
-        exit_with_error(
-            f'{path} trains a classifier, which takes one file: {len(files)} files are for '
-            'pretraining. Give one --data FILE.'
-        )
-    for name, choices in CHOICES.items():
-        value = cfg.env_variables.get(VARIABLES[name])
-        value = None if value == 'auto' else value
-        check_choice(f'the environment variable {VARIABLES[name]}', value, choices)
+        exit_with_error(f'{path} trains a classifier, which takes one --data FILE.')
+    check_environment(cfg)
     set_work_dir(cfg, path, given.get('pretrained'))
     return cfg
 
@@ -132,9 +127,10 @@ def look_up_files(
 ) -> Dict[str, str]:
     """Variables of annotation files; none for the name of a data set."""
     named = [file for file in files if not (osp.isfile(file) or file.endswith(FILES))]
+    if not named and len(files) == 1:
+        return derive_variables(files[0], num_classes, layout)
     if not named and files:
-        derive = derive_variables if len(files) == 1 else derive_from_several
-        return derive(files[0] if len(files) == 1 else files, num_classes, layout)
+        return derive_from_several(files, num_classes, layout)
     if len(files) > 1:
         exit_with_error(
             f'--data {named[0]!r} is no annotation file; expected one name, or files only (.pkl, '
@@ -176,6 +172,14 @@ def check_choice(name: str, value: Optional[str], choices) -> None:
     """Exit with an error if a given value is unknown."""
     if value is not None and value not in choices:
         exit_with_error(f'{name} {value!r} is not known; expected one of {", ".join(choices)}.')
+
+
+def check_environment(cfg: Config) -> None:
+    """Exit with an error if an environment variable that the config reads is unknown."""
+    for name, choices in CHOICES.items():
+        value = cfg.env_variables.get(VARIABLES[name])
+        if value != 'auto':
+            check_choice(f'the environment variable {VARIABLES[name]}', value, choices)
 
 
 def check_number(name: str, value: Optional[str]) -> None:

@@ -12,8 +12,10 @@ from mmengine.registry import Registry, init_default_scope
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-PARAMETERS = ('data', 'modality', 'share', 'segments', 'head_init', 'pretrained', 'num_classes')
-PARAMETERS += ('holdout_subjects',)
+PARAMETERS = (
+    *('data', 'modality', 'share', 'segments', 'head_init', 'pretrained', 'num_classes'),
+    'holdout_subjects',
+)
 """Variables of our configs that the tools have options for."""
 
 # read by MMEngine and MMAction2 from the config as a whole, and by ``apis`` (names of classes)

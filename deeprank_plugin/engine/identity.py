@@ -22,25 +22,30 @@ class Identity(NamedTuple):
         modality: 'joint', 'bone' or 'motion'; a list for a model with an encoder for each.
         layout: Layout of the skeletons.
         classes: Names of the classes, by label.
+        segments: Parts of the time that its features were pooled in, if more than one.
     """
 
     modality: Optional[Union[str, List[str]]] = None
     layout: Optional[Layout] = None
     classes: Optional[List[str]] = None
+    segments: Optional[int] = None
 
 
 def identify_model(model: nn.Module) -> Identity:
-    """Modality and layout of a model, from its data preprocessor."""
+    """Modality and layout of a model, from its data preprocessor; segments of its pooling."""
     preprocessor = getattr(model, 'data_preprocessor', None)
+    owner = model if hasattr(model, 'segments') else getattr(model, 'cls_head', None)
+    segments = getattr(owner, 'segments', 1)
     layout = getattr(preprocessor, 'layout', None)
     return Identity(
         modality=getattr(preprocessor, 'modality', None),
         layout=layout if isinstance(layout, Layout) else None,
+        segments=segments if segments > 1 else None,
     )
 
 
 def to_meta(identity: Identity) -> Dict[str, Any]:
-    """Entries of a checkpoint's meta: ``modality``, ``layout`` and ``num_joints``, where known.
+    """Entries of a meta: ``modality``, ``layout``, ``num_joints``, ``segments``, where known.
 
     MMEngine saves the class names itself, in ``dataset_meta``.
     """
@@ -51,6 +56,8 @@ def to_meta(identity: Identity) -> Dict[str, Any]:
         setting = identity.layout.setting
         meta['layout'] = dict(setting) if isinstance(setting, Mapping) else setting
         meta['num_joints'] = identity.layout.num_joints
+    if identity.segments is not None:
+        meta['segments'] = identity.segments
     return meta
 
 
@@ -68,7 +75,13 @@ def identify_checkpoint(checkpoint: Any) -> Identity:
         layout = layout or _configured_layout(config)
     dataset_meta = meta.get('dataset_meta')
     classes = dataset_meta.get('classes') if isinstance(dataset_meta, Mapping) else None
-    return Identity(modality, _find_layout(layout), _names(classes))
+    segments = meta.get('segments')
+    return Identity(
+        modality,
+        _find_layout(layout),
+        _names(classes),
+        segments if isinstance(segments, int) and segments > 1 else None,
+    )
 
 
 def _configured_modality(config: Mapping) -> Optional[Union[str, List[str]]]:

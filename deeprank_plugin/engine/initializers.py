@@ -1,5 +1,6 @@
 """Loads a pretrained encoder through ``init_cfg``; a checkpoint that does not match is an error."""
 
+import logging
 import os.path as osp
 import pickle
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Union
@@ -74,6 +75,9 @@ class Pretrained(PretrainedInit):
         layout (str or dict, optional): The same for the layout of the skeletons.
         allow_other (Sequence[str]): What may differ on purpose: 'modality', 'layout'. Defaults to
             ``()``.
+        segments (int, optional): Parts of the time that the model pools apart. A warning says so
+            if the encoder was pretrained with another number, more than one. Defaults to None: not
+            compared.
 
     Raises:
         FileNotFoundError: If the file does not exist.
@@ -90,8 +94,10 @@ class Pretrained(PretrainedInit):
         modality: Optional[str] = None,
         layout: Optional[Union[str, Dict]] = None,
         allow_other: Sequence[str] = (),
+        segments: Optional[int] = None,
     ) -> None:
         super().__init__(checkpoint, prefix, map_location)
+        self.segments = segments
         self.checkpoint: str = checkpoint
         self.allow_other = check_aspects('Pretrained', allow_other)
         self.modality = modality
@@ -154,6 +160,13 @@ class Pretrained(PretrainedInit):
         if stream is not None and stream['stream'] is not None:
             found = found._replace(modality=stream['stream'])
         expected = Identity(self.modality, self.layout)
+        if None not in (self.segments, found.segments) and self.segments != found.segments:
+            print_log(
+                f'{self.checkpoint} was pretrained for features in {found.segments} parts of the '
+                f'time, and this model pools {self.segments}: --segments {found.segments} fits it',
+                logger='current',
+                level=logging.WARNING,
+            )
         difference = compare_inputs(found, expected, self.allow_other)
         if difference is not None:
             aspect = 'modality' if ' of modality ' in difference else 'layout'

@@ -18,7 +18,7 @@ from deeprank_plugin.models.data_preprocessor import MODALITIES
 from deeprank_plugin.version import __version__
 
 from .encoders import find_encoders, list_streams, read_checkpoint_config
-from .identity import Identity, identify_checkpoint, to_meta
+from .identity import identify_checkpoint, to_meta
 
 MACHINE_FIELDS = ('load_from', 'work_dir')
 DIGITS = 8
@@ -122,7 +122,7 @@ def extract_encoder(
     meta = dict(
         cfg=Config(_strip_paths(config)).pretty_text,
         modality=stream,
-        **to_meta(Identity(layout=identify_checkpoint(checkpoint).layout)),
+        **to_meta(identify_checkpoint(checkpoint)._replace(modality=None)),
         method=config['model']['type'],
         data=_read_data(config),
         epoch=checkpoint['meta']['epoch'],

@@ -227,4 +227,4 @@ def test_several_files_to_pretrain_on(make_annotations, capsys):
     ):
         assert re.search(pattern, refusal(capsys, PRETRAIN, data=data).splitlines()[-1])
     sentence = refusal(capsys, FINETUNE, data=[first, second])
-    assert 'which takes one file: 2 files are for pretraining' in sentence
+    assert 'trains a classifier, which takes one --data FILE' in sentence

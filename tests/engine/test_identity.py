@@ -31,6 +31,15 @@ def test_a_model_and_its_checkpoint(make, model, modality):
     assert identify_checkpoint(make(model)) == found  # an older one: by its config
 
 
+def test_segments_are_recorded_where_there_are_several():
+    segmented = dict(DEEPRANK, segments=2, head=dict(DEEPRANK['head']))
+    segmented['head']['in_channels'] *= 2
+    found = identify_model(MODELS.build(segmented))
+    assert found.segments == to_meta(found)['segments'] == 2
+    assert identify_checkpoint(dict(meta=to_meta(found))).segments == 2
+    assert identify_checkpoint(dict(meta=dict(segments='two'))).segments is None
+
+
 def test_a_layout_of_ones_own_is_recorded_whole():
     layout = find_layout(CHAIN)
     meta = to_meta(Identity(layout=layout))

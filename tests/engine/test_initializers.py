@@ -6,6 +6,7 @@ from mmaction.registry import MODELS
 from mmengine.registry import DefaultScope
 
 import deeprank_plugin  # noqa: F401  registers the initialiser
+from deeprank_plugin.engine import initializers
 
 
 @pytest.fixture(autouse=True)
@@ -216,3 +217,25 @@ def test_the_encoder_of_another_layout(tmp_path, type):
         build_recognizer(init_cfg, type=type, data_preprocessor=preprocessor)
     init_cfg['allow_other'] = ['layout']
     build_recognizer(init_cfg, type=type, data_preprocessor=preprocessor)
+
+
+@pytest.mark.parametrize(('recorded', 'warned'), [(4, True), (2, False), (None, False)])
+def test_an_encoder_for_another_pooling_is_warned_of(tmp_path, monkeypatch, recorded, warned):
+    meta = {} if recorded is None else dict(segments=recorded)
+    path = save(build_recognizer(), tmp_path / 'encoder.pth', meta=meta)
+    said = []
+    monkeypatch.setattr(initializers, 'print_log', lambda text, **_: said.append(text))
+    head = dict(type='SegmentHead', num_classes=3, in_channels=8, segments=2)
+    model = dict(type='SkeletonRecognizer', data_preprocessor=dict(type='SkeletonPreprocessor'))
+    backbone = dict(
+        type='STGCN',
+        base_channels=4,
+        num_stages=2,
+        inflate_stages=[],
+        down_stages=[],
+        graph_cfg=dict(layout='nturgb+d', mode='stgcn_spatial'),
+        init_cfg=dict(type='Pretrained', checkpoint=path),
+    )
+    MODELS.build(dict(model, backbone=backbone, cls_head=head)).init_weights()
+    found = [text for text in said if 'in 4 parts of the time, and this model pools 2' in text]
+    assert len(found) == warned

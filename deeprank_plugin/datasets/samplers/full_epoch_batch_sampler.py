@@ -1,6 +1,6 @@
 """Batches that use all samples of an epoch."""
 
-from typing import Iterator, List
+from typing import Any, Iterator, List
 
 from mmaction.registry import DATA_SAMPLERS
 from torch.utils.data import BatchSampler, Sampler
@@ -44,13 +44,14 @@ class FullEpochBatchSampler(BatchSampler):
         return sizes
 
     def __iter__(self) -> Iterator[List[int]]:
-        epoch = getattr(self.sampler, 'epoch', None)
+        sampler: Any = self.sampler
+        epoch = getattr(sampler, 'epoch', None)
         for number in range(self.passes):
             if self.passes > 1 and epoch is not None:
-                self.sampler.set_epoch(epoch * self.passes + number)  # type: ignore[attr-defined]
-            drawn = iter(self.sampler)
+                sampler.set_epoch(epoch * self.passes + number)
+            drawn = iter(sampler)
             if self.passes > 1 and epoch is not None:
-                self.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
+                sampler.set_epoch(epoch)
             for size in self.sizes():
                 yield [next(drawn) for _ in range(size)]
 

@@ -1,6 +1,6 @@
 """Fits the classifier to the encoder's features before the first step of finetuning."""
 
-from typing import Dict, List, Optional
+from typing import Any, Dict, List, Optional
 
 import numpy as np
 import torch
@@ -124,8 +124,8 @@ def find_linear(model: nn.Module) -> nn.Linear:
     Raises:
         ValueError: If ``cls_head`` does not end in one with a bias.
     """
-    head = getattr(model, 'cls_head', None)
-    linear = [part for part in head.modules() if isinstance(part, nn.Linear)] if head else []
+    head: Any = getattr(model, 'cls_head', nn.Identity())
+    linear = [part for part in head.modules() if isinstance(part, nn.Linear)]
     if not linear or linear[-1].out_features != head.num_classes or linear[-1].bias is None:
         raise ValueError(
             f"{type(model).__name__} has no linear classifier for classifier='logreg'; expected a "

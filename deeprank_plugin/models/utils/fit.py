@@ -70,7 +70,8 @@ def count_features(backbone: nn.Module, joints: int) -> int:
 def tell_initializers(model: nn.Module) -> None:
     """Give the initialisers 'Pretrained' of a model's parts its modality and layout.
 
-    They then reject the encoder of another one. What their config names stays.
+    They then reject the encoder of another one, and warn of one that was pretrained for another
+    pooling than the classifier's. What their config names stays.
 
     Args:
         model (nn.Module): With a ``data_preprocessor`` that has ``modality`` and ``layout``;
@@ -80,6 +81,8 @@ def tell_initializers(model: nn.Module) -> None:
     facts = {name: getattr(preprocessor, name, None) for name in ('modality', 'layout')}
     if not isinstance(facts['modality'], str):  # several: the names of the streams say it
         facts['modality'] = None
+    if hasattr(model, 'cls_head'):
+        facts['segments'] = getattr(model.cls_head, 'segments', 1)
     known = {name: fact for name, fact in facts.items() if fact is not None}
     for part in model.modules():
         init_cfg = getattr(part, 'init_cfg', None)

@@ -98,11 +98,20 @@ class BatchCropResizeRotate:
         left = frames[(first + before).to(device)].to(dtype)  # (B, clip_len, M, V, 3)
         right = frames[(first + after).to(device)].to(dtype)
         clips = left + (right - left) * weight
-        shape = clips.shape
         if self.angle:  # without rotation the third channel may be the score of 2D data
-            rotation = rotation_matrices(draws.angles).to(device, dtype)
-            clips = clips.flatten(1, 3) @ rotation.transpose(1, 2)
-        return clips.view(shape).transpose(1, 2)[:, None]
+            clips = rotate(clips, rotation_matrices(draws.angles).to(device, dtype))
+        return clips.transpose(1, 2)[:, None]
+
+
+def rotate(joints: Tensor, matrices: Tensor) -> Tensor:
+    """Rotate joints (B, ..., 3) by a matrix (B, 3, 3) for each sequence.
+
+    In elementwise products and sums, because a GPU shortens the factors of a matrix product to 10
+    bits under TF32, which is 2 mm at a distance of 4 m.
+    """
+    columns = matrices.view(len(matrices), *[1] * (joints.dim() - 2), 3, 3).unbind(dim=-1)
+    parts = [joints[..., axis, None] * columns[axis] for axis in range(3)]
+    return parts[0] + parts[1] + parts[2]
 
 
 def rotation_matrices(angles: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..layouts import JOINTS_OF_GRAPHS, Layout, find_layout
 from .batch_augmentation import BatchCropResizeRotate
+from .utils import without_autocast
 
 MODALITIES = ('joint', 'bone', 'motion')
 
@@ -85,14 +86,15 @@ class SkeletonPreprocessor(ActionDataPreprocessor):
                     "backbone's graph_cfg to that of the data (numbers of joints: "
                     f'{JOINTS_OF_GRAPHS})'
                 )
-        if training and self.augment is not None:
-            check_augmentable(inputs, data_samples)
-            joint = self.augment(inputs)
-        else:
-            joint = torch.stack(inputs).float()
-        if isinstance(self.modality, str):
-            return self.derive(joint, self.modality), data_samples
-        return {m: self.derive(joint, m) for m in self.modality}, data_samples
+        with without_autocast(inputs[0].device):
+            if training and self.augment is not None:
+                check_augmentable(inputs, data_samples)
+                joint = self.augment(inputs)
+            else:
+                joint = torch.stack(inputs).float()
+            if isinstance(self.modality, str):
+                return self.derive(joint, self.modality), data_samples
+            return {m: self.derive(joint, m) for m in self.modality}, data_samples
 
     def derive(self, joint: Tensor, modality: str) -> Tensor:
         """Derive one modality from joint sequences (..., T, V, C); the shape stays the same."""

@@ -7,6 +7,7 @@ from .feature_bank import FeatureBank
 from .gather import gather_features
 from .label_disagreement import compared_rows, label_disagreement
 from .pooling import pool_features
+from .precision import without_autocast
 from .unwrap import unwrap
 from .views import VIEWS, view_distances
 from .whitening import whiten_features
@@ -25,4 +26,5 @@ __all__ = [
     'unwrap',
     'view_distances',
     'whiten_features',
+    'without_autocast',
 ]

@@ -70,6 +70,8 @@ def set_randomness(cfg: Config, args: argparse.Namespace) -> None:
         randomness['diff_rank_seed'] = True
     if args.deterministic:
         randomness['deterministic'] = True
+    if randomness.get('deterministic'):  # without it PyTorch rejects cuBLAS; the user's own wins
+        os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
     cfg.randomness = randomness
 
 

@@ -1,6 +1,7 @@
 """Extracts the features of a whole training split, ordered by sample index, over all processes."""
 
 import copy
+from functools import partial
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import torch
@@ -186,6 +187,9 @@ def calibrate_batch_norm(runner: Runner, loader: DataLoader) -> None:
     They become the averages over all batches, with all other layers in eval mode, as for the first
     labels. Without this, a new network in eval mode normalises with mean 0 and variance 1.
 
+    Each process measures its own batches, also with ``SyncBatchNorm``, whose collectives would
+    wait forever where processes have different numbers of batches.
+
     ``torch.optim.swa_utils.update_bn`` puts the whole model into training mode, so dropout would
     disturb the statistics and absent bodies would count; it does not average over processes either.
 
@@ -204,6 +208,7 @@ def calibrate_batch_norm(runner: Runner, loader: DataLoader) -> None:
         layer.reset_running_stats()
         layer.momentum = None  # cumulative average
         layer.train()
+        layer.forward = partial(_BatchNorm.forward, layer)  # SyncBatchNorm's waits for others
     sampler: Any = loader.sampler
     sampler.shuffle = True
     for batch in tqdm(
@@ -217,5 +222,6 @@ def calibrate_batch_norm(runner: Runner, loader: DataLoader) -> None:
     sampler.shuffle = False
     for layer, momentum in zip(layers, momenta):
         layer.momentum = momentum
+        del layer.forward  # the class's own again
         all_reduce_params(layer.buffers(), op='mean')
     model.eval()

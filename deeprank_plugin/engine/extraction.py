@@ -12,11 +12,16 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from deeprank_plugin.datasets import SampleBatch
 from deeprank_plugin.engine.encoders import list_some
 from deeprank_plugin.engine.hooks.epoch_seed_hook import leaf_datasets
 from deeprank_plugin.engine.recovery.non_finite import stop_run
 from deeprank_plugin.engine.recovery.termination_hook import shield_workers
-from deeprank_plugin.models.utils import unwrap
+from deeprank_plugin.models.pretrainers.base import identify
+from deeprank_plugin.models.utils import to_device, unwrap
+
+# Keys of a loader that say how its workers hand over batches, not which.
+HANDOVER = ('num_workers', 'collate_fn', 'pin_memory', 'prefetch_factor', 'multiprocessing_context')
 
 
 class Extracted(NamedTuple):
@@ -38,7 +43,7 @@ def build_extraction_loader(runner: Runner, pipeline: Optional[List] = None) -> 
 
     Args:
         runner (Runner): Its config has the training data and the validation data, which sets
-            pipeline, batch size and workers.
+            pipeline, batch size, workers and how they hand over batches.
         pipeline (list, optional): Test pipeline. Defaults to that of the validation data.
 
     Raises:
@@ -62,8 +67,8 @@ def build_extraction_loader(runner: Runner, pipeline: Optional[List] = None) -> 
     like = train if val is None else val
     loader = Runner.build_dataloader(
         dict(
+            {key: like[key] for key in HANDOVER if key in like},
             batch_size=like.batch_size,
-            num_workers=like.get('num_workers', 0),
             sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
             dataset=dataset,
         ),
@@ -122,18 +127,15 @@ def extract_split(runner: Runner, loader: DataLoader) -> Extracted:
     for batch in tqdm(
         loader, desc='Extracting features', disable=None if is_main_process() else True, leave=False
     ):
-        data = model.data_preprocessor(batch, False)
-        output = model(data['inputs'], mode='tensor').float()
-        samples = data['data_samples']
-        rows = torch.tensor([s.metainfo['sample_idx'] for s in samples])
+        rows, names = identify(batch['data_samples'])  # on the host, before the device has work
+        found += zip(rows, names, read_labels(batch['data_samples']))
+        places = torch.tensor(rows)
+        written.index_add_(0, places, torch.ones(len(rows)))
+        inputs = model.data_preprocessor(batch, False)['inputs']
+        output = model(inputs, mode='tensor').float()
         if features is None:
             features = torch.zeros(total, *output.shape[1:], device=output.device)
-        features[rows.to(output.device)] = output
-        written.index_add_(0, rows, torch.ones(len(rows)))
-        found += [
-            (row, s.metainfo['frame_dir'], int(s.gt_label) if 'gt_label' in s else -1)
-            for row, s in zip(rows.tolist(), samples)
-        ]
+        features[to_device(places, output.device)] = output
         runner.call_hook('after_extraction_iter')
     if features is None:
         raise RuntimeError(
@@ -155,6 +157,14 @@ def extract_split(runner: Runner, loader: DataLoader) -> Extracted:
     extracted = Extracted(features, [name for _, name, _ in found], labels)
     require_finite(runner, extracted)
     return extracted
+
+
+def read_labels(data_samples) -> List[int]:
+    """Class of each sample of a batch, -1 where unknown."""
+    if isinstance(data_samples, SampleBatch):
+        labels = data_samples.labels
+        return [-1] * len(data_samples) if labels is None else labels.flatten().tolist()
+    return [int(s.gt_label) if 'gt_label' in s else -1 for s in data_samples]
 
 
 def require_finite(runner, extracted: Extracted) -> None:

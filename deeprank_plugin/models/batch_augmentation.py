@@ -5,6 +5,8 @@ from typing import List, NamedTuple, Sequence
 import torch
 from torch import Tensor
 
+from .utils import to_device
+
 
 class AugmentationParameters(NamedTuple):
     """Random crops and rotations of B sequences.
@@ -94,12 +96,13 @@ class BatchCropResizeRotate:
         place = (place - 0.5).clamp(min=0).minimum((length - 1).double())  # (B, clip_len)
         before = place.long()
         after = (before + 1).minimum(length - 1)
-        weight = (place - before).to(device, dtype)[..., None, None, None]
-        left = frames[(first + before).to(device)].to(dtype)  # (B, clip_len, M, V, 3)
-        right = frames[(first + after).to(device)].to(dtype)
+        weight = to_device((place - before).to(dtype), device)[..., None, None, None]
+        left = frames[to_device(first + before, device)].to(dtype)  # (B, clip_len, M, V, 3)
+        right = frames[to_device(first + after, device)].to(dtype)
         clips = left + (right - left) * weight
         if self.angle:  # without rotation the third channel may be the score of 2D data
-            clips = rotate(clips, rotation_matrices(draws.angles).to(device, dtype))
+            matrices = rotation_matrices(draws.angles).to(dtype)
+            clips = rotate(clips, to_device(matrices, device))
         return clips.transpose(1, 2)[:, None]
 
 

@@ -4,10 +4,16 @@ from types import SimpleNamespace
 
 import pytest
 from mmengine.runner import BaseLoop
-from torch.utils.data import BatchSampler, DataLoader, RandomSampler
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler
 
+from deeprank_plugin.datasets.samplers import FullEpochBatchSampler
 from deeprank_plugin.engine import loaders
-from deeprank_plugin.engine.loaders import index_sampler, loaders_in_use, require_batches
+from deeprank_plugin.engine.loaders import (
+    have_equal_batches,
+    index_sampler,
+    loaders_in_use,
+    require_batches,
+)
 
 
 def test_a_batch_is_required(monkeypatch):
@@ -20,6 +26,24 @@ def test_a_batch_is_required(monkeypatch):
         require_batches(short)
     with pytest.raises(ValueError, match='has no sample'):
         require_batches(DataLoader([], batch_size=2))
+
+
+def test_equal_batches_of_all_processes(monkeypatch):
+    plain = DataLoader(range(10), batch_size=4, drop_last=True)
+    batches = FullEpochBatchSampler(SequentialSampler(range(10)), 4)
+    full = DataLoader(range(10), batch_sampler=batches)
+    assert have_equal_batches(plain) and have_equal_batches(full)
+    others = [(9, 4, True)]  # what a second process says
+
+    monkeypatch.setattr(loaders, 'all_gather_object', lambda own: [own, *others])
+    assert not have_equal_batches(plain)
+    others[0] = (10, 4, True)
+    assert have_equal_batches(plain) and not have_equal_batches(full)
+
+    class Sizes(BatchSampler):
+        """A batch sampler that may draw any sizes."""
+
+    assert not have_equal_batches(DataLoader(range(10), batch_sampler=Sizes(range(10), 4, True)))
 
 
 def test_the_sampler_that_draws():

@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ..losses import RankingSums, Weighting, ranking_sums
 from ..losses.ranking_loss import TIES, triplet_sums
-from ..utils import without_autocast
+from ..utils import to_device, without_autocast
 from .classifiers import CLASSIFIERS, stratified_places, unrank_triplets
 from .metric_score import MetricScore
 from .pair_scores import pair_scores
@@ -196,7 +196,7 @@ class RankHead(BaseModule):
         else:
             draws = torch.full((self.num_triplets,), 0.5, device=feats.device)
             if self.training:
-                draws = torch.rand(self.num_triplets).to(feats.device)
+                draws = to_device(torch.rand(self.num_triplets), feats.device)
                 broadcast(draws)  # processes that gather their features must agree
             places = stratified_places(draws, total)
         prepared = classifier.prepare(feats)

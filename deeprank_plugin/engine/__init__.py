@@ -1,6 +1,13 @@
 """Hooks, loops and initialisers that importing the package registers."""
 
-from .hooks import CheckRunHook, EpochSeedHook, FreezeHook, RelabelHook, StrictLoadHook
+from .hooks import (
+    CheckRunHook,
+    EpochSeedHook,
+    FreezeHook,
+    LateInfoHook,
+    RelabelHook,
+    StrictLoadHook,
+)
 from .initializers import Pretrained
 from .recovery import (
     FiniteGuardHook,
@@ -17,6 +24,7 @@ __all__ = [
     'EpochSeedHook',
     'FiniteGuardHook',
     'FreezeHook',
+    'LateInfoHook',
     'NonFiniteError',
     'Pretrained',
     'RelabelHook',

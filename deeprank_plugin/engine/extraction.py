@@ -123,7 +123,8 @@ def extract_split(runner: Runner, loader: DataLoader) -> Extracted:
     """
     model = unwrap(runner.model).eval()
     total = sum(num_rows(leaf) for leaf in leaf_datasets(loader.dataset))
-    features, written, found = None, torch.zeros(total), []
+    features, written = None, torch.zeros(total)
+    found: List[Tuple[int, str, int]] = []
     for batch in tqdm(
         loader, desc='Extracting features', disable=None if is_main_process() else True, leave=False
     ):
@@ -218,7 +219,8 @@ def calibrate_batch_norm(runner: Runner, loader: DataLoader) -> None:
         layer.reset_running_stats()
         layer.momentum = None  # cumulative average
         layer.train()
-        layer.forward = partial(_BatchNorm.forward, layer)  # SyncBatchNorm's waits for others
+        # in place of SyncBatchNorm's, which waits for other processes
+        setattr(layer, 'forward', partial(_BatchNorm.forward, layer))  # noqa: B010
     sampler: Any = loader.sampler
     sampler.shuffle = True
     for batch in tqdm(

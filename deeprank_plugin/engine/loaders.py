@@ -29,7 +29,7 @@ def have_equal_batches(loader: DataLoader) -> bool:
     True for MMEngine's samplers, which give each process as many samples, and False where only the
     batch sampler knows what it draws.
     """
-    sampler = loader.batch_sampler
+    sampler: Any = loader.batch_sampler
     known = type(sampler) in (BatchSampler, FullEpochBatchSampler)
     size = (len(index_sampler(loader)), sampler.batch_size, sampler.drop_last) if known else None
     sizes = all_gather_object(size)

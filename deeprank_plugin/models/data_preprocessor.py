@@ -78,7 +78,9 @@ class SkeletonPreprocessor(ActionDataPreprocessor):
         if not isinstance(data, Mapping):
             return super().cast_data(data)
         self.check_sequences(data['inputs'], data['data_samples'])
-        inputs = join_sequences(data['inputs'])
+        inputs = data['inputs']
+        if isinstance(inputs, (list, tuple)):
+            inputs = join_sequences(inputs)
         if isinstance(inputs, (Tensor, SequenceBatch)):
             inputs = inputs.to(self.device, non_blocking=True)
         else:

@@ -103,6 +103,11 @@ def test_the_preprocessor_takes_both():
         same(found[0]['data_samples'], found[1]['data_samples'])
 
 
+def test_a_tensor_is_taken_as_it_is():
+    batch = stack_samples([pack(index) for index in range(3)])
+    assert SkeletonPreprocessor().cast_data(batch)['inputs'] is batch['inputs']
+
+
 def test_only_the_inputs_are_copied_to_the_device():
     preprocessor = SkeletonPreprocessor().to('meta')
     for collate in (stack_samples, pseudo_collate):

@@ -3,6 +3,7 @@
 from .check_run_hook import CheckRunHook
 from .epoch_seed_hook import EpochSeedHook
 from .freeze_hook import FreezeHook
+from .late_info_hook import LateInfoHook
 from .relabel_hook import RelabelHook
 from .strict_load_hook import StrictLoadHook
 
@@ -10,6 +11,7 @@ __all__ = [
     'CheckRunHook',
     'EpochSeedHook',
     'FreezeHook',
+    'LateInfoHook',
     'RelabelHook',
     'StrictLoadHook',
 ]

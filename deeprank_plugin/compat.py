@@ -321,7 +321,9 @@ def quiet_known_notices() -> Optional[str]:
     Causes: MMCV's lite build reports an operator that it lacks; MMEngine sets the thread counts
     of distributed processes and warns about it, uses an argument of DistributedDataParallel
     that PyTorch has renamed, and its checkpoint hook calls its own deprecated ``FileClient``,
-    whose notices are logged for debugging only. Each filter names the message and its module.
+    whose notices are logged for debugging only; PyTorch reports a loader's ``pin_memory=True``, as
+    our configs set it, on a machine without an accelerator. Each filter names the message and its
+    module.
     """
     from mmengine.fileio import file_client
 
@@ -336,6 +338,11 @@ def quiet_known_notices() -> Optional[str]:
             FutureWarning,
             r'`broadcast_buffers` is deprecated',
             r'mmengine\.model\.wrappers\.distributed',
+        ),
+        (
+            UserWarning,
+            r"'pin_memory' argument is set as true but no accelerator is found",
+            r'torch\.utils\.data\.dataloader',
         ),
     ):
         warnings.filterwarnings('ignore', message=message, category=category, module=module)

@@ -47,10 +47,15 @@ test_pipeline = [
     dict(type='PackActionInputs', meta_keys=meta_keys),
 ]
 
-train_dataloader = dict(
-    batch_size=64,
+handover = dict(  # from workers: few tensors, and where there is a GPU in pinned memory
     num_workers=2 if _base_.small else 4,
     persistent_workers=True,
+    collate_fn=dict(type='stack_samples'),
+    pin_memory=True,
+)
+train_dataloader = dict(
+    batch_size=64,
+    **handover,
     drop_last=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
@@ -65,8 +70,7 @@ train_dataloader = dict(
 )
 val_dataloader = dict(
     batch_size=64,
-    num_workers=2 if _base_.small else 4,
-    persistent_workers=True,
+    **handover,
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='SkeletonDataset',

@@ -75,6 +75,8 @@ def set_randomness(cfg: Config, args: argparse.Namespace) -> None:
     seed = randomness.get('seed')
     if seed is not None and (type(seed) is not int or not 0 <= seed < 2**32):
         exit_with_error(f'seed {seed!r}; expected a whole number from 0 to {2**32 - 1}.')
+    if randomness.get('deterministic'):  # without it PyTorch rejects cuBLAS; the user's own wins
+        os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
     cfg.randomness = randomness
 
 

@@ -1,5 +1,6 @@
-"""Data set, sampler and transforms that importing the package registers."""
+"""Data set, collate function, sampler and transforms that importing the package registers."""
 
+from .collate import SampleBatch, stack_samples
 from .samplers import ClusterSampler
 from .skeleton_dataset import SkeletonDataset
 from .transforms import (
@@ -22,6 +23,8 @@ __all__ = [
     'RandomRotate3D',
     'RandomShear3D',
     'RandomSwapSides',
+    'SampleBatch',
     'SkeletonDataset',
     'TwoViews',
+    'stack_samples',
 ]

@@ -6,6 +6,7 @@ from .hooks import (
     FixNormHook,
     FreezeHook,
     HeadInitHook,
+    LateInfoHook,
     RelabelHook,
     StrictLoadHook,
 )
@@ -27,6 +28,7 @@ __all__ = [
     'FixNormHook',
     'FreezeHook',
     'HeadInitHook',
+    'LateInfoHook',
     'NonFiniteError',
     'Pretrained',
     'RelabelHook',

@@ -1,6 +1,7 @@
 """Extracts the features of a whole training split, ordered by sample index, over all processes."""
 
 import copy
+from functools import partial
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import torch
@@ -11,11 +12,16 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from deeprank_plugin.datasets import SampleBatch
 from deeprank_plugin.engine.encoders import list_some
 from deeprank_plugin.engine.hooks.epoch_seed_hook import leaf_datasets
 from deeprank_plugin.engine.recovery.non_finite import stop_run
 from deeprank_plugin.engine.recovery.termination_hook import shield_workers
-from deeprank_plugin.models.utils import unwrap
+from deeprank_plugin.models.pretrainers.base import identify
+from deeprank_plugin.models.utils import to_device, unwrap
+
+# Keys of a loader that say how its workers hand over batches, not which.
+HANDOVER = ('num_workers', 'collate_fn', 'pin_memory', 'prefetch_factor', 'multiprocessing_context')
 
 
 class Extracted(NamedTuple):
@@ -39,7 +45,7 @@ def build_extraction_loader(
 
     Args:
         runner (Runner): Its config has the training data and the validation data, which sets
-            pipeline, batch size and workers.
+            pipeline, batch size, workers and how they hand over batches.
         pipeline (list, optional): Test pipeline. Defaults to that of the validation data.
         drop (Sequence[str]): Arguments of the data sets that are left out; with 'labels' too,
             unlabelled samples are included. Defaults to ``('holdout',)``.
@@ -66,8 +72,8 @@ def build_extraction_loader(
     like = train if val is None else val
     loader = Runner.build_dataloader(
         dict(
+            {key: like[key] for key in HANDOVER if key in like},
             batch_size=like.batch_size,
-            num_workers=like.get('num_workers', 0),
             sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
             dataset=dataset,
         ),
@@ -133,22 +139,20 @@ def extract_split(
     """
     model = unwrap(runner.model).eval()
     total = sum(num_rows(leaf) for leaf in leaf_datasets(loader.dataset))
-    features, written, found = None, torch.zeros(total), []
+    features, written = None, torch.zeros(total)
+    found: List[Tuple[int, str, int]] = []
     for batch in tqdm(
         loader, desc='Extracting features', disable=None if is_main_process() else True, leave=False
     ):
-        data = model.data_preprocessor(batch, False)
-        output = encode(model, data['inputs']).float()
-        samples = data['data_samples']
-        rows = torch.tensor([s.metainfo['sample_idx'] for s in samples])
+        rows, names = identify(batch['data_samples'])  # on the host, before the device has work
+        found += zip(rows, names, read_labels(batch['data_samples']))
+        places = torch.tensor(rows)
+        written.index_add_(0, places, torch.ones(len(rows)))
+        inputs = model.data_preprocessor(batch, False)['inputs']
+        output = encode(model, inputs).float()
         if features is None:
             features = torch.zeros(total, *output.shape[1:], device=output.device)
-        features[rows.to(output.device)] = output
-        written.index_add_(0, rows, torch.ones(len(rows)))
-        found += [
-            (row, s.metainfo['frame_dir'], int(s.gt_label) if 'gt_label' in s else -1)
-            for row, s in zip(rows.tolist(), samples)
-        ]
+        features[to_device(places, output.device)] = output
         runner.call_hook('after_extraction_iter')
     if features is None:
         raise RuntimeError(
@@ -170,6 +174,14 @@ def extract_split(
     extracted = Extracted(features, [name for _, name, _ in found], labels)
     require_finite(runner, extracted)
     return extracted
+
+
+def read_labels(data_samples) -> List[int]:
+    """Class of each sample of a batch, -1 where unknown."""
+    if isinstance(data_samples, SampleBatch):
+        labels = data_samples.labels
+        return [-1] * len(data_samples) if labels is None else labels.flatten().tolist()
+    return [int(s.gt_label) if 'gt_label' in s else -1 for s in data_samples]
 
 
 def require_finite(runner, extracted: Extracted) -> None:
@@ -202,6 +214,9 @@ def calibrate_batch_norm(runner: Runner, loader: DataLoader) -> None:
     They become the averages over all batches, with all other layers in eval mode, as for the first
     labels. Without this, a new network in eval mode normalises with mean 0 and variance 1.
 
+    Each process measures its own batches, also with ``SyncBatchNorm``, whose collectives would
+    wait forever where processes have different numbers of batches.
+
     ``torch.optim.swa_utils.update_bn`` puts the whole model into training mode, so dropout would
     disturb the statistics and absent bodies would count; it does not average over processes either.
 
@@ -220,6 +235,8 @@ def calibrate_batch_norm(runner: Runner, loader: DataLoader) -> None:
         layer.reset_running_stats()
         layer.momentum = None  # cumulative average
         layer.train()
+        # in place of SyncBatchNorm's, which waits for other processes
+        setattr(layer, 'forward', partial(_BatchNorm.forward, layer))  # noqa: B010
     sampler: Any = loader.sampler
     sampler.shuffle = True
     for batch in tqdm(
@@ -233,5 +250,6 @@ def calibrate_batch_norm(runner: Runner, loader: DataLoader) -> None:
     sampler.shuffle = False
     for layer, momentum in zip(layers, momenta):
         layer.momentum = momentum
+        del layer.forward  # the class's own again
         all_reduce_params(layer.buffers(), op='mean')
     model.eval()

@@ -3,9 +3,11 @@
 import math
 from typing import Any, List, Sequence
 
-from mmengine.dist import get_world_size
+from mmengine.dist import all_gather_object, get_world_size
 from mmengine.runner import BaseLoop
-from torch.utils.data import DataLoader
+from torch.utils.data import BatchSampler, DataLoader
+
+from deeprank_plugin.datasets.samplers import FullEpochBatchSampler
 
 TRIPLET = 3  # samples: an anchor and two candidates
 
@@ -22,6 +24,19 @@ def index_sampler(loader: DataLoader) -> Any:
     PyTorch then sets ``loader.sampler`` to one that nothing uses.
     """
     return getattr(getattr(loader, 'batch_sampler', None), 'sampler', loader.sampler)
+
+
+def have_equal_batches(loader: DataLoader) -> bool:
+    """Whether every batch has the same size in all processes; all of them must call this.
+
+    True for MMEngine's samplers, which give each process as many samples, and False where only the
+    batch sampler knows what it draws.
+    """
+    sampler: Any = loader.batch_sampler
+    known = type(sampler) in (BatchSampler, FullEpochBatchSampler)
+    size = (len(index_sampler(loader)), sampler.batch_size, sampler.drop_last) if known else None
+    sizes = all_gather_object(size)
+    return None not in sizes and len(set(sizes)) == 1
 
 
 def require_batches(loader: DataLoader) -> None:

@@ -4,6 +4,7 @@ import logging
 from typing import Dict, List, Sequence
 
 import numpy as np
+import torch
 from mmaction.registry import METRICS
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
@@ -50,10 +51,14 @@ class KNNMetric(BaseMetric):
                     "DeepRank or a RecognizerGCN with cls_head=dict(type='PoolHead'), and pack "
                     "the meta key 'split'"
                 )
-            feature = sample['feat']
-            if not isinstance(feature, dict):
-                feature = {'': feature}
-            feature = {name: value.float().cpu().numpy() for name, value in feature.items()}
+        given = [sample['feat'] for sample in data_samples]
+        named = [feature if isinstance(feature, dict) else {'': feature} for feature in given]
+        features = {  # one copy from the device for each stream
+            name: torch.stack([each[name] for each in named]).float().cpu().numpy()
+            for name in named[0]
+        }
+        for index, sample in enumerate(data_samples):
+            feature = {name: rows[index] for name, rows in features.items()}
             self.results.append((feature, int(sample['gt_label']), sample['split']))
 
     def compute_metrics(self, results: List) -> Dict[str, float]:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..datasets.transforms.crop_resize import count_least_frames
+from .utils import to_device
 
 
 class AugmentationParameters(NamedTuple):
@@ -95,15 +96,25 @@ class BatchCropResizeRotate:
         place = (place - 0.5).clamp(min=0).minimum((length - 1).double())  # (B, clip_len)
         before = place.long()
         after = (before + 1).minimum(length - 1)
-        weight = (place - before).to(device, dtype)[..., None, None, None]
-        left = frames[(first + before).to(device)].to(dtype)  # (B, clip_len, M, V, 3)
-        right = frames[(first + after).to(device)].to(dtype)
+        weight = to_device((place - before).to(dtype), device)[..., None, None, None]
+        left = frames[to_device(first + before, device)].to(dtype)  # (B, clip_len, M, V, 3)
+        right = frames[to_device(first + after, device)].to(dtype)
         clips = left + (right - left) * weight
-        shape = clips.shape
         if self.angle:  # without rotation the third channel may be the score of 2D data
-            rotation = rotation_matrices(draws.angles).to(device, dtype)
-            clips = clips.flatten(1, 3) @ rotation.transpose(1, 2)
-        return clips.view(shape).transpose(1, 2)[:, None]
+            matrices = rotation_matrices(draws.angles).to(dtype)
+            clips = apply_matrices(clips, to_device(matrices, device))
+        return clips.transpose(1, 2)[:, None]
+
+
+def apply_matrices(joints: Tensor, matrices: Tensor) -> Tensor:
+    """Multiply joints (B, ..., 3) by a matrix (B, 3, 3) for each sequence.
+
+    In elementwise products and sums, because a GPU shortens the factors of a matrix product to 10
+    bits under TF32, which is 2 mm at a distance of 4 m.
+    """
+    columns = matrices.view(len(matrices), *[1] * (joints.dim() - 2), 3, 3).unbind(dim=-1)
+    parts = [joints[..., axis, None] * columns[axis] for axis in range(3)]
+    return parts[0] + parts[1] + parts[2]
 
 
 def rotation_matrices(angles: Tensor) -> Tensor:

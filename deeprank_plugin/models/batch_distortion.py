@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from ..layouts import Layout
+from .batch_augmentation import apply_matrices
+from .utils import to_device
 
 
 class DistortionParameters(NamedTuple):
@@ -81,13 +83,12 @@ class BatchDistortion:
 
     def apply(self, clips: Tensor, draws: DistortionParameters) -> Tensor:
         """Distort clips (B, 1, M, T, V, C) with given parameters; the shape stays the same."""
-        swapped, shears, noise, kept = (part.to(clips.device) for part in draws)
+        swapped, shears, noise, kept = (to_device(part, clips.device) for part in draws)
         if self.mirrored is not None:
             mirror = clips[..., list(self.mirrored), :]
             clips = torch.where(swapped[:, None, None, None, None, None], mirror, clips)
         if self.shear:
-            flat = clips.flatten(1, 4) @ shears.to(clips).transpose(1, 2)
-            clips = flat.view(clips.shape)
+            clips = apply_matrices(clips, shears.to(clips))
         if self.noise:
             points = clips[..., : self.dims]
             present = (points != 0).any(dim=-1, keepdim=True)

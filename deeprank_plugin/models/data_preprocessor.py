@@ -1,15 +1,17 @@
 """Derives bone and motion from joints, on the device, after resizing."""
 
-from typing import Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import torch
 from mmaction.models.data_preprocessors import ActionDataPreprocessor
 from mmaction.registry import MODELS
 from torch import Tensor
 
+from ..datasets.collate import SampleBatch, SequenceBatch, join_sequences
 from ..layouts import JOINTS_OF_GRAPHS, Layout, find_layout
 from .batch_augmentation import BatchCropResizeRotate
 from .batch_distortion import BatchDistortion
+from .utils import without_autocast
 
 MODALITIES = ('joint', 'bone', 'motion')
 
@@ -73,36 +75,75 @@ class SkeletonPreprocessor(ActionDataPreprocessor):
             )
         self.parents = list(self.layout.parents)  # not a buffer: MMAction2 averages these
 
-    def preprocess(self, inputs: List[Tensor], data_samples, training: bool = False) -> Tuple:
-        """Check and stack the samples, and derive the modality.
+    def cast_data(self, data: Any) -> Any:
+        """Check a batch and move its inputs to the device, in one copy.
+
+        The copy does not wait where the batch is in pinned memory. Names, indices and labels stay
+        on the host, where they are read.
 
         Args:
-            inputs (list[Tensor]): B sequences of shape (clips, M, T, V, C); with
-                ``augment``, T may differ between them and clips is 1.
-            data_samples (list): Samples of the batch.
+            data (dict): ``inputs``, B sequences of shape (clips, M, T, V, C), as a list or as
+                :func:`~deeprank_plugin.datasets.stack_samples` joins them, and ``data_samples``.
+        """
+        if not isinstance(data, Mapping):
+            return super().cast_data(data)
+        self.check_sequences(data['inputs'], data['data_samples'])
+        inputs = data['inputs']
+        if isinstance(inputs, (list, tuple)):
+            inputs = join_sequences(inputs)
+        if isinstance(inputs, (Tensor, SequenceBatch)):
+            inputs = inputs.to(self.device, non_blocking=True)
+        else:
+            inputs = [sequence.to(self.device) for sequence in inputs]
+        samples = data['data_samples']  # new ones, so that predictions are not set on the loader's
+        samples = samples.new() if isinstance(samples, SampleBatch) else [s.new() for s in samples]
+        return {**data, 'inputs': inputs, 'data_samples': samples}
+
+    def preprocess(
+        self,
+        inputs: Union[Tensor, SequenceBatch, List[Tensor]],
+        data_samples,
+        training: bool = False,
+    ) -> Tuple:
+        """Stack the samples, and derive the modality.
+
+        Computed outside autocast, in float32: half precision would round metres to centimetres.
+
+        Args:
+            inputs (Tensor, SequenceBatch or list[Tensor]): B sequences of shape
+                (clips, M, T, V, C); with ``augment``, T may differ between them and clips is 1.
+            data_samples (list or SampleBatch): Samples of the batch.
             training (bool): Whether to augment. Defaults to False.
 
         Returns:
             tuple: The tensor of shape (B, clips, M, T, V, C), or a dict of these by modality,
             and the samples.
         """
-        for index, sequence in enumerate(inputs):
-            if sequence.dim() != 5 or sequence.shape[-2] != self.num_joints:
+        with without_autocast(inputs[0].device):
+            if training and self.augment is not None:
+                sequences = list(inputs)
+                check_augmentable(sequences, data_samples)
+                joint = torch.cat([self.make_view(sequences) for _ in range(self.clips)], dim=1)
+            else:
+                joint = inputs if isinstance(inputs, Tensor) else torch.stack(list(inputs))
+                joint = joint.float()
+            if isinstance(self.modality, str):
+                return self.derive(joint, self.modality), data_samples
+            return {m: self.derive(joint, m) for m in self.modality}, data_samples
+
+    def check_sequences(self, sequences: Any, data_samples) -> None:
+        """Raise a ``ValueError`` that names the first sample without the layout's joints."""
+        whole = isinstance(sequences, Tensor)
+        for index, sequence in enumerate(sequences[:1] if whole else sequences):
+            shape = sequence.shape
+            if len(shape) != 5 or shape[-2] != self.num_joints:
                 name = getattr(data_samples[index], 'frame_dir', f'number {index} of the batch')
                 raise ValueError(
-                    f'sample {name!r} has shape {tuple(sequence.shape)}; expected (clips, M, T, '
+                    f'sample {name!r} has shape {tuple(shape)}; expected (clips, M, T, '
                     f'{self.num_joints}, C): set the layout of the data preprocessor and of the '
                     "backbone's graph_cfg to that of the data (numbers of joints: "
                     f'{JOINTS_OF_GRAPHS})'
                 )
-        if training and self.augment is not None:
-            check_augmentable(inputs, data_samples)
-            joint = torch.cat([self.make_view(inputs) for _ in range(self.clips)], dim=1)
-        else:
-            joint = torch.stack(inputs).float()
-        if isinstance(self.modality, str):
-            return self.derive(joint, self.modality), data_samples
-        return {m: self.derive(joint, m) for m in self.modality}, data_samples
 
     def make_view(self, inputs: List[Tensor]) -> Tensor:
         """One augmented view (B, 1, M, clip_len, V, C) of sequences (1, M, T_i, V, C)."""

@@ -4,6 +4,7 @@ from typing import Dict, Optional, Tuple
 
 from mmaction.models.recognizers import RecognizerGCN
 from mmaction.registry import MODELS
+from mmaction.utils import SampleList
 from torch import Tensor
 
 from .utils import encode_bodies
@@ -42,6 +43,13 @@ class SkeletonRecognizer(RecognizerGCN):
             'cls_head.in_channels',
             getattr(head, 'segments', 1),
         )
+
+    def predict(self, inputs: Tensor, data_samples: SampleList, **kwargs) -> SampleList:
+        """Set ``pred_score`` and ``pred_label``, on the host, in one copy from the device."""
+        if not hasattr(self.cls_head, 'predict_by_feat'):  # such as PoolHead
+            return super().predict(inputs, data_samples, **kwargs)
+        scores, _ = self.extract_feat(inputs, stage='head')
+        return self.cls_head.predict_by_feat(scores.cpu(), data_samples)
 
     def extract_feat(
         self, inputs: Tensor, stage: str = 'backbone', **kwargs

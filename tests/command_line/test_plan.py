@@ -12,10 +12,11 @@ PRETRAIN = str(ROOT / 'configs/deeprank/deeprank_stgcn-w16.py')
 
 def test_batch_and_rate(make_annotations):
     cfg = load_config(FINETUNE, data=make_annotations(40), share='10p')
-    text = 'batch 2 x 16 = 32, learning rate 0.1 (the config sets its learning rate for a batch of '
-    assert describe_batch(cfg, 2, False) == f'{text}64: not scaled; --auto-scale-lr would)'
-    assert describe_batch(cfg, 2, True) == f'{text}64: scaled)'.replace('0.1', '0.05')
-    assert describe_batch(cfg, 4, False) == 'batch 4 x 16 = 64, learning rate 0.1'
+    assert describe_batch(cfg, 1, False) == 'batch 1 x 16 = 16, learning rate 0.1'
+    text = '; the config sets 0.1 for a batch of 16'
+    unscaled = f'batch 2 x 16 = 32, learning rate 0.1{text} (--auto-scale-lr scales it)'
+    assert describe_batch(cfg, 2, False) == unscaled
+    assert describe_batch(cfg, 2, True) == f'batch 2 x 16 = 32, learning rate 0.2{text}'
 
 
 @pytest.mark.parametrize(

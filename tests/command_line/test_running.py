@@ -1,6 +1,7 @@
 """What of the command line reaches the config."""
 
 import argparse
+import os
 
 import pytest
 from helpers import ROOT
@@ -33,10 +34,11 @@ def read(tmp_path, monkeypatch):
     return function
 
 
-def test_options_win_over_the_config(read, tmp_path):
+def test_options_win_over_the_config(read, tmp_path, monkeypatch):
     cfg = read('--cfg-options', 'train_cfg.max_epochs=3', 'randomness.seed=1', '--seed', '5')
     assert cfg.train_cfg.max_epochs == 3 and cfg.randomness.seed == 5
     assert (tmp_path / cfg.work_dir).is_dir()  # it is made, and can be written to
+    monkeypatch.setenv('CUBLAS_WORKSPACE_CONFIG', ':16:8')  # would be set for other tests as well
     cfg = read('--work-dir', 'mine', '--diff-rank-seed', '--deterministic')
     assert cfg.work_dir == 'mine' and (tmp_path / 'mine').is_dir()
     assert cfg.randomness.diff_rank_seed and cfg.randomness.deterministic
@@ -47,6 +49,21 @@ def test_a_seed_that_is_none(read, capsys, option):
     with pytest.raises(SystemExit):
         read(*option)
     assert 'expected a whole number from 0' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    'options', [['--deterministic'], ['--cfg-options', 'randomness.deterministic=True']]
+)
+def test_deterministic_runs_set_what_cublas_needs(read, monkeypatch, options):
+    variable = 'CUBLAS_WORKSPACE_CONFIG'
+    monkeypatch.setenv(variable, ':16:8')
+    read(*options)
+    assert os.environ[variable] == ':16:8'  # the user's own
+    monkeypatch.delenv(variable)
+    read()
+    assert variable not in os.environ
+    read(*options)
+    assert os.environ[variable] == ':4096:8'
 
 
 def test_a_backend_that_the_machine_has(read, monkeypatch, capsys):

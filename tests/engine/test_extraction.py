@@ -1,8 +1,13 @@
 """Features by index, and the statistics of a fresh network."""
 
+from types import SimpleNamespace
+
+import pytest
 import torch
 from helpers import load, make_config, make_runner
+from torch import nn
 from torch.nn import BatchNorm2d
+from torch.utils.data import DataLoader, SequentialSampler
 
 from deeprank_plugin.engine.extraction import (
     build_extraction_loader,
@@ -47,3 +52,35 @@ def test_calibration_averages_the_batches(tmp_path):
     torch.testing.assert_close(layer.running_var, var)
     assert layer.momentum == momentum
     assert not layer.training
+
+
+class Normalised(nn.Module):
+    """A SyncBatchNorm and nothing else, with a preprocessor that only takes the inputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.SyncBatchNorm(2)
+
+    def data_preprocessor(self, batch, training):
+        return dict(inputs=torch.stack(batch))
+
+    def forward(self, inputs, mode):
+        return self.norm(inputs)
+
+
+def test_synchronised_layers_do_not_wait_for_batches_that_others_lack():
+    """Here a layer that looks for other processes raises an error, as the data are on the CPU."""
+    model, values = Normalised(), torch.randn(6, 2, 5)
+    loader = DataLoader(values, batch_size=4, sampler=SequentialSampler(values), collate_fn=list)
+    runner = SimpleNamespace(model=model, call_hook=lambda name: None)
+    store = torch.distributed.HashStore()
+    torch.distributed.init_process_group('gloo', store=store, rank=0, world_size=1)
+    try:
+        with pytest.raises(ValueError, match='expected input tensor to be on GPU'):
+            model.train()(values, mode='tensor')
+        calibrate_batch_norm(runner, loader)
+    finally:
+        torch.distributed.destroy_process_group()
+    means = [part.transpose(0, 1).flatten(1).mean(dim=1) for part in values.split(4)]
+    torch.testing.assert_close(model.norm.running_mean, torch.stack(means).mean(dim=0))
+    assert 'forward' not in vars(model.norm) and model.norm.momentum == 0.1

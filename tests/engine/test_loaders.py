@@ -4,10 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 from mmengine.runner import BaseLoop
-from torch.utils.data import BatchSampler, DataLoader, RandomSampler
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler
 
+from deeprank_plugin.datasets.samplers import FullEpochBatchSampler
 from deeprank_plugin.engine import loaders
 from deeprank_plugin.engine.loaders import (
+    have_equal_batches,
     index_sampler,
     loaders_in_use,
     require_batches,
@@ -46,6 +48,24 @@ def test_triplets_are_required_where_they_are_ranked(monkeypatch):
     monkeypatch.setattr(loaders, 'get_world_size', lambda: 2)
     with pytest.raises(ValueError, match=r'on 2 process\(es\) are 2 for each.*more samples'):
         require_triplets(DataLoader(range(4), batch_size=64), metrics)
+
+
+def test_equal_batches_of_all_processes(monkeypatch):
+    plain = DataLoader(range(10), batch_size=4, drop_last=True)
+    batches = FullEpochBatchSampler(SequentialSampler(range(10)), 4)
+    full = DataLoader(range(10), batch_sampler=batches)
+    assert have_equal_batches(plain) and have_equal_batches(full)
+    others = [(9, 4, True)]  # what a second process says
+
+    monkeypatch.setattr(loaders, 'all_gather_object', lambda own: [own, *others])
+    assert not have_equal_batches(plain)
+    others[0] = (10, 4, True)
+    assert have_equal_batches(plain) and not have_equal_batches(full)
+
+    class Sizes(BatchSampler):
+        """A batch sampler that may draw any sizes."""
+
+    assert not have_equal_batches(DataLoader(range(10), batch_sampler=Sizes(range(10), 4, True)))
 
 
 def test_the_sampler_that_draws():

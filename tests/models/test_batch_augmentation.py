@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from mmaction.structures import ActionDataSample
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from deeprank_plugin.datasets.transforms import CropResize, RandomRotate3D
 from deeprank_plugin.models import SkeletonPreprocessor
@@ -122,6 +123,30 @@ def test_the_preprocessor_augments_in_training_alone():
     assert torch.equal(
         preprocessor(batch([same]))['inputs']['joint'], torch.ones(1, 1, 2, 24, 25, 3)
     )
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_mixed_precision_rounds_nothing(dtype):
+    preprocessor = SkeletonPreprocessor(['joint', 'bone', 'motion'], augment=dict(clip_len=24))
+    torch.manual_seed(3)
+    expected = preprocessor(batch(make_sequences()), training=True)['inputs']
+    torch.manual_seed(3)
+    with torch.autocast('cpu', dtype):
+        found = preprocessor(batch(make_sequences()), training=True)['inputs']
+    for modality, tensor in found.items():
+        assert tensor.dtype == torch.float32 and torch.equal(tensor, expected[modality])
+
+
+def test_no_matrix_product_that_tf32_may_shorten():
+    class Products(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            tensors = [a for a in args if isinstance(a, torch.Tensor)]
+            if function.__name__.split('.')[0] in ('mm', 'bmm', 'addmm', 'baddbmm'):
+                assert tensors[0].dtype == torch.float64  # the host's, of the angles
+            return function(*args, **(kwargs or {}))
+
+    with Products():
+        SkeletonPreprocessor(augment=dict())(batch(make_sequences()), training=True)
 
 
 def test_2d_data_are_cropped_and_never_rotated():

@@ -12,6 +12,7 @@ FOLDER = ROOT / 'tools' / 'benchmark'
 TINY = dict(
     ranking_loss='--batch-size 6 --channels 8 --hidden 8 --sizes 4 --repeats 1 --step-batch 0',
     input_pipeline='--repeats 2 --batch-size 2 --profile',
+    handover='--tiny',
     absent_bodies='--batch-size 2 --frames 6 --repeats 1',
     sttformer_speed='--batch-sizes 1 --frames 6 --repeats 1',
     relabelling='--sequences 4 --frames 8 --width 4 --numbers 40 --clusters 2 --batches 8 '
@@ -45,6 +46,13 @@ def test_input_pipelines_give_the_same_clip(tmp_path):
     assert content['conditions']['difference'] < 2e-4  # float32 positions there
     assert {row['pipeline'] for row in content['rows']} >= {'ours', 'MMAction2', 'plain PyTorch'}
     assert all(row['us_per_sample'] > 0 for row in content['rows'])
+
+
+@pytest.mark.parametrize('frames', [[], ['--frames', 4, 5]], ids=['equal', 'different'])
+def test_batches_are_handed_over(tmp_path, frames):
+    rows = figures('handover', tmp_path, *frames)['rows']
+    assert [row['way'] for row in rows] == ['list', 'stacked'] and rows[0]['ratio'] == 1
+    assert all(row['ms_per_batch'] > 0 for row in rows)
 
 
 def test_absent_bodies_change_no_feature(tmp_path):

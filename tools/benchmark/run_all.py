@@ -25,6 +25,7 @@ HERE = Path(__file__).resolve().parent
 OPTIONS = dict(
     ranking_loss='--sizes 64 256 512 --repeats 1 --step-batch 4',
     input_pipeline='--profile',
+    handover='',
     absent_bodies='--repeats 2',
     sttformer_speed='--repeats 2',
     relabelling='--width 16 --clusters 8 64',
@@ -65,6 +66,7 @@ TARGETS = [
     Target('ranking_loss', '% of a step, B = 64', -2, pick('share_percent', step='scaled')),
     Target('input_pipeline', 'MMAction2 / ours', 15, pick('ratio_to_ours', pipeline='MMAction2')),
     Target('input_pipeline', 'PyTorch / ours', 3, pick('ratio_to_ours', pipeline='plain PyTorch')),
+    Target('handover', 'list / stacked, main process', 8, pick('ratio', way='stacked')),
     Target(
         'absent_bodies',
         'all / once, ST-GCN',

@@ -4,6 +4,7 @@ from .check_run_hook import CheckRunHook
 from .epoch_seed_hook import EpochSeedHook
 from .freeze_hook import FixNormHook, FreezeHook
 from .head_init_hook import HeadInitHook
+from .late_info_hook import LateInfoHook
 from .relabel_hook import RelabelHook
 from .strict_load_hook import StrictLoadHook
 
@@ -13,6 +14,7 @@ __all__ = [
     'FixNormHook',
     'FreezeHook',
     'HeadInitHook',
+    'LateInfoHook',
     'RelabelHook',
     'StrictLoadHook',
 ]

@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ..losses import RankingSums, Weighting, ranking_sums
 from ..losses.ranking_loss import TIES, triplet_sums
+from ..utils import to_device, without_autocast
 from .classifiers import CLASSIFIERS, stratified_places, unrank_triplets
 from .metric_score import MetricScore
 from .pair_scores import pair_scores
@@ -173,7 +174,7 @@ class RankHead(BaseModule):
                 f'distances of shape {tuple(distances.shape)} do not fit {number} features; '
                 f'expected ({number}, {number})'
             )
-        with torch.autocast(feats.device.type, enabled=False):
+        with without_autocast(feats.device):
             if feats.dtype in (torch.float16, torch.bfloat16):
                 feats = feats.float()
             if self.classifier is not None:
@@ -195,7 +196,7 @@ class RankHead(BaseModule):
         else:
             draws = torch.full((self.num_triplets,), 0.5, device=feats.device)
             if self.training:
-                draws = torch.rand(self.num_triplets).to(feats.device)
+                draws = to_device(torch.rand(self.num_triplets), feats.device)
                 broadcast(draws)  # processes that gather their features must agree
             places = stratified_places(draws, total)
         prepared = classifier.prepare(feats)

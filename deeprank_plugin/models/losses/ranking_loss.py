@@ -72,8 +72,9 @@ class _Graded:
             self.closeness = ranks.to(dtype).pow(-weighting.rank_power)
         else:
             self.closeness = torch.ones_like(self.distances)
-        others = ~torch.eye(len(distances), dtype=torch.bool, device=distances.device)
-        spread = self.distances[others].std()
+        number = len(distances)  # without the diagonal: a mask would make the host wait
+        others = self.distances.flatten()[1:].view(number - 1, number + 1)[:, :-1]
+        spread = others.reshape(-1).std()
         self.distances = self.distances / torch.where(spread > 0, spread, 1)
 
     def __call__(self, first: Tuple, second: Tuple) -> Tuple[Optional[Tensor], Optional[Tensor]]:
@@ -116,8 +117,9 @@ class _AllTriplets(torch.autograd.Function):
         correct, count = (
             torch.zeros(number, dtype=torch.long, device=scores.device) for _ in range(2)
         )
-        for rows in torch.arange(number, device=scores.device).split(chunk_size):
-            part = slice(int(rows[0]), int(rows[-1]) + 1)
+        for start in range(0, number, chunk_size):  # no bound is read from the device
+            part = slice(start, min(start + chunk_size, number))
+            rows = torch.arange(part.start, part.stop, device=scores.device)
             sign = _signs(distances[part], rows, ties).to(scores.dtype)  # (A, B, B)
             logits = scores[part].unsqueeze(2) - scores[part].unsqueeze(1)
             # -log softmax of the label: softplus(-logit) for the first class, softplus(logit) else

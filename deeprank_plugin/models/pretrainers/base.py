@@ -14,6 +14,7 @@ from mmengine.dist import broadcast
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
+from ...datasets.collate import SampleBatch
 from ..utils import FeatureBank, encode_bodies, gather_features, pool_features
 from ..utils.fit import check_fit
 
@@ -138,6 +139,9 @@ class BankPretrainer(EncoderPretrainer):
     min_scored = 1
     """Smallest batch that :meth:`score` accepts."""
 
+    equal_batches = False
+    """Whether all processes train on batches of the same size; ``RelabelHook`` finds out."""
+
     def __init__(
         self,
         data_preprocessor: Dict,
@@ -163,12 +167,12 @@ class BankPretrainer(EncoderPretrainer):
                 "config (default_hooks=dict(relabel=dict(type='RelabelHook', interval=...)))"
             )
         rows, names = identify(data_samples)
-        device = next(self.parameters()).device
-        return self.bank.read(rows, names).to(device)
+        # a bank from a checkpoint is on the host
+        return self.bank.to(next(self.parameters()).device).read(rows, names)
 
     def gather_all(self, features: Tensor) -> Tensor:
         """Features of all processes if ``gather`` is set, else of this one."""
-        return gather_features(features) if self.gather else features
+        return gather_features(features, self.equal_batches) if self.gather else features
 
     def predict(self, inputs, data_samples: List[ActionDataSample]) -> List[ActionDataSample]:
         """Set ``feat`` and, if all samples are in the bank, call :meth:`score`."""
@@ -251,6 +255,9 @@ def identify(data_samples: Sequence[ActionDataSample]) -> Tuple[List[int], List[
         KeyError: If a sample lacks one of them.
     """
     try:
+        if isinstance(data_samples, SampleBatch):
+            columns = data_samples.metainfo
+            return [int(row) for row in columns['sample_idx']], columns['frame_dir']
         return (
             [int(s.metainfo['sample_idx']) for s in data_samples],
             [s.metainfo['frame_dir'] for s in data_samples],

@@ -75,8 +75,9 @@ class DeepCluster(BankPretrainer):
         labels, logits = self.clusters(data_samples), self.head(features).float()
         losses = cross_entropy(logits, labels, reduction='none')
         right = logits.argmax(dim=1) == labels
-        for sample, row in zip(data_samples, torch.stack([losses, right, right | True], 1)):
-            sample.set_field(row.double(), 'cluster')
+        rows = torch.stack([losses, right, right | True], dim=1).double().cpu()
+        for sample, row in zip(data_samples, rows):
+            sample.set_field(row, 'cluster')
 
     @torch.no_grad()
     def relabel(self, features: Tensor, names: Sequence[str]) -> Dict[str, float]:

@@ -75,9 +75,11 @@ class DeepRank(RankingPretrainer):
 
     def loss(self, inputs: Tensor, data_samples: List[ActionDataSample]) -> Dict[str, Tensor]:
         """Ranking loss and accuracy over all triplets of the batch (of all processes)."""
-        features = self.gather_all(self.encode_views(self.backbone, inputs))  # (B, D)
+        # labels first: the device computes them while the host is busy with the encoder
         frozen = self.gather_all(self.label_features(data_samples))  # (B, D)
-        return self.head.loss(features, self.repeat_for_views(self.distances(frozen)))
+        distances = self.repeat_for_views(self.distances(frozen))
+        features = self.gather_all(self.encode_views(self.backbone, inputs))  # (B, D)
+        return self.head.loss(features, distances)
 
     def distances(self, frozen: Tensor) -> Tensor:
         """Label distances (B, B) of the bank's features (B, D)."""
@@ -86,8 +88,9 @@ class DeepRank(RankingPretrainer):
     def score(self, features: Tensor, data_samples: List[ActionDataSample]) -> None:
         """Set ``rank`` (6,), the sums over the triplets with this anchor, for ``RankMetric``."""
         distances = self.distances(self.label_features(data_samples))
-        for sample, *sums in zip(data_samples, *self.head.sums(features, distances)):
-            sample.set_field(torch.stack([s.detach().double() for s in sums]), 'rank')
+        sums = [part.detach().double() for part in self.head.sums(features, distances)]
+        for sample, rank in zip(data_samples, torch.stack(sums, dim=1).cpu()):  # (B, 6), one copy
+            sample.set_field(rank, 'rank')
 
     @torch.no_grad()
     def compare(self, features: Tensor) -> Dict[str, float]:

@@ -73,30 +73,53 @@ class SkeletonMoCo(EncoderPretrainer):
         self.queue = nn.Parameter(queue, requires_grad=False)
         self.place = nn.Parameter(torch.zeros(1, dtype=torch.double), requires_grad=False)
         self.started = nn.Parameter(torch.zeros(1), requires_grad=False)
+        self._copied = False  # whether this run has looked at `started`
 
     def parameter_pairs(self) -> List[Tuple[Tensor, Tensor]]:
         """Parameters of encoder and projection, each with its momentum counterpart."""
         own = [*self.backbone.parameters(), *self.projection.parameters()]
         return list(zip(own, [*self.key_backbone.parameters(), *self.key_projection.parameters()]))
 
+    def _load_from_state_dict(self, *args, **kwargs) -> None:
+        self._copied = False  # `started` may have been loaded
+        super()._load_from_state_dict(*args, **kwargs)
+
+    def copy_once(self) -> bool:
+        """Make the momentum copy exact before the first step of a run that is not resumed.
+
+        The encoder's weights may have been loaded since the copy was built. ``started`` is read
+        from the device once in a run.
+
+        Returns:
+            bool: Whether this is the first step.
+        """
+        if self._copied:
+            return False
+        self._copied = True
+        if self.started:
+            return False
+        self.key_backbone.load_state_dict(self.backbone.state_dict())
+        self.key_projection.load_state_dict(self.projection.state_dict())
+        broadcast(self.queue)
+        self.started.fill_(1)
+        return True
+
     @torch.no_grad()
     def update_keys(self) -> None:
         """Update the momentum copy; the first step makes it an exact copy."""
-        momentum = self.momentum if self.started else 0.0
-        if not self.started:  # the encoder's weights may have been loaded since the copy was built
-            self.key_backbone.load_state_dict(self.backbone.state_dict())
-            broadcast(self.queue)
-            self.started.fill_(1)
-        for own, other in self.parameter_pairs():
-            other.mul_(momentum).add_(own, alpha=1 - momentum)
+        if self.copy_once():
+            return
+        own, keys = map(list, zip(*self.parameter_pairs()))
+        torch._foreach_mul_(keys, self.momentum)
+        torch._foreach_add_(keys, own, alpha=1 - self.momentum)
 
     @torch.no_grad()
     def enqueue(self, keys: Tensor) -> None:
         """Replace the oldest keys by new ones (B, dim), gathered from all processes in order."""
         keys = torch.cat(all_gather(keys))[-len(self.queue) :]
-        rows = (int(self.place) + torch.arange(len(keys), device=keys.device)) % len(self.queue)
+        rows = (self.place.long() + torch.arange(len(keys), device=keys.device)) % len(self.queue)
         self.queue[rows] = keys.to(self.queue)
-        self.place.fill_((int(self.place) + len(keys)) % len(self.queue))
+        self.place.copy_((self.place + len(keys)) % len(self.queue))
 
     def loss(self, inputs: Tensor, data_samples: List[ActionDataSample]) -> Dict[str, Tensor]:
         """InfoNCE of sequences (B, 2, M, T, V, C).

@@ -159,14 +159,14 @@ class MVDeepRank(RankingPretrainer):
     def score(self, features: Tensor, data_samples: List[ActionDataSample]) -> None:
         """Set ``rank``, a dict of ``<modality>/<view>`` to sums (6,), for ``RankMetric``."""
         distances = self.distances(self.label_features(data_samples))
-        ranks: List[Dict] = [{} for _ in data_samples]
+        found = {}
         for index, modality in enumerate(self.modalities):
             for view, head in self.streams[modality]['heads'].items():
                 sums = head.sums(features[:, index], view_distances(distances, index, view))
-                for rank, *parts in zip(ranks, *sums):
-                    rank[f'{modality}/{view}'] = torch.stack([p.detach().double() for p in parts])
-        for sample, rank in zip(data_samples, ranks):
-            sample.set_field(rank, 'rank')
+                parts = [part.detach().double() for part in sums]
+                found[f'{modality}/{view}'] = torch.stack(parts, dim=1)  # (B, 6)
+        for sample, ranks in zip(data_samples, torch.stack(list(found.values()), dim=1).cpu()):
+            sample.set_field(dict(zip(found, ranks)), 'rank')
 
     @torch.no_grad()
     def compare(self, features: Tensor) -> Dict[str, float]:

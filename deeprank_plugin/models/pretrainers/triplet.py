@@ -7,7 +7,7 @@ from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
 from torch import Tensor
 
-from ..utils import pairwise_distances
+from ..utils import pairwise_distances, to_device
 from ..utils.distances import check_normalization
 from .base import EncoderPretrainer
 
@@ -62,7 +62,8 @@ class SupervisedTriplet(EncoderPretrainer):
             is nearer than their negative (NaN if there is none).
         """
         features = self.extract_feat(inputs).float()
-        labels = torch.cat([sample.gt_label for sample in data_samples]).to(features.device)
+        labels = torch.cat([sample.gt_label for sample in data_samples])
+        labels = to_device(labels, features.device)
         return triplet_loss(pairwise_distances(features, self.normalize), labels, self.margin)
 
 

@@ -7,6 +7,8 @@ from .feature_bank import FeatureBank
 from .gather import gather_features
 from .label_disagreement import compared_rows, label_disagreement
 from .pooling import pool_features
+from .precision import without_autocast
+from .transfer import to_device
 from .unwrap import unwrap
 from .views import VIEWS, view_distances
 from .whitening import whiten_features
@@ -22,7 +24,9 @@ __all__ = [
     'normalize_features',
     'pairwise_distances',
     'pool_features',
+    'to_device',
     'unwrap',
     'view_distances',
     'whiten_features',
+    'without_autocast',
 ]

@@ -6,6 +6,8 @@ from typing import Dict, List, Optional, Sequence
 import torch
 from torch import Tensor
 
+from .transfer import to_device
+
 
 class FeatureBank:
     """Frozen features of the training split; the row is the index of the sample (``sample_idx``).
@@ -31,6 +33,12 @@ class FeatureBank:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def to(self, device: torch.device) -> 'FeatureBank':
+        """This bank, its features moved to a device and kept there."""
+        if self.features is not None:
+            self.features = self.features.to(device)
+        return self
 
     def write(self, features: Tensor) -> None:
         """Replace all rows at once.
@@ -88,7 +96,8 @@ class FeatureBank:
                 'samples; expected samples of the split that filled the bank: train '
                 'and resume with the same annotation file, split and label list'
             )
-        return self.features[torch.as_tensor(rows, dtype=torch.long, device=self.features.device)]
+        places = torch.tensor(rows, dtype=torch.long)
+        return self.features[to_device(places, self.features.device)]
 
     def digest(self) -> str:
         """SHA-256 of names and features: banks with equal digests give equal labels."""

@@ -2,10 +2,14 @@
 
 import itertools
 
+import pytest
 import torch
 from torch.nn.functional import log_softmax
 
+from deeprank_plugin.models.losses import Weighting
+from deeprank_plugin.models.losses.ranking_loss import _Graded
 from tests.models.heads.ranking import make
+from tests.models.host_reads import HostReads
 
 
 def test_each_anchors_sum_has_its_own_gradient():
@@ -26,3 +30,18 @@ def test_each_anchors_sum_has_its_own_gradient():
         assert int(sums.count[anchor]) == len(losses)
         for ours, theirs in zip(found, torch.autograd.grad(sum(losses), inputs)):
             torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize('options', [{}, dict(chunk_size=2), dict(temperature=0.5, rank_power=1.0)])
+def test_nothing_is_read_on_the_host(options):
+    head, feats, distances = make(6, **options)
+    with HostReads() as reads:
+        head.loss(feats, distances)['loss_rank'].backward()
+    assert reads.number == 0
+
+
+def test_weights_are_in_units_of_the_spread_off_the_diagonal():
+    distances = torch.rand(5, 5, dtype=torch.float64)
+    graded = _Graded(distances, Weighting(temperature=1.0), torch.float64)
+    others = torch.stack([distances[a, b] for a in range(5) for b in range(5) if a != b])
+    torch.testing.assert_close(graded.distances, distances / others.std(), rtol=0, atol=0)

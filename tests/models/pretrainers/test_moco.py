@@ -10,6 +10,8 @@ import torch
 from helpers import ROOT, load, make_config, train
 from mmaction.registry import MODELS
 
+from tests.models.host_reads import HostReads
+
 BACKBONE = dict(
     type='STGCN',
     graph_cfg=dict(layout='nturgb+d', mode='stgcn_spatial'),
@@ -78,6 +80,46 @@ def test_momentum_by_hand():
             own.fill_(6.0)
     model.update_keys()
     assert all((other == 3).all() for _, other in model.parameter_pairs())  # 0.75 * 2 + 0.25 * 6
+
+
+def test_momentum_equals_a_loop_over_the_parameters():
+    model = make()
+    model.update_keys()
+    with torch.no_grad():
+        for own, _ in model.parameter_pairs():
+            own.add_(torch.randn_like(own))
+        expected = [
+            other.clone().mul_(0.999).add_(own, alpha=1 - 0.999)
+            for own, other in model.parameter_pairs()
+        ]
+    model.update_keys()
+    for (_, found), truth in zip(model.parameter_pairs(), expected):
+        assert torch.equal(found, truth)
+
+
+def test_a_loaded_state_says_whether_the_copy_was_made():
+    model, fresh = make(), make()
+    model.update_keys()
+    with torch.no_grad():
+        for own, _ in model.parameter_pairs():
+            own.fill_(2.0)
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    for started, share in ((1, 0.001), (0, 1.0)):
+        state['started'].fill_(started)
+        fresh.load_state_dict(state)
+        before = [other.clone() for _, other in fresh.parameter_pairs()]
+        fresh.update_keys()
+        for (_, other), old in zip(fresh.parameter_pairs(), before):
+            torch.testing.assert_close(other, old + share * (2.0 - old))
+
+
+def test_a_step_reads_nothing_on_the_host_but_the_first_one_whether_it_is():
+    model, inputs, found = make().train(), torch.randn(4, 2, 1, 8, 25, 3), []
+    for _ in range(3):
+        with HostReads() as reads:
+            model(inputs, [], mode='loss')['loss_contrast'].backward()
+        found.append(reads.number)
+    assert found == [1, 0, 0]
 
 
 def test_the_queue_wraps_around():

@@ -132,6 +132,23 @@ def test_one_by_one_equals_all_at_once_bit_by_bit(views):
             assert torch.equal(ours[name], truth[name]), name
 
 
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_one_by_one_equals_all_at_once_in_mixed_precision(dtype):
+    found = []
+    for one_by_one in (True, False):
+        model = make(one_by_one=one_by_one).float()
+        inputs, samples, frozen = make_batch(model)
+        inputs = {name: tensor.float() for name, tensor in inputs.items()}
+        model.relabel(frozen, NAMES)
+        torch.manual_seed(7)
+        with torch.autocast('cpu', dtype):
+            losses = model(inputs, samples, mode='loss')
+        (model.parse_losses(losses)[0] * 2.0**16).backward()
+        found.append({name: p.grad for name, p in model.named_parameters()})
+    for name, gradient in found[0].items():
+        assert torch.equal(gradient, found[1][name]), name
+
+
 def test_one_by_one_frees_each_stream_before_the_next():
     """No tensor of the graph outlives its stream: what is kept is as large as the parameters."""
     kept = {}

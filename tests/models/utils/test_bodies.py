@@ -7,7 +7,9 @@ import torch
 from mmaction.registry import MODELS
 
 from deeprank_plugin.models import DeepRank, SkeletonRecognizer
-from deeprank_plugin.models.utils import encode_bodies
+from deeprank_plugin.models.utils import bodies, encode_bodies
+from deeprank_plugin.models.utils.bodies import empty_bodies
+from tests.models.host_reads import HostReads
 
 GRAPH = dict(layout='nturgb+d', mode='stgcn_spatial')
 STGCN = dict(type='STGCN', graph_cfg=GRAPH, base_channels=4, num_stages=3, inflate_stages=[2])
@@ -63,6 +65,25 @@ def test_features_are_the_same(name, present):
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
     there = sum(map(sum, PRESENT[present]))
     assert counter.bodies == (8 if name == 'mvc' or there == 8 else there + 1)
+
+
+@pytest.mark.parametrize('present', PRESENT)
+def test_sizes_that_a_gpu_sees_are_few(monkeypatch, present):
+    monkeypatch.setattr(bodies, 'SIZES', 3)
+    monkeypatch.setattr(bodies, 'empty_bodies', lambda n, _: empty_bodies(n, torch.device('cuda')))
+    backbone, inputs = make('stgcn'), sequences(PRESENT[present])
+    expected = backbone(inputs)
+    counter = Counter(backbone)
+    with HostReads() as reads:
+        found = encode_bodies(backbone, inputs)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+    there = sum(map(sum, PRESENT[present]))
+    assert counter.bodies == {0: 3, 4: 6, 5: 6, 8: 8}[there] and reads.number == 1
+
+
+def test_number_of_empty_bodies():
+    assert [empty_bodies(n, torch.device('cpu')) for n in (0, 15, 16)] == [1, 1, 1]
+    assert [empty_bodies(n, torch.device('cuda')) for n in (0, 15, 16)] == [16, 1, 16]
 
 
 @pytest.mark.parametrize('name', ['stgcn', 'sttformer'])

@@ -55,20 +55,66 @@ def test_the_graph_is_freed_and_parameters_without_gradient_are_left():
     assert parameters[2].grad is None
 
 
-def test_small_gradients_survive_half_precision():
-    """Inside, gradients are scaled by the incoming factor, as GradScaler scales a whole graph."""
-    weight, state = torch.tensor(1.0, requires_grad=True), {}
+def run_scaled(early, steps=12, **scaler_options):
+    """Weights, scales and skipped steps of two parts trained in float16 with GradScaler."""
+    torch.manual_seed(0)
+    layers = [torch.nn.Linear(4, 4) for _ in range(2)]
+    parameters = [p for layer in layers for p in layer.parameters()]
+    optimizer, state = torch.optim.SGD(parameters, lr=0.001), {}
+    scaler = torch.amp.GradScaler('cpu', **scaler_options)
+    inputs, found = torch.randn(2, 8, 4), []
+    inputs[1] *= 10  # the second part alone overflows
+    for _ in range(steps):
+        with torch.autocast('cpu', torch.float16):
+            losses = []
+            for layer, batch in zip(layers, inputs):
+
+                def compute(layer=layer, batch=batch):
+                    return layer(layer(batch)).float().pow(2).mean()
+
+                own = list(layer.parameters())
+                losses.append(early_gradient(compute, own, state) if early else compute())
+        optimizer.zero_grad()
+        scaler.scale(sum(losses)).backward()
+        skipped = not all(p.grad.isfinite().all() for p in parameters)
+        gradients = [p.grad.clone() for p in parameters]
+        scaler.step(optimizer)
+        scaler.update()
+        found.append((skipped, scaler.get_scale(), gradients))
+    return found
+
+
+def test_grad_scaler_skips_the_same_steps():
+    plain, early = run_scaled(early=False), run_scaled(early=True)
+    for (skipped, scale, gradients), (ours, our_scale, found) in zip(plain, early):
+        assert ours == skipped and our_scale == scale
+        if not skipped:
+            assert all(map(torch.equal, found, gradients))
+    skips = [skipped for skipped, _, _ in plain]
+    assert 2 <= sum(skips) <= 8 and not any(skips[-3:])
+
+
+def test_a_grad_scaler_with_another_first_scale_is_followed_from_the_second_step():
+    plain, early = (run_scaled(early, init_scale=128.0) for early in (False, True))
+    assert not any(skipped for skipped, _, _ in plain)
+    assert not any(skipped for skipped, _, _ in early[1:])
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_a_backward_pass_is_not_in_autocast(dtype):
+    """Its products are in the type of the forward pass: here float32, and a sum in half."""
+    weight = torch.randn(16, 16, requires_grad=True)
+    inputs = torch.randn(4, 16)
 
     def run():
-        half = weight.half()  # its gradient passes through float16: below 6e-8 it would vanish
-        return half.float() * 1e-9
+        half = inputs @ weight
+        with torch.autocast('cpu', enabled=False):
+            return (half.float() @ weight).pow(2).sum()
 
-    found = []
-    for _ in range(2):
-        (gradient,) = torch.autograd.grad(early_gradient(run, [weight], state) * 65536.0, [weight])
-        found.append(gradient.item() / 65536.0)
-    assert found[0] == 0  # the first step does not know the scale yet
-    assert found[1] == pytest.approx(1e-9, rel=1e-2)
+    with torch.autocast('cpu', dtype):
+        plain, early = run(), early_gradient(run, [weight], {})
+    expected, found = (torch.autograd.grad(loss, weight)[0] for loss in (plain, early))
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
 
 
 def test_without_gradients_nothing_is_recorded():

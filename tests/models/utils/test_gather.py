@@ -13,6 +13,25 @@ def test_one_process_has_all_already():
     assert gather.gather_features(features) is features
 
 
+def test_equal_batches_are_not_counted(monkeypatch):
+    """Their sizes are known, so nothing but the features is sent."""
+    batches = [torch.full((2, 3), float(rank)) for rank in range(3)]
+
+    def all_gather(tensor):
+        assert torch.equal(tensor, batches[1])
+        return batches
+
+    functions = dict(all_gather=all_gather, all_reduce=lambda tensor: tensor.mul_(2))
+    functions.update(get_rank=lambda: 1, get_world_size=lambda: 3)
+    for name, function in functions.items():
+        monkeypatch.setattr(gather, name, function)
+    own = batches[1].clone().requires_grad_()
+    gathered = gather.gather_features(own, equal=True)
+    assert torch.equal(gathered, torch.cat(batches))
+    gathered.sum().backward()
+    assert torch.equal(own.grad, torch.full((2, 3), 2.0))
+
+
 @pytest.mark.parametrize('rank', range(3))
 def test_each_process_gets_all_rows_and_the_sum_of_the_gradients(monkeypatch, rank):
     """Process ``rank`` of three with 3, 2 and 3 rows; what the others send is known."""

@@ -1,6 +1,13 @@
 """Hooks, loops and initialisers that importing the package registers."""
 
-from .hooks import CheckRunHook, EpochSeedHook, FreezeHook, RelabelHook, StrictLoadHook
+from .hooks import (
+    CheckRunHook,
+    CompileHook,
+    EpochSeedHook,
+    FreezeHook,
+    RelabelHook,
+    StrictLoadHook,
+)
 from .initializers import Pretrained
 from .recovery import (
     FiniteGuardHook,
@@ -14,6 +21,7 @@ from .relabel_schedule import RelabelSchedule
 
 __all__ = [
     'CheckRunHook',
+    'CompileHook',
     'EpochSeedHook',
     'FiniteGuardHook',
     'FreezeHook',

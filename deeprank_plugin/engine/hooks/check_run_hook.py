@@ -17,6 +17,7 @@ class CheckRunHook(Hook):
     - The training loader must give a batch (:class:`ResumableTrainLoop` checks it earlier).
     - Every label of a ``SkeletonDataset`` must be below the ``num_classes`` of the model's
       classifier. MMAction2's metrics count a larger one as a miss, and a GPU stops in an assertion.
+    - MMEngine's ``compile=True`` must not be set: :class:`CompileHook` compiles the encoders.
     - ``save_best`` and a monitored metric must be names that the validation reports.
 
     Raises:
@@ -24,6 +25,16 @@ class CheckRunHook(Hook):
     """
 
     priority = 'VERY_HIGH'
+
+    def before_run(self, runner) -> None:
+        """Check the settings of any run."""
+        if runner.cfg.get('compile'):
+            raise ValueError(
+                f'compile={runner.cfg.compile!r} compiles the whole step, which PyTorch repeats in '
+                "every step, because the samples' names change; expected it not to be set: set "
+                "default_hooks=dict(compile=dict(type='CompileHook')), which compiles the encoders "
+                'once, and takes the arguments of torch.compile'
+            )
 
     def before_train(self, runner) -> None:
         """Check data and settings of a training run."""

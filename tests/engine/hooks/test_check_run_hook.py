@@ -83,6 +83,13 @@ def test_other_data_sets_and_models_are_left_alone(tmp_path):
         raise AssertionError('the base config has no CheckRunHook')
 
 
+@pytest.mark.parametrize('run', ['train', 'val'])
+def test_a_compiled_step_is_refused(tmp_path, run):
+    runner = make_runner(make_classifier(tmp_path / 'run', compile=True))
+    with pytest.raises(ValueError, match=r'compile=True.*CompileHook'):
+        getattr(runner, run)()
+
+
 def test_names_of_metrics(tmp_path):
     save_best = {'default_hooks.checkpoint.save_best': 'top1_acc'}
     save_best['default_hooks.checkpoint.rule'] = 'greater'

@@ -73,7 +73,7 @@ ALLOWED = dict(
         predict=(4, 13, 13),  # waits: absent bodies, and the ranking loss
         metric=(6, 0, 0),  # the sums of each sample
         extract=(2, 12, 12),
-        relabel=(31, 1, 1),  # health 6, finite 1, labels that flip: 4 a compared sample
+        relabel=(9, 3, 3),  # health 5, its k-NN 2, finite rows, labels that flip
     ),
     MVDeepRank=allow(
         step=(18, 13, 13),  # waits: as DeepRank's, for 9 heads
@@ -81,7 +81,7 @@ ALLOWED = dict(
         predict=(24, 13, 13),  # waits: as DeepRank's, for 3 encoders and 9 heads
         metric=(54, 0, 0),  # the sums of each sample and head
         extract=(6, 12, 12),
-        relabel=(379, 1, 1),  # as DeepRank's, for 3 streams, 9 views and 6 pairs of views
+        relabel=(37, 7, 7),  # as DeepRank's, for 3 streams, 9 views and 6 pairs of views
     ),
     DeepCluster=allow(
         step=(0, 13, 13),
@@ -89,7 +89,7 @@ ALLOWED = dict(
         predict=(2, 13, 13),
         metric=(6, 0, 0),  # the sums of each sample
         extract=(2, 12, 12),
-        relabel=(14, 2, 2),  # health 6; features and clusters to scikit-learn and back; sizes
+        relabel=(15, 4, 4),  # health and k-NN 7; features and clusters to scikit-learn; sizes
     ),
     SkeletonMoCo=allow(
         step=(4, 12, 12),  # waits: whether the copy was made, twice, and the queue's place, twice

@@ -1,5 +1,6 @@
 """How often two sets of distances disagree about ranking labels."""
 
+import math
 from typing import Tuple
 
 import torch
@@ -7,6 +8,8 @@ from torch import Tensor
 
 NUM_COMPARED = 256
 """Samples whose P(256, 3) = 16,581,120 labels are compared between rounds and views."""
+
+TRIPLETS_AT_ONCE = 2**20  # bounds the memory and does not change the result
 
 
 def compared_rows(number: int) -> Tensor:
@@ -32,13 +35,27 @@ def label_disagreement(first: Tensor, second: Tensor) -> float:
 
 def count_disagreement(first: Tensor, second: Tensor) -> Tuple[int, int]:
     """Numbers of triplets whose labels differ, and of triplets with two labels."""
-    differ = counted = 0
-    for anchor in range(len(first)):
-        candidates = torch.arange(len(first), device=first.device) != anchor
-        row_first, row_second = first[anchor, candidates], second[anchor, candidates]
-        order_first = torch.sign(row_first.unsqueeze(1) - row_first)  # (n - 1, n - 1)
-        order_second = torch.sign(row_second.unsqueeze(1) - row_second)
-        product = order_first * order_second
-        differ += int((product < 0).sum())
-        counted += int((product != 0).sum())
+    number = len(first)
+    own = torch.eye(number, dtype=torch.bool, device=first.device)
+    # NaN is neither nearer nor farther, so no triplet with the anchor as a candidate counts
+    first, second = (distances.masked_fill(own, math.nan) for distances in (first, second))
+    counts = torch.zeros(2, dtype=torch.long, device=first.device)
+    size = max(1, TRIPLETS_AT_ONCE // number**2)
+    for rows_first, rows_second in zip(first.split(size), second.split(size)):
+        product = order_candidates(rows_first) * order_candidates(rows_second)
+        counts += torch.stack([(product < 0).sum(), (product != 0).sum()])
+    differ, counted = counts.tolist()
     return differ, counted
+
+
+def order_candidates(distances: Tensor) -> Tensor:
+    """1 where candidate (row) is farther than candidate (column), -1 where nearer, 0 if tied.
+
+    Args:
+        distances (Tensor): Distances from A anchors to n candidates, of shape (A, n).
+
+    Returns:
+        Tensor: Of shape (A, n, n), int8.
+    """
+    row, column = distances.unsqueeze(2), distances.unsqueeze(1)
+    return (row > column).to(torch.int8) - (row < column).to(torch.int8)

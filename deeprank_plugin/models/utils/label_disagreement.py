@@ -9,7 +9,7 @@ from torch import Tensor
 NUM_COMPARED = 256
 """Samples whose P(256, 3) = 16,581,120 labels are compared between rounds and views."""
 
-TRIPLETS_AT_ONCE = 2**20  # bounds the memory and does not change the result
+TRIPLETS_AT_ONCE = 2**18  # bounds the memory and does not change the result
 
 
 def compared_rows(number: int) -> Tensor:
@@ -42,20 +42,14 @@ def count_disagreement(first: Tensor, second: Tensor) -> Tuple[int, int]:
     counts = torch.zeros(2, dtype=torch.long, device=first.device)
     size = max(1, TRIPLETS_AT_ONCE // number**2)
     for rows_first, rows_second in zip(first.split(size), second.split(size)):
-        product = order_candidates(rows_first) * order_candidates(rows_second)
-        counts += torch.stack([(product < 0).sum(), (product != 0).sum()])
+        farther = is_farther(rows_first)  # each pair of candidates once: its other order is alike
+        farther_too, nearer = is_farther(rows_second), is_farther(-rows_second)
+        differ = torch.count_nonzero(farther & nearer)
+        counts += 2 * torch.stack([differ, differ + torch.count_nonzero(farther & farther_too)])
     differ, counted = counts.tolist()
     return differ, counted
 
 
-def order_candidates(distances: Tensor) -> Tensor:
-    """1 where candidate (row) is farther than candidate (column), -1 where nearer, 0 if tied.
-
-    Args:
-        distances (Tensor): Distances from A anchors to n candidates, of shape (A, n).
-
-    Returns:
-        Tensor: Of shape (A, n, n), int8.
-    """
-    row, column = distances.unsqueeze(2), distances.unsqueeze(1)
-    return (row > column).to(torch.int8) - (row < column).to(torch.int8)
+def is_farther(distances: Tensor) -> Tensor:
+    """Whether candidate (row) is farther than candidate (column): (A, n) to (A, n, n)."""
+    return distances.unsqueeze(2) > distances.unsqueeze(1)

@@ -21,6 +21,7 @@ TOGETHER = {
     'engine/recovery/test_dead_processes.py',
     'models/pretrainers/test_twenty_steps.py',  # several processes
     'models/pretrainers/test_two_processes.py',
+    'models/test_device_discipline.py',  # all models, on 'meta'
     'models/test_equations.py',  # where the paper's equations are
     'models/test_init.py',
     'projects',

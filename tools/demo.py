@@ -76,6 +76,7 @@ def read_log(folder: Path) -> list:
 def evaluate_features(path: Path) -> dict:
     """Evaluate extracted features by k-NN and linear probe; with the test features and labels."""
     import numpy as np
+    import torch
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -84,7 +85,8 @@ def evaluate_features(path: Path) -> dict:
 
     found = np.load(path)
     features, labels, bank = found['features'], found['labels'], found['splits'] == 'xsub_train'
-    scores = knn_scores(features[~bank], features[bank], labels[bank], k=5)
+    parts = (features[~bank], features[bank], labels[bank])
+    scores = knn_scores(*map(torch.from_numpy, parts), k=5).numpy()
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
     probe.fit(features[bank], labels[bank])
     return dict(

@@ -2,6 +2,7 @@
 
 from .hooks import (
     CheckRunHook,
+    CompileHook,
     EpochSeedHook,
     FixNormHook,
     FreezeHook,
@@ -23,6 +24,7 @@ from .relabel_schedule import RelabelSchedule
 
 __all__ = [
     'CheckRunHook',
+    'CompileHook',
     'EpochSeedHook',
     'FiniteGuardHook',
     'FixNormHook',

@@ -6,9 +6,10 @@ from typing import Dict, List, Sequence
 import numpy as np
 import torch
 from mmaction.registry import METRICS
+from mmengine.device import get_device
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
-from sklearn.preprocessing import normalize
+from torch.nn.functional import normalize
 
 from .functional.knn import knn_scores, topk_accuracy
 
@@ -20,7 +21,8 @@ class KNNMetric(BaseMetric):
     Bank and queries come through the same data loader, so their features are those of the same
     encoder: give ``SkeletonDataset`` a list of splits. Reads ``feat``, ``gt_label`` and the meta
     key ``split`` of each sample. If ``feat`` is a dict of streams, each stream is evaluated, and
-    all of them together by the sum of their cosine similarities.
+    all of them together by the sum of their cosine similarities. Computed on the GPU, if there is
+    one.
 
     Args:
         bank_split (str): Name of the split that is the bank.
@@ -85,20 +87,24 @@ class KNNMetric(BaseMetric):
                 logger='current',
                 level=logging.WARNING,
             )
-        streams = {n: np.stack([feature[n] for feature in features]) for n in features[0]}
+        streams = {
+            name: torch.from_numpy(np.stack([feature[name] for feature in features]))
+            for name in features[0]
+        }
         if len(streams) > 1:  # concatenated unit vectors have the mean of the cosines
-            unit = [normalize(stream) for stream in streams.values()]
-            streams[''] = np.concatenate(unit, axis=1)
+            unit = [normalize(stream, dim=1) for stream in streams.values()]
+            streams[''] = torch.cat(unit, dim=1)
+        device, bank = get_device(), torch.from_numpy(in_bank)
         result = {}
         for name, stream in streams.items():
             scores = knn_scores(
-                stream[~in_bank],
-                stream[in_bank],
-                labels[in_bank],
+                stream[~bank].to(device),
+                stream[bank].to(device),
+                torch.from_numpy(labels[in_bank]),
                 k=self.k,
                 num_classes=int(labels.max()) + 1,
             )
-            accuracies = topk_accuracy(scores, labels[~in_bank], self.topk)
+            accuracies = topk_accuracy(scores.cpu().numpy(), labels[~in_bank], self.topk)
             prefix = f'{name}/' if name else ''
             result.update({f'{prefix}top{k}': a for k, a in zip(self.topk, accuracies)})
         return dict(result, num_bank=int(in_bank.sum()), num_queries=int((~in_bank).sum()))

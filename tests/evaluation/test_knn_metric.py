@@ -36,6 +36,18 @@ def test_more_neighbours_than_samples(monkeypatch):
     assert 'k=9 and 8 samples in the bank' in said[0]
 
 
+def test_streams_together_sum_their_cosines():
+    samples = make_samples()
+    turn = torch.tensor([[0.0, 1], [-1, 0]])
+    for sample in samples:
+        sample['feat'] = dict(joint=sample['feat'], bone=3 * sample['feat'] @ turn)
+    result = evaluate(KNNMetric('train', k=3, topk=(1,)), samples)
+    expected = dict.fromkeys(('top1', 'joint/top1', 'bone/top1'), 0.75)
+    assert result == {
+        f'knn/{key}': value for key, value in dict(expected, num_bank=8, num_queries=4).items()
+    }
+
+
 def test_knn_metric_with_bad_input():
     with pytest.raises(ValueError, match="'xsub_train'.*bank_split"):
         evaluate(KNNMetric('xsub_train'), make_samples())

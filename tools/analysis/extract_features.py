@@ -97,7 +97,8 @@ def extract(args: argparse.Namespace, cfg: Config) -> None:
         streams = {f'{m} ': features[:, index] for index, m in enumerate(model.modalities)}
     for name, stream in streams.items():
         for k in (1, 20):
-            scores = knn_scores(stream[~bank], stream[bank], labels[bank], k=k)
+            parts = (stream[~bank], stream[bank], labels[bank])
+            scores = knn_scores(*map(torch.from_numpy, parts), k=k).numpy()
             print(f'{name}{k}-NN top-1: {topk_accuracy(scores, labels[~bank], (1,))[0]:.4f}')
 
 

@@ -60,10 +60,11 @@ def pick(key: str, **having: object) -> Callable[[List[Dict]], float]:
     return find
 
 
+SHARE = pick('share_percent', part='share of a step', batch=64)
 TARGETS = [
     Target('ranking_loss', 'time of gathering / ours', 100, pick('time_ratio', way='gathered')),
     Target('ranking_loss', 'memory of gathering / ours', 50, pick('memory_ratio', way='gathered')),
-    Target('ranking_loss', '% of a step, B = 64', -2, pick('share_percent', step='scaled')),
+    Target('ranking_loss', '% of a step, B = 64', -2, SHARE),
     Target('input_pipeline', 'MMAction2 / ours', 15, pick('ratio_to_ours', pipeline='MMAction2')),
     Target('input_pipeline', 'PyTorch / ours', 3, pick('ratio_to_ours', pipeline='plain PyTorch')),
     Target('handover', 'list / stacked, main process', 8, pick('ratio', way='stacked')),

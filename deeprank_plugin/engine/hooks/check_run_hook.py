@@ -24,6 +24,7 @@ class CheckRunHook(Hook):
       classifier. MMAction2's metrics count a larger one as a miss, and a GPU stops in an assertion.
     - Validation samples that are trained on as well, such as those of splits that overlap or of two
       different ``holdout``, are warned of.
+    - MMEngine's ``compile=True`` must not be set: :class:`CompileHook` compiles the encoders.
     - ``save_best`` and the metrics that hooks and schedules monitor must be names that the
       validation reports.
 
@@ -32,6 +33,16 @@ class CheckRunHook(Hook):
     """
 
     priority = 'VERY_HIGH'
+
+    def before_run(self, runner) -> None:
+        """Check the settings of any run."""
+        if runner.cfg.get('compile'):
+            raise ValueError(
+                f'compile={runner.cfg.compile!r} compiles the whole step, which PyTorch repeats in '
+                "every step, because the samples' names change; expected it not to be set: set "
+                "default_hooks=dict(compile=dict(type='CompileHook')), which compiles the encoders "
+                'once, and takes the arguments of torch.compile'
+            )
 
     def before_train(self, runner) -> None:
         """Check data and settings of a training run."""

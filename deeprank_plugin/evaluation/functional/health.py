@@ -105,5 +105,5 @@ def feature_health(features: Tensor, labels: Optional[Tensor] = None) -> Dict[st
         effective_rank_var=effective_rank_var(features),
     )
     if labels is not None and bool((labels >= 0).any()):
-        health['knn'] = knn_accuracy(features.cpu().numpy(), labels.cpu().numpy())
+        health['knn'] = knn_accuracy(features, labels)
     return health

@@ -1,52 +1,80 @@
-"""k nearest neighbours by cosine distance."""
+"""k nearest neighbours by cosine distance, on the device of the features."""
 
 from typing import Optional, Sequence
 
 import numpy as np
-from sklearn.neighbors import NearestNeighbors
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+SIMILARITIES_AT_ONCE = 2**22  # of a block of queries with the bank: 16 MiB, and some times as much
+"""Cosine similarities that are held at once, which does not change the result."""
 
 
 def knn_scores(
-    queries: np.ndarray,
-    bank: np.ndarray,
-    bank_labels: np.ndarray,
+    queries: Tensor,
+    bank: Tensor,
+    bank_labels: Tensor,
     k: int = 20,
     num_classes: Optional[int] = None,
-    own_rows: Optional[np.ndarray] = None,
-) -> np.ndarray:
+    own_rows: Optional[Tensor] = None,
+) -> Tensor:
     """Class scores of queries from their k nearest neighbours in a bank.
 
     A neighbour votes with its cosine similarity plus one, so nearer ones count for more and ties
-    between classes are rare. The neighbours are scikit-learn's, but not the votes: its
-    ``KNeighborsClassifier`` knows only classes that occur in the bank, and excludes the query
-    itself only if the whole bank is queried.
+    between classes are rare. Among neighbours at the same distance those with the smaller row of
+    the bank are taken. Scikit-learn's ``KNeighborsClassifier(metric='cosine', weights=lambda d: 2 -
+    d)`` computes the same, except that it takes any of the neighbours at the same distance, knows
+    only classes that occur in the bank, excludes the query itself only if the whole bank is
+    queried, and runs on the CPU.
 
     Args:
-        queries (np.ndarray): Features of shape (Q, D).
-        bank (np.ndarray): Features of shape (N, D).
-        bank_labels (np.ndarray): Classes of shape (N,), from 0.
-        k (int): Number of neighbours, at most N. Defaults to 20.
+        queries (Tensor): Features of shape (Q, D).
+        bank (Tensor): Features of shape (N, D), on the same device.
+        bank_labels (Tensor): Classes of shape (N,), from 0.
+        k (int): Number of neighbours; all others if there are fewer. Defaults to 20.
         num_classes (int, optional): Number of classes. Defaults to the largest label plus one.
-        own_rows (np.ndarray, optional): Rows of the bank of shape (Q,) that are the queries
+        own_rows (Tensor, optional): Rows of the bank of shape (Q,) that are the queries
             themselves and do not vote (leave-one-out). Defaults to None.
 
     Returns:
-        np.ndarray: Scores of shape (Q, classes).
+        Tensor: Scores of shape (Q, classes), on the device of the features.
+
+    Raises:
+        ValueError: If a feature is not finite.
     """
+    if not bool(bank.isfinite().all() & queries.isfinite().all()):
+        raise ValueError(
+            'the features are not all finite, so they have no neighbours; expected finite ones: '
+            'the encoder has diverged, lower the learning rate or clip the gradients'
+        )
+    dtype = torch.promote_types(bank.dtype, torch.float32)
+    queries, bank = (normalize(part.to(dtype), dim=1) for part in (queries, bank))
     if num_classes is None:
         num_classes = int(bank_labels.max()) + 1
-    wanted = min(k + (own_rows is not None), len(bank))
-    search = NearestNeighbors(n_neighbors=wanted, metric='cosine', algorithm='brute').fit(bank)
-    distances, neighbors = search.kneighbors(queries)
-    votes = 2.0 - distances
-    if own_rows is not None:
-        votes[neighbors == np.asarray(own_rows)[:, None]] = 0.0
-        # if duplicates pushed the query itself off the list, the last vote is one too many
-        votes[(votes > 0).sum(axis=1) > k, -1] = 0.0
-    scores = np.zeros((len(queries), num_classes))
-    rows = np.repeat(np.arange(len(queries)), wanted)
-    np.add.at(scores, (rows, bank_labels[neighbors].ravel()), votes.ravel())
-    return scores
+    labels = bank_labels.to(bank.device)
+    classes = bank.new_zeros(len(bank), num_classes).scatter_(1, labels[:, None], 1)  # one-hot
+    number = min(k, len(bank) - (own_rows is not None))
+    if number < 1:
+        return classes.new_zeros(len(queries), classes.shape[1])
+    scores = []
+    size = max(1, SIMILARITIES_AT_ONCE // len(bank))
+    for start in range(0, len(queries), size):
+        votes = (queries[start : start + size] @ bank.T).add_(1).clamp_(0, 2)  # (q, N)
+        if own_rows is not None:
+            own = own_rows[start : start + size].to(bank.device)
+            votes.scatter_(1, own[:, None], -1.0)
+        votes *= choose_largest(votes, number)
+        scores.append(votes @ classes)
+    return torch.cat(scores)
+
+
+def choose_largest(values: Tensor, number: int) -> Tensor:
+    """Mask (Q, N) of the largest entries of each row; of equal ones the first."""
+    least = values.topk(number, dim=1).values[:, -1:]
+    above, equal = values > least, values == least
+    room = number - above.sum(dim=1, keepdim=True, dtype=torch.int32)
+    return above | (equal & (equal.cumsum(dim=1, dtype=torch.int32) <= room))
 
 
 def topk_accuracy(scores: np.ndarray, labels: np.ndarray, topk: Sequence[int]) -> list:
@@ -60,8 +88,8 @@ def topk_accuracy(scores: np.ndarray, labels: np.ndarray, topk: Sequence[int]) -
 
 
 def knn_accuracy(
-    features: np.ndarray,
-    labels: np.ndarray,
+    features: Tensor,
+    labels: Tensor,
     k: int = 1,
     max_queries: int = 2000,
     seed: int = 0,
@@ -69,8 +97,8 @@ def knn_accuracy(
     """Leave-one-out accuracy of cosine k-NN within one set of features.
 
     Args:
-        features (np.ndarray): Features of shape (N, D).
-        labels (np.ndarray): Classes of shape (N,); rows with -1 are ignored.
+        features (Tensor): Features of shape (N, D).
+        labels (Tensor): Classes of shape (N,); rows with -1 are ignored.
         k (int): Number of neighbours. Defaults to 1.
         max_queries (int): Number of rows, drawn at random, that are queries; every row is in the
             bank. Defaults to 2000.
@@ -79,12 +107,15 @@ def knn_accuracy(
     Returns:
         float: Accuracy in [0, 1]; NaN with fewer than two labelled rows.
     """
-    known = labels >= 0
-    features, labels = features[known], labels[known]
-    if len(labels) < 2:
+    labels = labels.cpu()
+    known = (labels >= 0).nonzero().flatten()
+    if len(known) < 2:
         return float('nan')
+    if len(known) < len(labels):
+        features, labels = features[known.to(features.device)], labels[known]
     asked = np.arange(len(labels))
     if len(asked) > max_queries:
         asked = np.sort(np.random.default_rng(seed).permutation(len(asked))[:max_queries])
-    scores = knn_scores(features[asked], features, labels, k=k, own_rows=asked)
-    return topk_accuracy(scores, labels[asked], (1,))[0]
+    rows = torch.from_numpy(asked).to(features.device)
+    scores = knn_scores(features[rows], features, labels, k=k, own_rows=rows)
+    return topk_accuracy(scores.cpu().numpy(), labels.numpy()[asked], (1,))[0]

@@ -1,11 +1,14 @@
 """How often pseudo-labels agree with the true classes (Fig. 8)."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from sklearn.metrics.cluster import contingency_matrix
 from torch import Tensor
+
+TRIPLETS_AT_ONCE = 2**20  # bounds the memory and does not change the result
 
 
 class Precision(NamedTuple):
@@ -34,19 +37,21 @@ def count_precision(distances: Tensor, labels: Tensor) -> Precision:
         labels (Tensor): True classes of shape (B,).
     """
     number = len(labels)
-    others = ~torch.eye(number, dtype=torch.bool, device=distances.device)
-    right = total = decided = decisive = 0
-    chance = 0.0
-    for anchor in range(number):
-        row = distances[anchor, others[anchor]]
-        same = labels[others[anchor]] == labels[anchor]
-        closer = row.unsqueeze(1) < row  # candidate (row) closer than candidate (column)
-        right += int(closer[same].sum())
-        total += int(closer.sum())
-        chance += float(closer.sum()) * float(same.float().mean())
-        decided += int(closer[same][:, ~same].sum())
-        decisive += int(closer[same][:, ~same].sum() + closer[~same][:, same].sum())
-    return Precision(right, total, chance, decided, decisive)
+    own = torch.eye(number, dtype=torch.bool, device=distances.device)
+    distances = distances.masked_fill(own, math.nan)  # neither closer nor farther: no candidate
+    same = (labels.unsqueeze(1) == labels) & ~own
+    counts = torch.zeros(4, dtype=torch.long, device=distances.device)
+    chance = torch.zeros((), dtype=torch.float64, device=distances.device)
+    size = max(1, TRIPLETS_AT_ONCE // number**2)
+    for rows, alike in zip(distances.split(size), same.split(size)):
+        closer = rows.unsqueeze(2) < rows.unsqueeze(1)  # candidate (row) closer than (column)
+        found = closer & alike.unsqueeze(2)
+        decided = found & ~alike.unsqueeze(1)
+        against = closer & ~alike.unsqueeze(2) & alike.unsqueeze(1)
+        counts += torch.stack([part.sum() for part in (found, closer, decided, against)])
+        chance += (closer.sum((1, 2)) * (alike.sum(1) / (number - 1)).double()).sum()
+    right, total, decided, against = counts.tolist()
+    return Precision(right, total, float(chance), decided, decided + against)
 
 
 def cluster_purity(clusters: np.ndarray, labels: np.ndarray) -> float:

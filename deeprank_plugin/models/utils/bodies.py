@@ -1,5 +1,8 @@
 """Encodes only the bodies that are present."""
 
+from contextlib import nullcontext
+from typing import ContextManager
+
 import torch
 from mmaction.models.backbones import STGCN
 from torch import Tensor, nn
@@ -17,7 +20,8 @@ def encode_bodies(backbone: nn.Module, inputs: Tensor) -> Tensor:
     encode each body separately, so all absent bodies share one feature map, which is computed
     once. Every body is encoded in training, where BatchNorm mixes the bodies of a batch; with a
     BatchNorm that treats first and second bodies differently (``data_bn_type='MVC'``); with other
-    backbones; and while a graph is traced or compiled.
+    backbones; and while a graph is traced or compiled. A backbone compiled in place runs as it is
+    in eval mode, since the number of bodies differs from batch to batch.
 
     Args:
         backbone (nn.Module): A GCN backbone.
@@ -33,6 +37,12 @@ def encode_bodies(backbone: nn.Module, inputs: Tensor) -> Tensor:
     if is_traced():
         return backbone(inputs)
     check_channels(backbone, inputs)
+    with eager_in_eval(backbone):
+        return encode_present(backbone, inputs)
+
+
+def encode_present(backbone: nn.Module, inputs: Tensor) -> Tensor:
+    """:func:`encode_bodies` once arguments are checked."""
     if not encodes_bodies_separately(backbone) or inputs.shape[1] == 1:
         return backbone(inputs)
     present = (inputs != 0).flatten(2).any(dim=2).flatten()  # NaN counts as present
@@ -55,6 +65,13 @@ def empty_bodies(number: int, device: torch.device) -> int:
     the fastest algorithm anew for each size that it has not seen.
     """
     return 1 if device.type == 'cpu' else SIZES - number % SIZES
+
+
+def eager_in_eval(backbone: nn.Module) -> ContextManager:
+    """Context in which a compiled backbone in eval mode runs as it is."""
+    if backbone.training or backbone._compiled_call_impl is None:
+        return nullcontext()
+    return torch.compiler.set_stance('force_eager')
 
 
 def encodes_bodies_separately(backbone: nn.Module) -> bool:

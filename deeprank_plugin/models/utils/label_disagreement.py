@@ -1,5 +1,6 @@
 """How often two sets of distances disagree about ranking labels."""
 
+import math
 from typing import Tuple
 
 import torch
@@ -7,6 +8,8 @@ from torch import Tensor
 
 NUM_COMPARED = 256
 """Samples whose P(256, 3) = 16,581,120 labels are compared between rounds and views."""
+
+TRIPLETS_AT_ONCE = 2**18  # bounds the memory and does not change the result
 
 
 def compared_rows(number: int) -> Tensor:
@@ -32,13 +35,21 @@ def label_disagreement(first: Tensor, second: Tensor) -> float:
 
 def count_disagreement(first: Tensor, second: Tensor) -> Tuple[int, int]:
     """Numbers of triplets whose labels differ, and of triplets with two labels."""
-    differ = counted = 0
-    for anchor in range(len(first)):
-        candidates = torch.arange(len(first), device=first.device) != anchor
-        row_first, row_second = first[anchor, candidates], second[anchor, candidates]
-        order_first = torch.sign(row_first.unsqueeze(1) - row_first)  # (n - 1, n - 1)
-        order_second = torch.sign(row_second.unsqueeze(1) - row_second)
-        product = order_first * order_second
-        differ += int((product < 0).sum())
-        counted += int((product != 0).sum())
+    number = len(first)
+    own = torch.eye(number, dtype=torch.bool, device=first.device)
+    # NaN is neither nearer nor farther, so no triplet with the anchor as a candidate counts
+    first, second = (distances.masked_fill(own, math.nan) for distances in (first, second))
+    counts = torch.zeros(2, dtype=torch.long, device=first.device)
+    size = max(1, TRIPLETS_AT_ONCE // number**2)
+    for rows_first, rows_second in zip(first.split(size), second.split(size)):
+        farther = is_farther(rows_first)  # each pair of candidates once: its other order is alike
+        farther_too, nearer = is_farther(rows_second), is_farther(-rows_second)
+        differ = torch.count_nonzero(farther & nearer)
+        counts += 2 * torch.stack([differ, differ + torch.count_nonzero(farther & farther_too)])
+    differ, counted = counts.tolist()
     return differ, counted
+
+
+def is_farther(distances: Tensor) -> Tensor:
+    """Whether candidate (row) is farther than candidate (column): (A, n) to (A, n, n)."""
+    return distances.unsqueeze(2) > distances.unsqueeze(1)

@@ -115,6 +115,13 @@ def test_a_validation_that_never_comes(tmp_path):
         train(cfg)
 
 
+@pytest.mark.parametrize('run', ['train', 'val'])
+def test_a_compiled_step_is_rejected(tmp_path, run):
+    runner = make_runner(make_classifier(tmp_path / 'run', compile=True))
+    with pytest.raises(ValueError, match=r'compile=True.*CompileHook'):
+        getattr(runner, run)()
+
+
 def test_names_of_metrics(tmp_path):
     save_best = {'default_hooks.checkpoint.save_best': 'top1_acc'}
     save_best['default_hooks.checkpoint.rule'] = 'greater'

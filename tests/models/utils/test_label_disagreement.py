@@ -1,6 +1,7 @@
 """Labels that two distances disagree about, against a loop."""
 
 import itertools
+import sys
 
 import numpy as np
 import pytest
@@ -9,8 +10,13 @@ import torch
 from deeprank_plugin.models.utils import compared_rows, label_disagreement
 from deeprank_plugin.models.utils.label_disagreement import count_disagreement
 
+# the package's attribute of this name is the function
+label_disagreement_module = sys.modules[count_disagreement.__module__]
 
-def test_label_disagreement_against_a_loop():
+
+@pytest.mark.parametrize('at_once', [1, 80, 2**20])  # blocks of one anchor, two, and all
+def test_label_disagreement_against_a_loop(at_once, monkeypatch):
+    monkeypatch.setattr(label_disagreement_module, 'TRIPLETS_AT_ONCE', at_once)
     rng = np.random.default_rng(0)
     first, second = rng.integers(0, 4, (2, 6, 6)).astype(float)
     differ = counted = 0

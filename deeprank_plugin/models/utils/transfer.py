@@ -15,5 +15,5 @@ def to_device(tensor: Tensor, device: torch.device) -> Tensor:
         device (torch.device): The device.
     """
     if device.type == 'cuda' and tensor.device.type == 'cpu':
-        return tensor.pin_memory().to(device, non_blocking=True)
-    return tensor.to(device)
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)

@@ -5,13 +5,18 @@ from types import SimpleNamespace
 import pytest
 import torch
 from helpers import load, make_config, make_runner
+from mmaction.structures import ActionDataSample
+from mmengine.dataset import pseudo_collate
 from torch import nn
 from torch.nn import BatchNorm2d
 from torch.utils.data import DataLoader, SequentialSampler
 
+from deeprank_plugin.datasets.collate import join_samples
 from deeprank_plugin.engine.extraction import (
     build_extraction_loader,
     calibrate_batch_norm,
+    extract_split,
+    read_labels,
 )
 
 
@@ -32,6 +37,30 @@ def test_first_labels_are_eval_features_by_index(tmp_path):
             feature = runner.model(sample['inputs'][None], mode='tensor')[0]
         row = sample['data_samples'].sample_idx
         torch.testing.assert_close(bank['features'][row], feature, rtol=1e-4, atol=1e-5)
+
+
+def test_workers_hand_over_as_those_of_validation(tmp_path):
+    cfg = make_config(tmp_path / 'run', interval=1)
+    own = dict(collate_fn=dict(type='stack_samples'), pin_memory=True, num_workers=1)
+    cfg.val_dataloader.update(own, prefetch_factor=3)
+    runner = make_runner(cfg)
+    runner._train_loop = runner.build_train_loop(runner._train_loop)
+    runner._val_loop = runner.build_val_loop(runner._val_loop)
+    loader = build_extraction_loader(runner)
+    assert loader.pin_memory and loader.prefetch_factor == 3 and loader.num_workers == 1
+    extracted = extract_split(runner, loader)
+    plain = DataLoader(loader.dataset, batch_size=6, collate_fn=pseudo_collate)
+    other = extract_split(runner, plain)
+    assert torch.equal(extracted.features, other.features)
+    assert torch.equal(extracted.labels, other.labels) and extracted.names == other.names
+
+
+def test_labels_of_a_batch():
+    samples = [ActionDataSample(metainfo=dict(frame_dir=str(i))) for i in range(3)]
+    assert read_labels(samples) == read_labels(join_samples(samples)) == [-1] * 3
+    for index, sample in enumerate(samples):
+        sample.set_gt_label(index + 4)
+    assert read_labels(samples) == read_labels(join_samples(samples)) == [4, 5, 6]
 
 
 def test_calibration_averages_the_batches(tmp_path):

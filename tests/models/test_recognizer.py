@@ -3,6 +3,7 @@
 import pytest
 import torch
 from mmaction.registry import MODELS
+from mmaction.structures import ActionDataSample
 
 GRAPH = dict(layout='nturgb+d', mode='stgcn_spatial')
 BACKBONE = dict(type='STGCN', graph_cfg=GRAPH, base_channels=4, num_stages=3, inflate_stages=[2])
@@ -67,3 +68,18 @@ def test_a_head_that_takes_any_features():
         dict(type='SkeletonRecognizer', backbone=BACKBONE, cls_head=dict(type='PoolHead'))
     )
     assert model(torch.randn(1, 1, 1, 12, 25, 3), mode='tensor', stage='head').shape == (1, 8)
+
+
+def test_scores_of_a_batch_are_one_copy_to_the_host(monkeypatch):
+    model, samples, copied = make().eval(), [ActionDataSample() for _ in range(4)], []
+    host = torch.Tensor.cpu
+    monkeypatch.setattr(torch.Tensor, 'cpu', lambda t: copied.append(t.shape) or host(t))
+    inputs = torch.randn(4, 1, 2, 8, 25, 3)
+    with torch.no_grad():
+        found = model(inputs, samples, mode='predict')
+        monkeypatch.undo()
+        plain = super(type(model), model).predict(inputs, [s.new() for s in samples])
+    assert copied == [(4, 3)] and found is samples
+    for ours, theirs in zip(found, plain):
+        assert torch.equal(ours.pred_score, theirs.pred_score)
+        assert torch.equal(ours.pred_label, theirs.pred_label)

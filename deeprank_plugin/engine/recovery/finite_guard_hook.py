@@ -40,13 +40,13 @@ class FiniteGuardHook(Hook):
 
     **Mixed precision.** ``GradScaler`` skips a step whose gradient is not finite and lowers its
     scale. This is not a failure, unless more than ``max_skipped`` steps in a row are skipped. Steps
-    that it takes are not checked again.
+    that it takes are not checked again; as the host knows them at once, nothing is read late.
 
     Args:
         max_skipped (int): Steps in a row that may be skipped. Defaults to 20: PyTorch's first scale
             is 2 ** 16, and each skipped step halves it.
         late (bool, optional): Whether to read each result one step late. Defaults to None: if
-            the model is on an accelerator.
+            the model is on an accelerator, unless ``GradScaler`` reads results anyway.
 
     Raises:
         ValueError: If ``max_skipped`` is negative.
@@ -82,7 +82,8 @@ class FiniteGuardHook(Hook):
         """Watch the losses, and the gradients at each step."""
         model, optimizer = unwrap(runner.model), runner.optim_wrapper.optimizer
         if self.late is None:
-            self.late = next(model.parameters()).device.type != 'cpu'
+            on_device = next(model.parameters()).device.type != 'cpu'
+            self.late = on_device and not scaler_decides(runner.optim_wrapper)
         self.save_intervals = [
             hook.interval
             for hook in runner.hooks
@@ -115,7 +116,7 @@ class FiniteGuardHook(Hook):
 
     def _watch_step(self, runner, optimizer: torch.optim.Optimizer, step: 'Step') -> None:
         scaled = uses_scaler(runner.optim_wrapper)
-        if scaled and not getattr(optimizer, '_step_supports_amp_scaling', False):
+        if scaler_decides(runner.optim_wrapper):
             step.taken = True  # GradScaler has checked the gradient itself
             return
         step.parameters = parameters_with_gradient(optimizer)
@@ -287,6 +288,13 @@ def uses_scaler(wrapper) -> bool:
     """Whether ``GradScaler`` decides which steps are taken."""
     scaler = getattr(wrapper, 'loss_scaler', None)
     return scaler is not None and scaler.is_enabled()
+
+
+def scaler_decides(wrapper) -> bool:
+    """Whether ``GradScaler`` tells the host which steps are taken; fused optimisers do not."""
+    return uses_scaler(wrapper) and not getattr(
+        wrapper.optimizer, '_step_supports_amp_scaling', False
+    )
 
 
 def parameters_with_gradient(optimizer: torch.optim.Optimizer) -> List[Tensor]:

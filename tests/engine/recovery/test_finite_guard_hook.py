@@ -250,6 +250,18 @@ def test_the_scaler_may_not_skip_for_ever(make_config, late):
     assert all(value.isfinite().all() for value in checkpoint['state_dict'].values())
 
 
+@pytest.mark.parametrize('scaled, fused, late', [(0, 0, 1), (1, 0, 0), (1, 1, 1)])
+def test_nothing_is_read_late_where_the_scaler_decides(scaled, fused, late):
+    model = torch.nn.Linear(2, 2, device='meta')
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    optimizer._step_supports_amp_scaling = bool(fused)
+    scaler = torch.amp.GradScaler('cpu', enabled=bool(scaled))
+    wrapper = SimpleNamespace(optimizer=optimizer, loss_scaler=scaler)
+    hook = FiniteGuardHook()
+    hook.before_train(SimpleNamespace(model=model, optim_wrapper=wrapper, hooks=[]))
+    assert hook.late == bool(late)
+
+
 @pytest.mark.parametrize('bad', [math.nan, math.inf, -math.inf])
 def test_any_gradient_that_is_not_finite_is_seen(bad):
     names = ('large', 'half', 'other', 'frozen')

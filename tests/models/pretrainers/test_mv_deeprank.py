@@ -247,6 +247,16 @@ def test_self_views_are_three_deepranks():
             )
 
 
+def test_ranks_of_a_batch_are_one_copy_to_the_host():
+    model = make()
+    inputs, samples, frozen = make_batch(model)
+    model.relabel(frozen, NAMES)
+    predicted = model.eval()(inputs, samples, mode='predict')
+    ranks = [rank for sample in predicted for rank in sample.rank.values()]
+    assert len(ranks) == 8 * 9
+    assert len({rank.untyped_storage().data_ptr() for rank in ranks}) == 1
+
+
 def test_predictions_are_summed_by_the_metrics():
     model = make()
     inputs, samples, frozen = make_batch(model)

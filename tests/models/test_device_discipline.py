@@ -10,12 +10,14 @@ from typing import Dict, NamedTuple
 import pytest
 import torch
 import torch._dynamo
+from helpers import ROOT
 from mmaction.evaluation import AccMetric
 from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
-from mmengine.dataset import pseudo_collate
+from mmengine.config import Config
 from mmengine.logging import MessageHub
 from mmengine.optim import OptimWrapper
+from mmengine.registry import FUNCTIONS
 
 from deeprank_plugin.engine.extraction import Extracted
 from deeprank_plugin.engine.reporting import measure_features
@@ -26,7 +28,6 @@ from deeprank_plugin.models.utils import pairwise_distances
 from tests.models.device_counter import DeviceCounter
 
 BATCH, FRAMES = 6, 12
-COLLATE = pseudo_collate  # of the loaders in the configs
 GRAPH = dict(layout='nturgb+d', mode='stgcn_spatial')
 BACKBONE = dict(type='STGCN', graph_cfg=GRAPH, base_channels=4, num_stages=2)
 RANK = dict(type='RankHead', in_channels=4, hidden_channels=4)
@@ -151,7 +152,9 @@ def make_batch(clips=1):
         keypoint = torch.randn(clips, 2, FRAMES, 25, 3)
         keypoint[:, int(index > 0) :] = 0
         samples.append(dict(inputs=keypoint, data_samples=sample))
-    return COLLATE(samples)
+    loader = Config.fromfile(ROOT / 'configs' / 'deeprank' / 'deeprank_stgcn.py').train_dataloader
+    collate = FUNCTIONS.get(loader.get('collate_fn', dict(type='pseudo_collate'))['type'])
+    return collate(samples)
 
 
 def make_model(kind, **config):

@@ -97,8 +97,10 @@ def commands(page: Path) -> list:
 
 
 def known_options(tool: Path) -> set:
-    """Options that a tool, and the shared module of command lines where it is used, define."""
+    """Options that a tool, and the shared modules of command lines where it uses them, define."""
     text = tool.read_text()
+    if 'make_parser' in text:
+        text += (ROOT / 'tools' / 'benchmark' / 'common.py').read_text()
     if 'add_common_arguments' in text or 'add_parameters' in text:
         package = ROOT / 'deeprank_plugin'
         shared = [*package.glob('command_line.py'), *package.glob('command_line/*.py')]

@@ -8,8 +8,8 @@ extraction  extraction by RelabelHook against a bare loop
 loader      samples a second that the loader hands over, and how long a training waits for it
 hours       projected hours of each row of Table IV, from what was measured before
 
-Data and labels are random; each part is a table, and all of them fit into 350 s on one GPU. A part
-that fails is reported, and the others run. --tiny makes everything small, for a CPU.
+Data and labels are random. Each part is a table; all of them are meant to fit into 350 s on one
+GPU. A part that fails is reported, and the others run. --tiny makes everything small, for a CPU.
 
 Example:
     python tools/benchmark/gpu.py --out work_dirs/gpu.json

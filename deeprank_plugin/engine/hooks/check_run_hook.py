@@ -93,7 +93,7 @@ def describe_overlap(train: DataLoader, val: DataLoader) -> Optional[str]:
 
 def name_samples(loader: DataLoader) -> Dict[Tuple[str, str], None]:
     """(annotation file, name) of the samples of the data sets that know them."""
-    names = {}
+    names: Dict[Tuple[str, str], None] = {}
     for dataset in leaf_datasets(loader.dataset):
         known = getattr(dataset, 'sample_names', ())
         for row in getattr(dataset, 'sample_rows', ()):
@@ -110,8 +110,9 @@ def list_monitored(runner) -> List[Tuple[str, str]]:
             names = [name for name in hook.key_indicators if name != 'auto']
             found += [(name, f'save_best of {owner}') for name in names]
         for part in (hook, getattr(hook, 'schedule', None)):
-            if isinstance(getattr(part, 'monitor', None), str):
-                found.append((part.monitor, f'monitor of {owner}'))
+            monitor = getattr(part, 'monitor', None)
+            if isinstance(monitor, str):
+                found.append((monitor, f'monitor of {owner}'))
     schedulers = runner.param_schedulers or []
     groups = schedulers.values() if isinstance(schedulers, dict) else [schedulers]
     for scheduler in [scheduler for group in groups for scheduler in group]:

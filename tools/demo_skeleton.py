@@ -32,9 +32,9 @@ from deeprank_plugin.command_line import (
     OptionAction,
     add_parameters,
     exit_with_error,
+    find_checkpoint,
     load_config,
     parameters_of,
-    require_checkpoint,
     require_writable,
 )
 from deeprank_plugin.visualization.animation import check_format
@@ -46,7 +46,7 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('config', help='config of a finetuned model')
-    parser.add_argument('checkpoint', help='its checkpoint')
+    parser.add_argument('checkpoint', help='its checkpoint, or its work dir')
     parser.add_argument('input', help='file or folder of sequences')
     parser.add_argument(
         '--stream',
@@ -163,8 +163,8 @@ def make_printer() -> Callable[..., None]:
 def main() -> None:
     """Check the paths, then classify."""
     args = parse_args()
-    for _, checkpoint in [(args.config, args.checkpoint), *args.stream]:
-        require_checkpoint(checkpoint)
+    args.checkpoint = find_checkpoint(args.checkpoint)
+    args.stream = [(config, find_checkpoint(checkpoint)) for config, checkpoint in args.stream]
     require_writable(args.out_dir, 'folder', '--out-dir')
     with warnings.catch_warnings():
         warnings.showwarning = make_printer()

@@ -160,7 +160,7 @@ def explain(error: BaseException) -> Optional[str]:
         return ' '.join(text.split())
     if isinstance(error, TypeError) and Path(path).match('mmengine/runner/runner.py'):
         return explain(error.__context__) if error.__context__ is not None else None  # of a hook
-    if isinstance(error, KeyError) and Path(path).match('mmengine/registry/*.py'):
+    if isinstance(error, (KeyError, TypeError)) and Path(path).match('mmengine/registry/*.py'):
         return first_line(text)
     code, part = frame.tb_frame.f_code.co_name, frame.tb_frame.f_locals.get('self')
     if code == '__init__' and text and is_of_the_toolboxes(path):

@@ -138,7 +138,14 @@ def compare_inputs(found: Identity, expected: Identity, allow: Sequence[str] = (
     one, other = found.layout, expected.layout
     if 'layout' not in allow and one is not None and other is not None:
         if one.parents != other.parents:
-            return f'is of layout {describe(one)}, and this model takes {describe(other)}'
+            text = f'is of layout {describe(one)}, and this model takes {describe(other)}'
+            if one.num_joints != other.num_joints:
+                return text
+            odd = [a != b for a, b in zip(one.parents, other.parents)].index(True)
+            return (
+                f'{text}: the bone of joint {odd} goes to joint {one.parents[odd]} there, and to '
+                f'{other.parents[odd]} here'
+            )
         for joint, (first, second) in enumerate(zip(one.names, other.names)):
             if first != second:
                 return (

@@ -15,7 +15,7 @@ from deeprank_plugin.command_line import failures
 from deeprank_plugin.datasets.annotations import load_annotations
 from deeprank_plugin.layouts import find_layout
 
-GRAPH = dict(layout='nturgb+d', mode='stgcn_spatial')
+STGCN = dict(type='STGCN', graph_cfg=dict(layout='nturgb+d', mode='stgcn_spatial'))
 
 
 def test_a_folder_is_made_and_must_be_writable(tmp_path, capsys):
@@ -101,10 +101,8 @@ def test_what_the_package_raises_is_one_sentence():
     [
         (lambda: DataLoader([1], batch_size=0), 'Sampler rejects a setting .*batch_size=0'),
         (lambda: DataLoader([1], num_workers=-1), 'DataLoader rejects .*num_workers'),
-        (
-            lambda: MODELS.build(dict(type='STGCN', graph_cfg=GRAPH, bottom=1)),
-            'STGCN.*rejects .*bottom',
-        ),
+        (lambda: MODELS.build(dict(STGCN, bottom=1)), 'STGCN.*rejects .*bottom'),
+        (lambda: MODELS.build(dict(type='PoolHead', bottom=1)), "PoolHead.* argument 'bottom'"),
         (lambda: torch.optim.SGD([torch.ones(1)], lr=-1), 'SGD .*learning rate'),
     ],
 )

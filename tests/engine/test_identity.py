@@ -72,6 +72,11 @@ def test_modality_and_layout_are_compared_where_both_are_known():
     assert "'coco' (17 joints), and this" in compare_inputs(Identity('joint', COCO), joint)
     same = dict(num_joints=25, pairs=NTU.pairs)
     assert compare_inputs(Identity('joint', find_layout(same)), joint) is None
+    turned = Identity(layout=find_layout(dict(num_joints=3, pairs=[(0, 0), (1, 0), (2, 0)])))
+    chain = Identity(layout=find_layout(CHAIN))
+    assert 'the bone of joint 2 goes to joint 1 there, and to 0 here' in compare_inputs(
+        chain, turned
+    )
     for extras, words in (
         (dict(names=list('abc')), None),
         (dict(names=list('abd')), "joint 2 is 'c', and that of this model 'd'"),

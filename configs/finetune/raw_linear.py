@@ -1,8 +1,10 @@
 # Linear classifier on raw coordinates, which every linear probe must beat.
 _base_ = '../_base_/schedules/linear.py'
 
+if _base_.segments != 1:
+    raise ValueError('raw coordinates keep their frames apart already; leave --segments out')
 modality = '{{$MODALITY:joint}}'
-work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}_{_base_.share}'
+work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}_{_base_.recipe}'
 
 frames = 24
 model = dict(

@@ -155,11 +155,13 @@ def read_file(path: str) -> Config:
                 'other variables of configs/_base_/data/custom.py.'
             )
         exit_with_error(f'config {path!r} names a base config that does not exist: {error}')
-    except (KeyError, ValueError):
+    except (KeyError, ValueError) as error:
         for name in ('share', 'views'):
             value = os.environ.get(VARIABLES[name])
             check_choice(f'the environment variable {VARIABLES[name]}', value, CHOICES[name])
         check_number('the environment variable SEGMENTS', os.environ.get('SEGMENTS'))
+        if isinstance(error, ValueError):  # raised by the config itself
+            exit_with_error(f'{path}: {error}')
         raise
 
 

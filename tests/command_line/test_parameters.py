@@ -21,6 +21,7 @@ MV = str(ROOT / 'configs/mv_deeprank/mv-deeprank_stgcn-w16.py')
 FINETUNE = str(ROOT / 'configs/finetune/stgcn-w16_pretrained.py')
 
 
+RAW = str(ROOT / 'configs/finetune/raw_knn.py')
 SCRATCH = str(ROOT / 'configs/finetune/stgcn-w16_scratch.py')
 
 
@@ -38,6 +39,7 @@ SCRATCH = str(ROOT / 'configs/finetune/stgcn-w16_scratch.py')
         (SCRATCH, dict(views='strong'), 'has no parameter views'),
         (SCRATCH, dict(head_init='svm'), "--head-init 'svm' is not known.* one of random, logreg"),
         (DEEPRANK, dict(head_init='logreg'), 'no parameter head_init.* Leave --head-init out'),
+        (RAW, dict(segments=4), 'raw_knn.py: raw coordinates keep their frames apart already'),
         (SCRATCH, dict(segments=0), "--segments '0' is out of range; expected an integer from 1"),
         (DEEPRANK, dict(segments=2), 'has no parameter segments; it has: data, layout, modality'),
         (DEEPRANK, dict(num_classes=3), 'use it with --data FILE'),

@@ -105,6 +105,15 @@ def test_one_model(call, folder, tmp_path):
     assert len(list((tmp_path / 'out').iterdir())) == 3
 
 
+def test_the_work_dir_of_a_model(call, folder, tmp_path):
+    (tmp_path / 'run').mkdir()
+    (tmp_path / 'run' / 'last_checkpoint').write_text(str(folder / 'joint.pth'))
+    given = (folder / 'data.pkl', '--format', 'none', '--out-dir', tmp_path / 'out')
+    assert call(folder / 'joint.py', tmp_path / 'run', *given).returncode == 0
+    result = call(folder / 'joint.py', tmp_path, *given)
+    assert result.returncode == 2 and 'holds no checkpoint' in result.err
+
+
 def test_two_streams_of_a_folder(call, folder, tmp_path):
     sequences = keypoints(folder, 0, 3, 5)
     (tmp_path / 'in').mkdir()

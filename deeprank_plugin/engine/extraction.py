@@ -208,7 +208,7 @@ def require_finite(runner, extracted: Extracted) -> None:
 
 
 @torch.no_grad()
-def calibrate_batch_norm(runner: Runner, loader: DataLoader) -> None:
+def calibrate_batch_norm(runner: Runner, loader: DataLoader, absent_bodies: bool = False) -> None:
     """Set the running statistics of a new network's BatchNorm layers by one pass over the data.
 
     They become the averages over all batches, with all other layers in eval mode, as for the first
@@ -224,6 +224,9 @@ def calibrate_batch_norm(runner: Runner, loader: DataLoader) -> None:
         runner (Runner): Its model is calibrated.
         loader (DataLoader): Data with the test pipeline. It is shuffled here, because batches of a
             single class would hide the variance between classes.
+        absent_bodies (bool): Count the absent bodies of a batch, as training does, so that a model
+            that is trained next meets the statistics it was calibrated with; ``backbone`` of the
+            model then encodes them all. Defaults to False.
     """
     model = unwrap(runner.model).eval()
     layers = [layer for layer in model.modules() if isinstance(layer, _BatchNorm)]
@@ -237,6 +240,8 @@ def calibrate_batch_norm(runner: Runner, loader: DataLoader) -> None:
         layer.train()
         # in place of SyncBatchNorm's, which waits for other processes
         setattr(layer, 'forward', partial(_BatchNorm.forward, layer))  # noqa: B010
+    if absent_bodies:
+        model.backbone.training = True  # its own flag alone: encode_bodies then encodes all
     sampler: Any = loader.sampler
     sampler.shuffle = True
     for batch in tqdm(

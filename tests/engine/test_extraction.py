@@ -8,7 +8,7 @@ from helpers import load, make_config, make_runner
 from mmaction.structures import ActionDataSample
 from mmengine.dataset import pseudo_collate
 from torch import nn
-from torch.nn import BatchNorm2d
+from torch.nn import BatchNorm1d, BatchNorm2d
 from torch.utils.data import DataLoader, SequentialSampler
 
 from deeprank_plugin.datasets.collate import join_samples
@@ -113,3 +113,20 @@ def test_synchronised_layers_do_not_wait_for_batches_that_others_lack():
     means = [part.transpose(0, 1).flatten(1).mean(dim=1) for part in values.split(4)]
     torch.testing.assert_close(model.norm.running_mean, torch.stack(means).mean(dim=0))
     assert 'forward' not in vars(model.norm) and model.norm.momentum == 0.1
+
+
+def test_absent_bodies_count_on_demand_as_in_training(tmp_path):
+    cfg = make_config(tmp_path / 'run', interval=1)
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        loader.dataset.pipeline[-2].num_person = 2  # the second body is absent
+    runner = make_runner(cfg)
+    runner._train_loop = runner.build_train_loop(runner._train_loop)
+    runner._val_loop = runner.build_val_loop(runner._val_loop)
+    layer = next(m for m in runner.model.modules() if isinstance(m, BatchNorm1d))
+    means = []
+    for absent in (False, True):
+        calibrate_batch_norm(runner, build_extraction_loader(runner), absent_bodies=absent)
+        assert not any(module.training for module in runner.model.modules())
+        means.append(layer.running_mean.clone())
+    # of a batch of 6, one absent body for all or all 6 of them
+    torch.testing.assert_close(means[1] * 12, means[0] * 7, rtol=1e-3, atol=1e-4)

@@ -41,8 +41,9 @@ class HeadInitHook(Hook):
         calibrate (bool): Before that, set the running statistics of BatchNorm by one pass over the
             whole training split, without labels, if the encoder begins from random weights
             (:func:`~deeprank_plugin.engine.extraction.calibrate_batch_norm`, as before DeepRank's
-            first labels). An encoder with ``init_cfg`` 'Pretrained', or a run with ``load_from``,
-            keeps its own. Defaults to False.
+            first labels, but with the absent bodies that training counts). An encoder with
+            ``init_cfg`` 'Pretrained', or a run with ``load_from``, keeps its own. Defaults to
+            False.
         pipeline (list, optional): Test pipeline. Defaults to that of ``val_dataloader``, else of
             ``test_dataloader``.
 
@@ -72,7 +73,7 @@ class HeadInitHook(Hook):
         model, pipeline = unwrap(runner.model), self._find_pipeline(runner)
         if self.calibrate and not runner._load_from and not is_pretrained(model):
             everything = build_extraction_loader(runner, pipeline, drop=('holdout', 'labels'))
-            calibrate_batch_norm(runner, everything)
+            calibrate_batch_norm(runner, everything, absent_bodies=True)
             runner.logger.info(
                 f'BatchNorm of the random encoder calibrated on {len(everything.dataset)} '  # type: ignore[arg-type]
                 'training sequences'

@@ -186,6 +186,9 @@ class SkeletonInferencer(BaseInferencer):
     def _init_pipeline(self, cfg: Config) -> None:
         return None  # make_batches applies it
 
+    def _init_collate(self, cfg: Config) -> None:
+        """Left to ``make_batches``: MMEngine looks for a name here, where a loader has a dict."""
+
     def _init_visualizer(self, cfg: Config) -> None:
         return None  # MMAction2's visualizer draws videos
 

@@ -49,7 +49,8 @@ from deeprank_plugin.command_line.plan import describe_batch, describe_steps
 from deeprank_plugin.engine.encoders import list_streams, read_checkpoint
 from deeprank_plugin.models.data_preprocessor import MODALITIES
 
-PARAMETERS = ('data', 'layout', 'num_classes', 'share', 'segments', 'head_init', 'holdout_subjects')
+PARAMETERS = ('data', 'layout', 'num_classes', 'share', 'views', 'segments', 'head_init')
+PARAMETERS += ('holdout_subjects',)
 METRICS = {'acc/top1': 'top-1', 'acc/top5': 'top-5', 'acc/mean1': 'mean class'}
 
 
@@ -69,7 +70,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--streams', nargs='+', default=['joint'], choices=MODALITIES)
     parser.add_argument('--seeds', nargs='+', type=int, default=[0])
-    for option in ('--data', '--layout', '--segments', '--head-init'):
+    for option in ('--data', '--layout', '--views', '--segments', '--head-init'):
         parser.add_argument(option, help='as for train.py')
     parser.add_argument('--num-classes', type=int, help='as for train.py')
     parser.add_argument('--holdout-subjects', nargs='+', help='as for train.py')

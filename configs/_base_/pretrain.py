@@ -1,5 +1,5 @@
 # Pretraining: 5 % of the training split are held out to validate; the test is k-NN.
-_base_ = ['./skeleton.py', './default_runtime.py']
+_base_ = ['./views.py', './default_runtime.py']
 
 train_dataloader = dict(dataset=dict(holdout=dict(share=0.05, seed=0, part='train')))
 val_dataloader = dict(

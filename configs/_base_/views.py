@@ -1,6 +1,6 @@
-# What pretraining shows its student: the paper's augmentation (weak), or strong views. The labels
-# always come from the plain view, by the test pipeline.
-_base_ = './pretrain.py'
+# What training shows the network: the paper's augmentation (weak), or strong views. The labels of
+# pretraining always come from the plain view, by the test pipeline.
+_base_ = './skeleton.py'
 
 views = '{{$VIEWS:weak}}'  # weak, strong, or strong_swap: strong, and left and right exchanged
 variant = '' if views == 'weak' else f'_{views}'  # in the names of work dirs

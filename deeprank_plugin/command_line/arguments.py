@@ -75,7 +75,7 @@ def add_parameters(parser: argparse.ArgumentParser) -> None:
     group.add_argument('--modality', help='joint, bone or motion')
     group.add_argument(
         '--views',
-        help=f'what pretraining shows its student: {", ".join(STUDENT_VIEWS)} (default: weak, '
+        help=f'what training shows the network: {", ".join(STUDENT_VIEWS)} (default: weak, '
         'the paper; SegRank: strong)',
     )
     group.add_argument('--share', help=f'share of labels for finetuning: {", ".join(SHARES)}')

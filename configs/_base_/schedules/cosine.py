@@ -1,5 +1,5 @@
 # Pretraining without relabelling: as many epochs as DeepRank at most has, the rate annealed once.
-_base_ = '../views.py'
+_base_ = '../pretrain.py'
 
 max_epochs = 100 if _base_.small else 150
 train_cfg = dict(type='ResumableTrainLoop', max_epochs=max_epochs)

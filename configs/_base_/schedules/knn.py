@@ -1,8 +1,10 @@
 # k-NN: tools/test.py CONFIG CHECKPOINT, with the checkpoint of pretraining or of finetuning.
-_base_ = '../pretrain.py'
+_base_ = ['../skeleton.py', '../default_runtime.py']
 
 segments = int('{{$SEGMENTS:1}}')  # equal parts of the time that are pooled apart
 variant = '' if segments == 1 else f'_segments-{segments}'
 
 default_hooks = dict(strict_load=dict(allow_unexpected=['head', 'cls_head']))
+test_dataloader = dict(dataset=_base_.knn_part)
+test_evaluator = dict(type='KNNMetric', bank_split=_base_.train_split, _delete_=True)
 train_dataloader = val_dataloader = val_cfg = val_evaluator = None  # nothing is trained

@@ -1,6 +1,6 @@
 # Pretraining in rounds (Sec. V-B): 150 epochs, relabelling when the validation loss is stable, at
 # most 4 times; small data sets: five rounds of 20 epochs, the rate annealed in each.
-_base_ = '../views.py'
+_base_ = '../pretrain.py'
 
 train_cfg = dict(
     type='ResumableTrainLoop',

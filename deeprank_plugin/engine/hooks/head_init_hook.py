@@ -44,6 +44,9 @@ class HeadInitHook(Hook):
             first labels, but with the absent bodies that training counts). An encoder with
             ``init_cfg`` 'Pretrained', or a run with ``load_from``, keeps its own. Defaults to
             False.
+        C (float): Inverse strength of the regularisation of 'logreg'. Large weights make the first
+            steps of the encoder large: where the loss jumps at the beginning, a lower C (or a lower
+            learning rate) helps. Defaults to 1.0.
         pipeline (list, optional): Test pipeline. Defaults to that of ``val_dataloader``, else of
             ``test_dataloader``.
 
@@ -56,6 +59,7 @@ class HeadInitHook(Hook):
         self,
         classifier: str = 'random',
         calibrate: bool = False,
+        C: float = 1.0,
         pipeline: Optional[List[Dict]] = None,
     ) -> None:
         if classifier not in CLASSIFIERS:
@@ -64,6 +68,7 @@ class HeadInitHook(Hook):
             )
         self.classifier = classifier
         self.calibrate = calibrate
+        self.C = C
         self.pipeline = pipeline
 
     def before_train(self, runner) -> None:
@@ -79,7 +84,7 @@ class HeadInitHook(Hook):
                 'training sequences'
             )
         if self.classifier == 'logreg':
-            self._fit(runner, model, find_linear(model), pipeline)
+            self._fit(runner, find_linear(model), pipeline)
 
     def _find_pipeline(self, runner) -> Optional[List[Dict]]:
         test = runner.cfg.get('test_dataloader')
@@ -87,8 +92,7 @@ class HeadInitHook(Hook):
             return self.pipeline
         return leaf_configs(test.dataset)[0].pipeline
 
-    @staticmethod
-    def _fit(runner, model: nn.Module, layer: nn.Linear, pipeline: Optional[List[Dict]]) -> None:
+    def _fit(self, runner, layer: nn.Linear, pipeline: Optional[List[Dict]]) -> None:
         loader = build_extraction_loader(runner, pipeline)
         extracted = extract_split(runner, loader, encode=encode_for_classifier)
         rows = training_rows(runner, extracted)
@@ -96,7 +100,7 @@ class HeadInitHook(Hook):
         labels = extracted.labels[rows].numpy()
         state = torch.zeros(layer.out_features, layer.in_features + 1).to(layer.weight)
         if is_main_process():
-            fitted = fit_logistic_regression(features, labels, layer.out_features)
+            fitted = fit_logistic_regression(features, labels, layer.out_features, C=self.C)
             state.copy_(torch.from_numpy(np.column_stack([fitted.weight, fitted.bias])))
             runner.logger.info(
                 f'Classifier first: logistic regression on the features of {len(labels)} labelled '

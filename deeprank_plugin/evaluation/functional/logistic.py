@@ -24,9 +24,13 @@ class LinearClassifier(NamedTuple):
 
 
 def fit_logistic_regression(
-    features: np.ndarray, labels: np.ndarray, num_classes: int, max_iter: int = 3000
+    features: np.ndarray,
+    labels: np.ndarray,
+    num_classes: int,
+    max_iter: int = 3000,
+    C: float = 1.0,
 ) -> LinearClassifier:
-    """Fit scikit-learn's logistic regression (L2, C = 1) on standardised features.
+    """Fit scikit-learn's logistic regression (L2) on standardised features.
 
     Each feature is centred and divided by its standard deviation plus 1e-6; the result is that of
     the features as they are, with the standardisation folded into weights and bias. A class without
@@ -38,6 +42,8 @@ def fit_logistic_regression(
         labels (np.ndarray): Classes of shape (N,), from 0.
         num_classes (int): Number of classes, those without a sample included.
         max_iter (int): Most steps of the solver. Defaults to 3000.
+        C (float): scikit-learn's inverse strength of the regularisation: lower for smaller weights.
+            Defaults to 1.0.
 
     Raises:
         ValueError: If there are fewer than two classes, or a label is out of range.
@@ -51,7 +57,7 @@ def fit_logistic_regression(
     features = np.asarray(features, dtype=np.float64)
     mean, deviation = features.mean(axis=0), features.std(axis=0) + 1e-6
     standardised = (features - mean) / deviation
-    fitted = LogisticRegression(max_iter=max_iter).fit(standardised, labels)
+    fitted = LogisticRegression(C=C, max_iter=max_iter).fit(standardised, labels)
     coefficients, intercepts = fitted.coef_, fitted.intercept_
     if len(present) == 2:  # one score for both: half of it for the second, minus half for the first
         coefficients = np.concatenate([-coefficients, coefficients]) / 2

@@ -17,12 +17,13 @@ def samples(classes, number=60):
     return np.column_stack([features, np.full(number, 2.0)]), labels
 
 
+@pytest.mark.parametrize('C', [1.0, 0.01])
 @pytest.mark.parametrize('classes', [[0, 1, 2, 3], [1, 3, 4], [2, 5]])
-def test_probabilities_are_those_of_scikit_learn(classes):
+def test_probabilities_are_those_of_scikit_learn(classes, C):
     features, labels = samples(classes)
-    found = fit_logistic_regression(features, labels, 6)
+    found = fit_logistic_regression(features, labels, 6, C=C)
     scaled = (features - features.mean(axis=0)) / (features.std(axis=0) + 1e-6)
-    model = LogisticRegression(max_iter=3000).fit(scaled, labels)
+    model = LogisticRegression(C=C, max_iter=3000).fit(scaled, labels)
     scores = features @ found.weight.T + found.bias
     np.testing.assert_allclose(
         softmax(scores[:, classes], axis=1), model.predict_proba(scaled), atol=1e-9

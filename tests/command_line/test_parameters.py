@@ -66,11 +66,13 @@ def test_unknown_environment_variables(capsys, monkeypatch, name, value):
 def test_views_of_the_environment(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv('VIEWS', 'huge')
     assert "variable VIEWS 'huge' is not known; expected one of weak" in refusal(capsys, DEEPRANK)
-    assert load_config(FINETUNE).work_dir.endswith('_all')  # finetuning has none
+    assert 'views' not in load_config(RAW)  # k-NN has none
     monkeypatch.setenv('VIEWS', 'strong')
     cfg = load_config(DEEPRANK)
     assert cfg.views == 'strong' and cfg.work_dir.endswith('_joint_strong')
     assert load_config(DEEPRANK, views='weak').work_dir.endswith('_joint')
+    assert load_config(FINETUNE).work_dir.endswith('_all_strong')
+    assert load_config(FINETUNE, views='weak').work_dir.endswith('_all')
     (tmp_path / 'mine.py').write_text("_base_ = 'deeprank_plugin::moco/moco_stgcn.py'\n")
     cfg = load_config(str(tmp_path / 'mine.py'))
     assert cfg.work_dir == './work_dirs/mine_ntu60_xsub_joint_strong'

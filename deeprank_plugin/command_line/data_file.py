@@ -114,6 +114,11 @@ def derive_from_several(
                 f'{path} has {facts["IN_CHANNELS"]} channels per joint and {paths[0]} '
                 f'{variables["IN_CHANNELS"]}; expected the same in all files.'
             )
+        if 'IMG_SHAPE' in facts and path != paths[0]:
+            exit_with_error(
+                f'{path} holds 2D poses without the size of their images, which may differ from '
+                f'that of {paths[0]}; expected img_shape=(height, width) in each annotation.'
+            )
         sizes.append(len(infos))
         bodies = sequences.bodies if sequences else [i['keypoint'].shape[0] for i in infos]
         persons.append(int(max(bodies)))

@@ -182,6 +182,7 @@ def check_environment(cfg: Config) -> None:
         value = cfg.env_variables.get(VARIABLES[name])
         if value != 'auto':
             check_choice(f'the environment variable {VARIABLES[name]}', value, choices)
+    check_number('the environment variable SEGMENTS', cfg.env_variables.get('SEGMENTS'))
 
 
 def check_number(name: str, value: Optional[str]) -> None:
@@ -276,9 +277,13 @@ def require_same_run(cfg: Config, checkpoint: str) -> None:
 
 
 def name_file(config: Mapping) -> str:
-    """What ``--data`` was: the annotation file where ``data`` is its name, else ``data``."""
-    path = str(config.get('ann_file'))
-    return path if name_data(path) == config['data'] else config['data']
+    """What ``--data`` was: the annotation files where ``data`` is named after them, else a name."""
+    data = config['data']
+    if config.get('holdout_subjects', 'none') != 'none':
+        data = data.rpartition('_without-')[0]
+    files = config.get('train_files', config.get('ann_file'))
+    files = [files] if isinstance(files, str) else list(files or ())
+    return ' '.join(files) if '+'.join(map(name_data, files)) == data else data
 
 
 def require_same_joints(before: Mapping, cfg: Config, checkpoint: str) -> bool:

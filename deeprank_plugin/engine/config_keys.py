@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 PARAMETERS = (
-    *('data', 'modality', 'share', 'segments', 'head_init', 'pretrained', 'num_classes'),
+    *('data', 'modality', 'views', 'share', 'segments', 'head_init', 'pretrained', 'num_classes'),
     'holdout_subjects',
 )
 """Variables of our configs that the tools have options for."""

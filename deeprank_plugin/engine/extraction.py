@@ -208,7 +208,7 @@ def require_finite(runner, extracted: Extracted) -> None:
 
 
 @torch.no_grad()
-def calibrate_batch_norm(runner: Runner, loader: DataLoader, absent_bodies: bool = False) -> None:
+def calibrate_batch_norm(runner: Runner, loader: DataLoader, absent_bodies: bool = False) -> bool:
     """Set the running statistics of a new network's BatchNorm layers by one pass over the data.
 
     They become the averages over all batches, with all other layers in eval mode, as for the first
@@ -227,12 +227,15 @@ def calibrate_batch_norm(runner: Runner, loader: DataLoader, absent_bodies: bool
         absent_bodies (bool): Count the absent bodies of a batch, as training does, so that a model
             that is trained next meets the statistics it was calibrated with; ``backbone`` of the
             model then encodes them all. Defaults to False.
+
+    Returns:
+        bool: Whether the model has such layers.
     """
     model = unwrap(runner.model).eval()
     layers = [layer for layer in model.modules() if isinstance(layer, _BatchNorm)]
     layers = [layer for layer in layers if layer.track_running_stats]
     if not layers:
-        return
+        return False
     momenta = [layer.momentum for layer in layers]
     for layer in layers:
         layer.reset_running_stats()
@@ -258,3 +261,4 @@ def calibrate_batch_norm(runner: Runner, loader: DataLoader, absent_bodies: bool
         del layer.forward  # the class's own again
         all_reduce_params(layer.buffers(), op='mean')
     model.eval()
+    return True

@@ -220,7 +220,17 @@ def test_several_files_to_pretrain_on(make_annotations, capsys):
     assert cfg.train_pipeline[3].num_person == 2
     assert load_config(PRETRAIN, data=[first]).train_dataloader.dataset.ann_file == first
     joints = make_annotations(12, shape=(17, 3), name='c.pkl')
+    planar = make_annotations(12, shape=(17, 2), change=add_scores, name='d.pkl')
+
+    def add_scores_alone(content):
+        add_scores(content)
+        for annotation in content['annotations']:
+            del annotation['img_shape']
+            annotation['keypoint'] = abs(annotation['keypoint']) * 100
+
+    unsized = make_annotations(12, shape=(17, 2), change=add_scores_alone, name='e.pkl')
     for data, pattern in (
+        ([planar, unsized], 'e.pkl holds 2D poses without the size of their images'),
         ([first, joints], 'c.pkl has 17 joints and layout nturgb.d has 25; expected the same'),
         ([first, 'toy_xsub'], "'toy_xsub' is no annotation file; expected one name, or files"),
         ([first, 'x.pkl'], 'x.pkl does not exist'),

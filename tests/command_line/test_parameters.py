@@ -10,7 +10,7 @@ import torch
 from helpers import ROOT, refusal
 
 from deeprank_plugin.command_line import load_config
-from deeprank_plugin.command_line.parameters import require_same_run
+from deeprank_plugin.command_line.parameters import name_file, require_same_run
 
 DEEPRANK = str(ROOT / 'configs/deeprank/deeprank_stgcn-w16.py')
 
@@ -52,7 +52,8 @@ def test_what_is_not_known_is_said_in_one_sentence(capsys, path, parameters, pat
 
 
 @pytest.mark.parametrize(
-    ('name', 'value'), [('MODALITY', 'b'), ('SHARE', '3p'), ('DATA', 'x'), ('SEGMENTS', 'x')]
+    ('name', 'value'),
+    [('MODALITY', 'b'), ('SHARE', '3p'), ('DATA', 'x'), ('SEGMENTS', 'x'), ('SEGMENTS', '0')],
 )
 def test_unknown_environment_variables(capsys, monkeypatch, name, value):
     monkeypatch.setenv(name, value)
@@ -66,7 +67,8 @@ def test_unknown_environment_variables(capsys, monkeypatch, name, value):
 def test_views_of_the_environment(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv('VIEWS', 'huge')
     assert "variable VIEWS 'huge' is not known; expected one of weak" in refusal(capsys, DEEPRANK)
-    assert 'views' not in load_config(RAW)  # k-NN has none
+    assert load_config(RAW).work_dir.endswith('_joint')  # k-NN has none
+    assert "VIEWS 'huge' is not known" in refusal(capsys, FINETUNE)
     monkeypatch.setenv('VIEWS', 'strong')
     cfg = load_config(DEEPRANK)
     assert cfg.views == 'strong' and cfg.work_dir.endswith('_joint_strong')
@@ -138,6 +140,18 @@ def test_the_data_to_resume_with_are_those_that_were_given(tmp_path, capsys, mak
         cfg = load_config(FINETUNE, data='toy_xsub')
         require_same_run(cfg, str(tmp_path / 'epoch_1.pth'))
     assert f'resume it with --data {path}, or' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('config', 'given'),
+    [
+        (dict(data='toy_xsub_without-3', holdout_subjects='3', ann_file='toy.pkl'), 'toy_xsub'),
+        (dict(data='a_without-3', holdout_subjects='3', ann_file='x/a.pkl'), 'x/a.pkl'),
+        (dict(data='a+b', ann_file='x/a.pkl', train_files=['x/a.pkl', 'b.npz']), 'x/a.pkl b.npz'),
+    ],
+)
+def test_the_name_of_the_data_is_not_what_was_given(config, given):
+    assert name_file(config) == given
 
 
 def test_a_run_is_not_resumed_with_another_layout_in_the_same_file(

@@ -17,6 +17,8 @@ def test_batch_and_rate(make_annotations):
     unscaled = f'batch 2 x 16 = 32, learning rate 0.1{text} (--auto-scale-lr scales it)'
     assert describe_batch(cfg, 2, False) == unscaled
     assert describe_batch(cfg, 2, True) == f'batch 2 x 16 = 32, learning rate 0.2{text}'
+    cfg = load_config(FINETUNE, data='toy_xsub', share='1p')  # at the rate of its own batch
+    assert describe_batch(cfg, 1, True) == 'batch 1 x 8 = 8, learning rate 0.1'
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ DEEPRANK = str(ROOT / 'configs/deeprank/deeprank_stgcn-w16.py')
         ('resume_from', 'resume'),
         ('load_form', 'load_from'),
         ('modality', 'use --modality'),
+        ('views', 'use --views'),
         ('num_classes', 'use --num-classes'),
         ('batch_size', 'train_dataloader.batch_size'),
         ('train_cfg.max_epoch', 'train_cfg.max_epochs'),

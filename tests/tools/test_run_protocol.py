@@ -1,6 +1,5 @@
 """run_protocol.py from an MV-DeepRank checkpoint to fused results, interrupted and resumed."""
 
-import argparse
 import importlib.util
 import json
 import pickle
@@ -13,7 +12,6 @@ import torch
 from helpers import ROOT, output_of, run_tool
 
 import deeprank_plugin  # noqa: F401  lets torch.load open MMEngine's checkpoints
-from deeprank_plugin.command_line import load_config
 
 FINETUNE = ROOT / 'configs/finetune/stgcn-w16_pretrained.py'
 KNN = ROOT / 'configs/finetune/stgcn-w16_knn.py'
@@ -111,22 +109,6 @@ def tool(monkeypatch):
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
     return tool
-
-
-@pytest.mark.parametrize(
-    ('share', 'gpus', 'scale', 'rate', 'hint'),
-    [
-        ('10p', 1, False, '= 16, learning rate 0.1', ''),
-        ('1p', 1, True, '= 8, learning rate 0.1', ''),
-        ('10p', 2, False, '= 32, learning rate 0.1', ' (--auto-scale-lr scales it)'),
-        ('10p', 2, True, '= 32, learning rate 0.2', ''),
-    ],
-)
-def test_batch_of_a_share_needs_no_other_rate(tool, capsys, share, gpus, scale, rate, hint):
-    cfg = load_config(str(FINETUNE), data='toy_xsub', share=share)
-    tool.print_batch(argparse.Namespace(gpus=gpus, auto_scale_lr=scale), cfg)
-    base = '; the config sets 0.1 for a batch of 16' if gpus > 1 else ''
-    assert capsys.readouterr().out.endswith(f'{rate}{base}{hint}\n')
 
 
 def test_table_of_means_and_sample_deviations(tool):

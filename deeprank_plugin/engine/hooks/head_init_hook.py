@@ -78,11 +78,11 @@ class HeadInitHook(Hook):
         model, pipeline = unwrap(runner.model), self._find_pipeline(runner)
         if self.calibrate and not runner._load_from and not is_pretrained(model):
             everything = build_extraction_loader(runner, pipeline, drop=('holdout', 'labels'))
-            calibrate_batch_norm(runner, everything, absent_bodies=True)
-            runner.logger.info(
-                f'BatchNorm of the random encoder calibrated on {len(everything.dataset)} '  # type: ignore[arg-type]
-                'training sequences'
-            )
+            if calibrate_batch_norm(runner, everything, absent_bodies=True):
+                runner.logger.info(
+                    'BatchNorm of the random encoder calibrated on '
+                    f'{len(everything.dataset)} training sequences'  # type: ignore[arg-type]
+                )
         if self.classifier == 'logreg':
             self._fit(runner, find_linear(model), pipeline)
 

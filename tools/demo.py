@@ -19,7 +19,7 @@ from statistics import mean, stdev
 from typing import Any, Dict, List, Optional
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -79,7 +79,7 @@ def train(title: str, name: str, config: str, epochs: int, seed: int, *options) 
 
 def finetune(seed: int, name: str, *options) -> Job:
     """Finetuning of an encoder with 10 % of the labels."""
-    title = f'Finetune the {ENCODERS[name]}, seed {seed}'
+    title = f'Finetune {name}, seed {seed}'
     return train(
         *(title, f'{name}_{seed}', FINETUNE, EPOCHS['finetune'], seed, '--share', '10p'),
         *('--segments', 4, '--head-init', 'logreg', *options),
@@ -92,8 +92,8 @@ def list_stages() -> List[List[Job]]:
     toy = Job('Make toy data', ['tools/data/make_toy.py', OUT / 'toy.pkl', '--force'])
     before = [
         train('Pretrain without labels', 'pretrain', PRETRAIN, EPOCHS['pretrain'], 0),
-        extract('Features of a random encoder', 'random', PRETRAIN),
-        extract('Raw coordinates', 'raw', 'configs/finetune/raw_knn.py'),
+        extract('Features, random encoder', 'random', PRETRAIN),
+        extract('Features, raw coordinates', 'raw', 'configs/finetune/raw_knn.py'),
         *(
             finetune(seed, 'random', '--cfg-options', 'model.backbone.init_cfg=None')
             for seed in SEEDS
@@ -106,13 +106,13 @@ def list_stages() -> List[List[Job]]:
             for seed in SEEDS
         ),
         extract(
-            *('Features of the pretrained encoder', 'pretrained', PRETRAIN),
+            *('Features, pretrained', 'pretrained', PRETRAIN),
             *('--checkpoint', pretrained),
         ),
     ]
     run = OUT / f'pretrained_{SEEDS[0]}'
     example = Job(
-        'Draw an example with its prediction',
+        'Animate a prediction',
         [
             *('tools/demo_skeleton.py', run / Path(FINETUNE).name),
             *(run / f'epoch_{EPOCHS["finetune"]}.pth', OUT / 'toy.pkl', '--split', 'xsub_val'),
@@ -129,15 +129,15 @@ def read_log(folder: Path) -> List[Dict]:
     return [json.loads(line) for line in lines if line.endswith('\n')]
 
 
-def describe(entries: List[Dict]) -> str:
-    """The last metrics of a run, in words."""
+def describe(entries: List[Dict], epochs: Optional[int]) -> str:
+    """Epoch and last metrics of a run, in words; nothing of a tool that does not train."""
     last = {key: value for entry in entries for key, value in entry.items()}
     names = {
-        'loss': 'loss {:.2f}',
-        'acc_rank': 'ranking accuracy {:.1%}',
-        'top1_acc': 'training accuracy {:.1%}',
-        'relabel/knn': '1-NN {:.1%}',
-        'acc/top1': 'test accuracy {:.1%}',
+        'epoch': f'epoch {{}}/{epochs}',
+        'acc_rank': 'ranking {:.0%}',
+        'relabel/knn': '1-NN {:.0%}',
+        'top1_acc': 'training {:.0%}',
+        'acc/top1': 'test {:.1%}',
     }
     return ', '.join(text.format(last[key]) for key, text in names.items() if key in last)
 
@@ -152,9 +152,14 @@ class Display:
     def __init__(self, console: Console) -> None:
         self.live = console.is_terminal
         self.console = console
-        columns = (TextColumn('{task.description:<42}'), BarColumn(20), TimeElapsedColumn())
-        left = (TextColumn('left'), TimeRemainingColumn(), TextColumn('{task.fields[metrics]}'))
-        self.bars = Progress(*columns, *left, console=console, disable=not self.live)
+        self.bars = Progress(
+            TextColumn('{task.description}'),
+            BarColumn(10),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+            TextColumn('{task.fields[metrics]}'),
+            console=console,
+            disable=not self.live,
+        )
         self.tasks: Dict[str, Any] = {}
         self.shown: Dict[str, int] = {}
 
@@ -162,27 +167,24 @@ class Display:
         """Show how far a job is."""
         entries = read_log(job.folder) if job.folder else []
         epoch = max((entry.get('epoch', 0) for entry in entries), default=0)
+        text = describe(entries, job.epochs)
         if job.title not in self.tasks:
             self.tasks[job.title] = self.bars.add_task(job.title, total=job.epochs, metrics='')
-        self.bars.update(self.tasks[job.title], completed=epoch, metrics=describe(entries))
+        self.bars.update(self.tasks[job.title], completed=epoch, metrics=text)
         if self.live or epoch < self.shown.get(job.title, 0) + job.every:
             return
         self.shown[job.title] = epoch
         left = (time.time() - job.begun) / epoch * ((job.epochs or epoch) - epoch)
-        self.print(
-            f'{job.title}: epoch {epoch}/{job.epochs}, {describe(entries)}, {left:.0f} s left'
-        )
+        self.print(f'{job.title}: {text}, {left:.0f} s left')
 
     def finish(self, job: Job) -> None:
         """Show that a job has ended."""
-        metrics = describe(read_log(job.folder)) if job.folder else ''
+        text = describe(read_log(job.folder), job.epochs) if job.folder else ''
         total = job.epochs or 1
-        self.bars.update(self.tasks[job.title], total=total, completed=total, metrics=metrics)
+        self.bars.update(self.tasks[job.title], total=total, completed=total, metrics=text)
         if not self.live:
-            self.print(
-                f'{job.title}: done in {time.time() - job.begun:.0f} s'
-                + (f', {metrics}' if metrics else '')
-            )
+            seconds = f'done in {time.time() - job.begun:.0f} s'
+            self.print(f'{job.title}: {", ".join(filter(None, [text, seconds]))}')
 
     def print(self, line: str) -> None:
         """Print a line as it is."""

@@ -6,7 +6,10 @@ clip = dict(clip_len=24)
 work_dir = (
     f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{_base_.modality}_{_base_.recipe}'
 )
-model = dict(backbone=dict(base_channels=8), cls_head=dict(in_channels=32 * _base_.segments))
+model = dict(
+    backbone=dict(base_channels=8, num_stages=6, inflate_stages=[3, 5], down_stages=[3, 5]),
+    cls_head=dict(in_channels=32 * _base_.segments),
+)
 train, test = _base_.train_pipeline, _base_.test_pipeline
 train_pipeline = [train[0], dict(train[1], **clip), *train[2:]]
 test_pipeline = [test[0], dict(test[1], **clip), *test[2:]]

@@ -134,9 +134,8 @@ def describe(entries: List[Dict], epochs: Optional[int]) -> str:
     last = {key: value for entry in entries for key, value in entry.items()}
     names = {
         'epoch': f'epoch {{}}/{epochs}',
-        'acc_rank': 'ranking {:.0%}',
+        'loss': 'loss {:.2f}',
         'relabel/knn': '1-NN {:.0%}',
-        'top1_acc': 'training {:.0%}',
         'acc/top1': 'test {:.1%}',
     }
     return ', '.join(text.format(last[key]) for key, text in names.items() if key in last)

@@ -17,7 +17,7 @@ path = pathlib.Path('run/now/vis_data/20.json')
 path.parent.mkdir(parents=True)
 with path.open('w') as file:
     for epoch in (1, 2, 3, 4):
-        print(json.dumps(dict(epoch=epoch, acc_rank=0.5 + epoch / 10)), file=file)
+        print(json.dumps(dict(epoch=epoch, loss=1 / epoch)), file=file)
         file.flush()
         time.sleep(0.1)
     print(json.dumps({'acc/top1': 0.625, 'step': 4}), file=file)
@@ -73,9 +73,9 @@ def test_jobs_fit_the_configs(demo):
 def test_progress_without_a_terminal_is_a_line_for_each_epoch(demo, tmp_path):
     job = demo['Job']('Some run', ['-c', WRITER], tmp_path / 'run', 4)
     lines = show(demo, [job]).splitlines()
-    expected = r'Some run: epoch 4/4, ranking 90%(, test 62.5%)?, \d+ s left'
+    expected = r'Some run: epoch 4/4, loss 0.25(, test 62.5%)?, \d+ s left'
     assert re.fullmatch(expected, lines[-2]), lines
-    assert re.fullmatch(r'Some run: epoch 4/4, ranking 90%, test 62.5%, done in \d+ s', lines[-1])
+    assert re.fullmatch(r'Some run: epoch 4/4, loss 0.25, test 62.5%, done in \d+ s', lines[-1])
     assert len(lines) <= 5 and not any('\x1b' in line for line in lines)
     assert job.log.read_text().startswith('$ python -c')
 
@@ -83,7 +83,7 @@ def test_progress_without_a_terminal_is_a_line_for_each_epoch(demo, tmp_path):
 def test_progress_on_a_terminal_is_a_bar(demo, tmp_path):
     job = demo['Job']('Some run', ['-c', WRITER], tmp_path / 'run', 4)
     shown = show(demo, [job], force_terminal=True)
-    assert 'epoch 4/4, ranking 90%, test 62.5%' in shown and '\x1b[' in shown
+    assert 'epoch 4/4, loss 0.25, test 62.5%' in shown and '\x1b[' in shown
     assert 's left' not in shown and 'done in' not in shown
 
 

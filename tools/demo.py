@@ -26,10 +26,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 OUT = Path('work_dirs/demo')
 PRETRAIN, FINETUNE = 'configs/demo/segrank_toy.py', 'configs/demo/finetune_toy.py'
-EPOCHS = dict(pretrain=27, finetune=60)  # of these configs
+EPOCHS = dict(pretrain=27, finetune=120)  # of these configs
 SEEDS = (0, 1, 2)  # of finetuning; each draws its own 10 % of the labels
 ENCODERS = dict(raw='raw coordinates', random='random encoder', pretrained='pretrained encoder')
 DATA = ('--data', OUT / 'toy.pkl')
+EXAMPLE = 'S001C002P002R001A004'  # a test sequence to animate: a kick, seen from the front
 AT_ONCE = 2  # processes, with one thread each
 
 
@@ -60,7 +61,6 @@ class Job:
                 command,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, 'OMP_NUM_THREADS': '1'},
             )
 
 
@@ -74,7 +74,7 @@ def train(title: str, name: str, config: str, epochs: int, seed: int, *options) 
     """A training run in the folder ``name``."""
     folder = OUT / name
     command = ['tools/train.py', config, *DATA, '--work-dir', folder, '--seed', seed, *options]
-    return Job(title, command, folder, epochs, every=1 if config == PRETRAIN else 10)
+    return Job(title, command, folder, epochs, every=1 if config == PRETRAIN else 20)
 
 
 def finetune(seed: int, name: str, *options) -> Job:
@@ -101,13 +101,10 @@ def list_stages() -> List[List[Job]]:
     ]
     pretrained = OUT / 'pretrain'
     after = [
+        extract('Features, pretrained', 'pretrained', PRETRAIN, '--checkpoint', pretrained),
         *(
             finetune(seed, 'pretrained', '--pretrained', pretrained, '--cfg-options')
             for seed in SEEDS
-        ),
-        extract(
-            *('Features, pretrained', 'pretrained', PRETRAIN),
-            *('--checkpoint', pretrained),
         ),
     ]
     run = OUT / f'pretrained_{SEEDS[0]}'
@@ -116,7 +113,7 @@ def list_stages() -> List[List[Job]]:
         [
             *('tools/demo_skeleton.py', run / Path(FINETUNE).name),
             *(run / f'epoch_{EPOCHS["finetune"]}.pth', OUT / 'toy.pkl', '--split', 'xsub_val'),
-            *('--limit', 1, '--topk', 3, '--out-dir', OUT / 'example'),
+            *('--names', EXAMPLE, '--topk', 3, '--out-dir', OUT / 'example'),
         ],
     )
     return [[toy], before, after, [example]]
@@ -286,6 +283,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     ).parse_args()
     os.chdir(ROOT)
+    os.environ['OMP_NUM_THREADS'] = (
+        '1'  # of this process, which loads NumPy later, and of the tools
+    )
     shutil.rmtree(OUT, ignore_errors=True)
     (OUT / 'logs').mkdir(parents=True)
     begun = time.time()
@@ -300,8 +300,9 @@ def main() -> None:
         for entry in read_log(OUT / 'pretrain')
         if 'relabel/round' in entry
     ]
-    results = {name: evaluate_features(OUT / f'{name}.npz') for name in ENCODERS}
-    write_plots(rounds, results)
+    with console.status('Linear probes and t-SNE'):
+        results = {name: evaluate_features(OUT / f'{name}.npz') for name in ENCODERS}
+        write_plots(rounds, results)
     knn = ', '.join(f'{entry["knn"]:.1%}' for entry in rounds)
     console.print(make_table(results))
     (example,) = (OUT / 'example').glob('*.gif')

@@ -7,18 +7,19 @@ work_dir = (
     f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{_base_.modality}_{_base_.recipe}'
 )
 model = dict(
-    backbone=dict(base_channels=8, num_stages=6, inflate_stages=[3, 5], down_stages=[3, 5]),
+    backbone=dict(base_channels=8),
     cls_head=dict(in_channels=32 * _base_.segments),
 )
 train, test = _base_.train_pipeline, _base_.test_pipeline
 train_pipeline = [train[0], dict(train[1], **clip), *train[2:]]
 test_pipeline = [test[0], dict(test[1], **clip), *test[2:]]
+names = dict(classes='toy')
 single = dict(num_workers=0, persistent_workers=False)
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline), **single)
-val_dataloader = dict(dataset=dict(pipeline=test_pipeline), **single)
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline, metainfo=names), **single)
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline, metainfo=names), **single)
 test_dataloader = val_dataloader
 
-train_cfg = dict(max_epochs=60, val_interval=60)
-param_scheduler = [dict(type='MultiStepLR', by_epoch=True, milestones=[48], gamma=0.1)]
+train_cfg = dict(max_epochs=120, val_interval=120)
+param_scheduler = [dict(type='MultiStepLR', by_epoch=True, milestones=[96], gamma=0.1)]
 optim_wrapper = dict(optimizer=dict(lr=0.02))
-default_hooks = dict(logger=dict(interval=100), checkpoint=dict(interval=60))  # logs each epoch
+default_hooks = dict(logger=dict(interval=100), checkpoint=dict(interval=120))  # logs each epoch

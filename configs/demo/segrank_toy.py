@@ -1,5 +1,5 @@
-# The demo's pretraining: SegRank with an ST-GCN of six thin layers, clips of 24 frames, three short
-# rounds (tools/demo.py: --data work_dirs/demo/toy.pkl). The batch's views are made all at once.
+# The demo's pretraining: SegRank with a thin ST-GCN, clips of 24 frames, three short rounds
+# (tools/demo.py: --data work_dirs/demo/toy.pkl). The views of a batch are made all at once.
 _base_ = '../segrank/segrank_stgcn-w16.py'
 
 clip_len = 24
@@ -9,7 +9,7 @@ work_dir = (
 augment = dict(clips=2, clip_len=clip_len, min_share=64 / 120, distort=_base_.strength)
 model = dict(
     data_preprocessor=dict(augment=augment),
-    backbone=dict(base_channels=8, num_stages=6, inflate_stages=[3, 5], down_stages=[3, 5]),
+    backbone=dict(base_channels=8),
     head=dict(in_channels=32 * _base_.segments),
 )
 test = _base_.test_pipeline

@@ -17,7 +17,7 @@ import json
 import sys
 import warnings
 from pathlib import Path
-from typing import Callable, List
+from typing import Callable, Dict, List, Optional
 
 from rich.console import Console
 from rich.table import Table
@@ -72,6 +72,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--topk', type=int, default=5, help='classes to print (%(default)s)')
     parser.add_argument('--split', help='split of annotations; default: all samples')
     parser.add_argument('--limit', type=int, help='use the first sequences only')
+    parser.add_argument('--names', nargs='+', help='use the sequences with these names only')
     parser.add_argument('--batch-size', type=int, help="default: that of the config's test data")
     parser.add_argument(
         '--scale',
@@ -115,11 +116,30 @@ def print_table(names: List[str], predictions: List[Prediction], truths: List, k
     Console(width=None if sys.stdout.isatty() else 160, markup=False, highlight=False).print(table)
 
 
+def choose(sequences: List[Dict], names: Optional[List[str]]) -> List[Dict]:
+    """The sequences with these names, or all.
+
+    Raises:
+        ValueError: If there is none of a name.
+    """
+    if names is None:
+        return sequences
+    found = {str(sequence.get('frame_dir')): sequence for sequence in sequences}
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise ValueError(
+            f'--names {missing[0]}: there is no such sequence; expected names such as '
+            f'{", ".join(list(found)[:3])}'
+        )
+    return [found[name] for name in names]
+
+
 def classify(args: argparse.Namespace) -> None:
     """Read, classify, print and animate."""
     if args.format != 'none':
         check_format(f'.{args.format}')
-    sequences = read_sequences(args.input, args.split)[: args.limit]
+    sequences = read_sequences(args.input, args.split)
+    sequences = choose(sequences, args.names)[: args.limit]
     own = load_config(args.config, **parameters_of(args))
     models = [
         init_model(config, checkpoint, args.device, args.cfg_options)

@@ -1,13 +1,25 @@
-# The demo's finetuning (tools/demo.py: --data work_dirs/demo/toy.pkl --share 10p).
+# The demo's finetuning (tools/demo.py: --data work_dirs/demo/toy.pkl --share 10p --segments 4
+# --head-init logreg): clips of 24 frames, as in pretraining.
 _base_ = '../finetune/stgcn-w16_pretrained.py'
 
-model = dict(backbone=dict(base_channels=8), cls_head=dict(in_channels=32 * _base_.segments))
+clip = dict(clip_len=24)
 work_dir = (
     f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{_base_.modality}_{_base_.recipe}'
 )
-train_dataloader = dict(num_workers=0, persistent_workers=False)
-val_dataloader = dict(num_workers=0, persistent_workers=False)
+model = dict(
+    backbone=dict(base_channels=8),
+    cls_head=dict(in_channels=32 * _base_.segments),
+)
+train, test = _base_.train_pipeline, _base_.test_pipeline
+train_pipeline = [train[0], dict(train[1], **clip), *train[2:]]
+test_pipeline = [test[0], dict(test[1], **clip), *test[2:]]
+names = dict(classes='toy')
+single = dict(num_workers=0, persistent_workers=False)
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline, metainfo=names), **single)
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline, metainfo=names), **single)
 test_dataloader = val_dataloader
 
-train_cfg = dict(val_interval=30)
-default_hooks = dict(logger=dict(interval=2), checkpoint=dict(interval=30))
+train_cfg = dict(max_epochs=120, val_interval=120)
+param_scheduler = [dict(type='MultiStepLR', by_epoch=True, milestones=[96], gamma=0.1)]
+optim_wrapper = dict(optimizer=dict(lr=0.02))
+default_hooks = dict(logger=dict(interval=100), checkpoint=dict(interval=120))  # logs each epoch

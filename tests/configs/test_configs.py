@@ -20,7 +20,7 @@ def test_there_is_one_config_for_each_method_and_network():
     for kind in ('pretrained', 'scratch', 'linear', 'knn'):
         expected |= {f'finetune/{network}_{kind}' for network in NETWORKS}
     expected |= {'finetune/raw_knn', 'finetune/raw_linear'}
-    expected |= {'deeprank/deeprank_stgcn-deviceaug', 'demo/deeprank_toy', 'demo/finetune_toy'}
+    expected |= {'deeprank/deeprank_stgcn-deviceaug', 'demo/segrank_toy', 'demo/finetune_toy'}
     assert {str(path.relative_to(CONFIGS).with_suffix('')) for path in OURS} == expected
     assert len(list(CONFIGS.rglob('*.py'))) <= 95
     for folder in {path.parent for path in OURS} - {CONFIGS / 'demo'}:

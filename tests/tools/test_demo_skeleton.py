@@ -114,6 +114,17 @@ def test_the_work_dir_of_a_model(call, folder, tmp_path):
     assert result.returncode == 2 and 'holds no checkpoint' in result.err
 
 
+def test_sequences_are_chosen_by_name(call, folder, tmp_path):
+    arguments = (folder / 'joint.py', folder / 'joint.pth', folder / 'data.pkl')
+    options = ('--out-dir', tmp_path, '--format', 'none', '--names', 'take 5', 'take 2')
+    result = call(*arguments, *options)
+    assert result.returncode == 0, result.err[-2000:]
+    written = json.loads((tmp_path / 'predictions.json').read_text())
+    assert [entry['frame_dir'] for entry in written] == ['take 5', 'take 2']
+    result = call(*arguments, *options, 'take 9')
+    assert result.returncode != 0 and '--names take 9: there is no such sequence' in result.err
+
+
 def test_two_streams_of_a_folder(call, folder, tmp_path):
     sequences = keypoints(folder, 0, 3, 5)
     (tmp_path / 'in').mkdir()

@@ -95,7 +95,7 @@ class SequenceBatch:
 
 
 @FUNCTIONS.register_module()
-def stack_samples(data_batch: Sequence[Dict]) -> Dict[str, Any]:
+def stack_samples(data_batch: Sequence[Dict], _scope_: Optional[str] = None) -> Dict[str, Any]:
     """Collate samples into few tensors; ``SkeletonPreprocessor`` takes the batch.
 
     What cannot be joined, such as samples with other fields than a label, stays a list, as
@@ -104,6 +104,8 @@ def stack_samples(data_batch: Sequence[Dict]) -> Dict[str, Any]:
     Args:
         data_batch (Sequence[dict]): B outputs of ``PackActionInputs``: ``inputs`` of shape
             (clips, M, T, V, C) and ``data_samples``.
+        _scope_ (str, optional): Not used. MMEngine passes it where a config inherits from the
+            configs of a package. Defaults to None.
 
     Returns:
         dict: ``inputs``, of shape (B, clips, M, T, V, C) or a :class:`SequenceBatch` where T

@@ -128,3 +128,7 @@ def test_no_loader_warns_of_a_missing_gpu(monkeypatch):
                 compat.quiet_known_notices()
             next(iter(loader))
         assert len(found) == (0 if quiet else 1)
+
+
+def test_the_scope_that_mmengine_adds_to_inherited_configs():
+    assert len(stack_samples([pack(0)], _scope_='deeprank_plugin')['inputs']) == 1

@@ -218,13 +218,15 @@ def run_jobs(jobs: List[Job], display: Display) -> None:
 def evaluate_features(path: Path) -> Dict:
     """1-NN and linear probe of extracted features, with the test features and labels."""
     import numpy as np
+    import torch
 
     from deeprank_plugin.evaluation.functional.knn import knn_scores, topk_accuracy
     from deeprank_plugin.evaluation.functional.logistic import fit_logistic_regression
 
     found = np.load(path)
     features, labels, bank = found['features'], found['labels'], found['splits'] == 'xsub_train'
-    scores = knn_scores(features[~bank], features[bank], labels[bank], k=1)
+    parts = map(torch.from_numpy, (features[~bank], features[bank], labels[bank]))
+    scores = knn_scores(*parts, k=1).numpy()
     probe = fit_logistic_regression(features[bank], labels[bank], labels.max() + 1)
     predicted = (features[~bank] @ probe.weight.T + probe.bias).argmax(axis=1)
     return dict(

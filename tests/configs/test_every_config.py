@@ -71,6 +71,7 @@ def product(path):
         yield dict(zip(values, combination))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('path', OURS, ids=names(OURS))
 def test_config_with_every_parameter(bases_read_once, path):
     work_dirs = set()

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 OUT = Path('work_dirs/demo')
 PRETRAIN, FINETUNE = 'configs/demo/segrank_toy.py', 'configs/demo/finetune_toy.py'
-EPOCHS = dict(pretrain=27, finetune=120)  # of these configs
+EPOCHS = dict(pretrain=21, finetune=120)  # of these configs
 SEEDS = (0, 1, 2)  # of finetuning; each draws its own 10 % of the labels
 ENCODERS = dict(raw='raw coordinates', random='random encoder', pretrained='pretrained encoder')
 DATA = ('--data', OUT / 'toy.pkl')
@@ -53,9 +53,9 @@ class Job:
     def start(self) -> None:
         """Start the tool."""
         self.begun = time.time()
-        command = [sys.executable, '-W', 'ignore', *map(str, self.command)]
+        command = [sys.executable, *map(str, self.command)]
         with self.log.open('w') as file:
-            file.write(f'$ python {" ".join(command[3:])}\n')
+            file.write(f'$ python {" ".join(command[1:])}\n')
             file.flush()
             self.process = subprocess.Popen(
                 command,

@@ -158,7 +158,12 @@ def record_settings(folder: Path, settings: Dict) -> None:
         before = json.loads(path.read_text())
         changed = [key for key in settings if before.get(key) != settings[key]]
         if changed == ['data']:
-            known = before.get('data') or {}
+            known = before.get('data')
+            if known is None:
+                exit_with_error(
+                    f'{folder} holds results without a record of their data: name another folder, '
+                    'or remove this one.'
+                )
             files = [path for path, digest in settings['data'].items() if known.get(path) != digest]
             exit_with_error(
                 f'{folder} holds results of other contents of {", ".join(files) or "the data"}: '

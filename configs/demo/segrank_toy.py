@@ -20,11 +20,11 @@ train_dataloader = dict(dataset=dict(pipeline=train_pipeline), **single)
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline), **single)
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline), **single)
 
-train_cfg = dict(max_epochs=27, val_interval=3)
+train_cfg = dict(max_epochs=21, val_interval=7)
 param_scheduler = [
     dict(
         type='CosineRestartLR',
-        periods=[9] * 3,
+        periods=[7] * 3,
         restart_weights=[1] * 3,
         eta_min=0,
         by_epoch=True,
@@ -32,7 +32,7 @@ param_scheduler = [
     )
 ]
 default_hooks = dict(
-    relabel=dict(_delete_=True, type='RelabelHook', interval=9, max_rounds=3),
-    checkpoint=dict(interval=9),
+    relabel=dict(_delete_=True, type='RelabelHook', interval=7, max_rounds=3),
+    checkpoint=dict(interval=7),
     logger=dict(interval=100),  # once an epoch
 )

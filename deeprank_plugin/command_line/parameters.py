@@ -73,7 +73,7 @@ def load_config(
         pretrained (str, optional): Checkpoint or work dir of the encoder.
         num_classes (int, optional): Number of classes in an annotation file.
         layout (str, optional): Layout of an annotation file: a name, or a JSON file.
-        views (str, optional): One of ``STUDENT_VIEWS``, of pretraining.
+        views (str, optional): One of ``STUDENT_VIEWS``, what training shows the network.
         segments (int, optional): Equal parts of the time that are pooled separately.
         head_init (str, optional): First weights of the classifier, 'random' or 'logreg'.
         holdout_subjects (Sequence[str], optional): Subjects of the training split that take the
@@ -92,15 +92,7 @@ def load_config(
     values.update(modality=modality, share=share, pretrained=pretrained, segments=segments)
     values.update(views=views, head_init=head_init)
     values.update(holdout_subjects=holdout_subjects and ','.join(map(str, holdout_subjects)))
-    given = {name: str(value) for name, value in values.items() if value is not None}
-    for name, value in given.items():
-        if not value or UNSAFE.search(value):
-            exit_with_error(
-                f'{option(name)} {value!r} is empty or contains a quote, a brace or a backslash.'
-            )
-    for name, choices in CHOICES.items():
-        check_choice(option(name), given.get(name), choices)
-    check_number('--segments', given.get('segments'))
+    given = check_values(values)
     variables = {VARIABLES[name]: value for name, value in given.items()}
     variables.update(look_up_files(files, num_classes, layout))
     for name, of_file in dict(num_classes=num_classes, layout=layout).items():
@@ -120,6 +112,20 @@ def load_config(
     check_environment(cfg)
     set_work_dir(cfg, path, given.get('pretrained'))
     return cfg
+
+
+def check_values(values: Mapping[str, object]) -> Dict[str, str]:
+    """The parameters that are given, as text; exits with an error if one cannot be right."""
+    given = {name: str(value) for name, value in values.items() if value is not None}
+    for name, value in given.items():
+        if not value or UNSAFE.search(value):
+            exit_with_error(
+                f'{option(name)} {value!r} is empty or contains a quote, a brace or a backslash.'
+            )
+    for name, choices in CHOICES.items():
+        check_choice(option(name), given.get(name), choices)
+    check_number('--segments', given.get('segments'))
+    return given
 
 
 def look_up_files(

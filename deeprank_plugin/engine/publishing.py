@@ -20,7 +20,7 @@ from deeprank_plugin.version import __version__
 from .encoders import find_encoders, list_streams, read_checkpoint_config
 from .identity import identify_checkpoint, to_meta
 
-MACHINE_FIELDS = ('load_from', 'work_dir')
+MACHINE_FIELDS = ('load_from', 'work_dir', 'more_files')  # the last: paths joined by colons
 DIGITS = 8
 """Hexadecimal digits of the hash in a file name, as in MMEngine."""
 

@@ -48,6 +48,7 @@ CONFIG = dict(
     load_from='~/secret/epoch_1.pth',
     limits=(float('inf'), -1.5),
     labels=['/home/someone/labels.txt', 'data/labels.txt', 'C:\\Users\\someone\\a.txt'],
+    more_files='data/b.pkl:/home/someone/c.pkl',
     train_dataloader=dict(
         batch_size=2,
         dataset=dict(

@@ -153,6 +153,13 @@ def test_another_file_under_the_same_name(tool, tmp_path, make_annotations, caps
     assert ended.value.code == 2
     said = capsys.readouterr().err
     assert f'results of other contents of {path}: name another folder' in said
+    settings = tmp_path / 'out' / 'settings.json'
+    recorded = json.loads(settings.read_text())
+    del recorded['data']
+    settings.write_text(json.dumps(recorded))
+    with pytest.raises(SystemExit):
+        record()
+    assert 'results without a record of their data' in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -90,14 +90,14 @@ def finetune(seed: int, name: str, *options) -> Job:
 def list_stages() -> List[List[Job]]:
     """The jobs; those of a stage need what the stages before have written."""
     toy = Job('Make toy data', ['tools/data/make_toy.py', OUT / 'toy.pkl', '--force'])
+    random = [
+        finetune(seed, 'random', '--cfg-options', 'model.backbone.init_cfg=None') for seed in SEEDS
+    ]
     before = [
         train('Pretrain without labels', 'pretrain', PRETRAIN, EPOCHS['pretrain'], 0),
         extract('Features, random encoder', 'random', PRETRAIN),
         extract('Features, raw coordinates', 'raw', 'configs/finetune/raw_knn.py'),
-        *(
-            finetune(seed, 'random', '--cfg-options', 'model.backbone.init_cfg=None')
-            for seed in SEEDS
-        ),
+        *random[:-1],
     ]
     pretrained = OUT / 'pretrain'
     after = [
@@ -106,6 +106,7 @@ def list_stages() -> List[List[Job]]:
             finetune(seed, 'pretrained', '--pretrained', pretrained, '--cfg-options')
             for seed in SEEDS
         ),
+        random[-1],  # here it keeps a core busy that would have nothing to do
     ]
     run = OUT / f'pretrained_{SEEDS[0]}'
     example = Job(

@@ -56,10 +56,9 @@ def test_jobs_fit_the_configs(demo):
         for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
             lengths = {s.clip_len for s in loader.dataset.pipeline if s.type == 'CropResize'}
             assert lengths <= {24}
-    before, after = demo['list_stages']()[1:3]
     random, pretrained = (
-        [job for job in jobs if 'tools/train.py' in job.command and 'finetune' in job.command[1]]
-        for jobs in (before, after)
+        [job for job in jobs if job.title.startswith(f'Finetune {name}')]
+        for name in ('random', 'pretrained')
     )
     assert len(random) == len(pretrained) == len(demo['SEEDS'])
     for one, other in zip(random, pretrained):  # they differ in encoder and folder alone

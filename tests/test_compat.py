@@ -211,6 +211,7 @@ def test_heads_take_half_precision_scores(dtype):
 BASE_CONFIG = "_base_ = 'mmaction::_base_/default_runtime.py'\n"
 
 
+@pytest.mark.slow
 def test_bases_of_other_packages_without_pkg_resources(tmp_path):
     (tmp_path / 'config.py').write_text(BASE_CONFIG)
     result = run_python(f"""

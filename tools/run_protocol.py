@@ -41,6 +41,7 @@ from deeprank_plugin.command_line import (
     has_weights,
     load_config,
     merge_or_exit,
+    require_writable,
     run_or_exit,
 )
 from deeprank_plugin.command_line.data_file import hash_data, hash_file
@@ -175,7 +176,7 @@ def record_settings(folder: Path, settings: Dict) -> None:
                 f'now {settings[changed[0]]!r}): name another folder, or remove this one.'
             )
         return
-    folder.mkdir(parents=True, exist_ok=True)
+    require_writable(str(folder), 'folder', 'OUT')
     write_json(path, settings)
 
 

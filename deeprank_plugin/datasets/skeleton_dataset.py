@@ -31,7 +31,14 @@ from .reading import (
 )
 from .several_files import join_samples, split_or_all
 from .subjects import check_subjects, select_subjects
-from .subsets import check_holdout, check_labels, draw_holdout, labelled_subset, read_names
+from .subsets import (
+    check_holdout,
+    check_labels,
+    digest_samples,
+    draw_holdout,
+    labelled_subset,
+    read_names,
+)
 
 
 @DATASETS.register_module()
@@ -123,6 +130,7 @@ class SkeletonDataset(PoseDataset):
         self.sample_offset = sample_offset
         self.sample_names: List[str] = []
         self.sample_rows: List[int] = []
+        self.sample_digest = ''  # of names, labels and lengths
         self.sample_of_label: Dict[int, str] = {}  # one for each label that occurs
         self.sample_files: List[int] = []  # number of the file of each sample, if there are several
         self.stores: List[Optional[MappedSequences]] = []  # of each file that is an .npz
@@ -230,6 +238,7 @@ class SkeletonDataset(PoseDataset):
             infos = [info for info in infos if (info['frame_dir'] in held) == keep]
         self.sample_rows = [info['row'] for info in infos]
         self.sample_files = [info['file'] for info in infos if 'file' in info]
+        self.sample_digest = digest_samples(infos)
         for info in infos:
             labels = info.get('label', ())
             for label in [labels] if hasattr(labels, '__index__') else labels:

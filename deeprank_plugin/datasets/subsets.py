@@ -1,11 +1,22 @@
 """Parts of a split: labelled subsets for semi-supervised learning, and hold-outs."""
 
+import hashlib
 from pathlib import Path
 from typing import Dict, List, Mapping, Sequence
 
 import numpy as np
 
 PARTS = ('train', 'holdout')
+
+
+def digest_samples(infos: Sequence[Mapping]) -> str:
+    """SHA-256 of the samples' names, labels and numbers of frames, in their order."""
+    digest = hashlib.sha256()
+    for info in infos:
+        digest.update(
+            f'{info["frame_dir"]}\0{info.get("label")}\0{info.get("total_frames")}\n'.encode()
+        )
+    return digest.hexdigest()
 
 
 def labelled_subset(

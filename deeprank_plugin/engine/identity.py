@@ -12,7 +12,7 @@ from deeprank_plugin.layouts import Layout, find_layout
 
 from .encoders import read_checkpoint_config, read_modality
 
-ASPECTS = ('modality', 'layout', 'classes')
+ASPECTS = ('modality', 'layout', 'classes', 'samples')
 
 
 class Identity(NamedTuple):

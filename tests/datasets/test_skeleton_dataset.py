@@ -209,7 +209,10 @@ def test_each_epoch_seed_and_rank_draws_its_own(make_annotations, workers):
     np.testing.assert_array_equal(first, draws(path, workers, epochs=[0])[0])
 
 
-@pytest.mark.parametrize('persistent, context', [(True, None), (False, None), (True, 'spawn')])
+@pytest.mark.parametrize(
+    'persistent, context',
+    [(True, None), (False, None), pytest.param(True, 'spawn', marks=pytest.mark.slow)],
+)
 def test_workers_persistent_or_not_draw_alike_also_after_a_resume(
     make_annotations, persistent, context
 ):

@@ -57,6 +57,7 @@ def test_input_pipelines_give_the_same_clip(tmp_path):
     assert all(row['us_per_sample'] > 0 for row in content['rows'])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('frames', [[], ['--frames', 4, 5]], ids=['equal', 'different'])
 def test_batches_are_handed_over(tmp_path, frames):
     rows = figures('handover', tmp_path, *frames)['rows']

@@ -32,6 +32,7 @@ def pretend(monkeypatch, check_env, **versions):
     monkeypatch.setattr(check_env.importlib.metadata, 'version', version)
 
 
+@pytest.mark.slow
 def test_sound_environment():
     from deeprank_plugin import __version__, compat
 

@@ -5,7 +5,7 @@ from typing import Any, Iterable, List, Mapping, Sequence
 
 from mmaction.registry import HOOKS
 from mmengine.hooks import Hook
-from mmengine.runner import EpochBasedTrainLoop
+from mmengine.runner import BaseLoop, EpochBasedTrainLoop
 
 from deeprank_plugin.engine.encoders import list_some, strip_module
 from deeprank_plugin.engine.hooks.epoch_seed_hook import leaf_datasets
@@ -39,15 +39,17 @@ class StrictLoadHook(Hook):
     the files that have none.
 
     A resumed run keeps the optimiser and schedule of the checkpoint; if the config has others, or
-    an epoch has more or fewer steps than before, a warning says so.
+    an epoch has more or fewer steps than before, a warning says so. Its training samples must be
+    those of before: names, labels and lengths are recorded and compared, of
+    :class:`SkeletonDataset`.
 
     Args:
         allow_missing (Sequence[str]): Regular expressions; model keys whose beginning matches one
             may be missing from the checkpoint. Defaults to ``()``.
         allow_unexpected (Sequence[str]): The same for checkpoint keys that the model lacks.
             Defaults to ``()``.
-        allow_other (Sequence[str]): What may differ on purpose: 'modality', 'layout', 'classes'.
-            Defaults to ``()``.
+        allow_other (Sequence[str]): What may differ on purpose: 'modality', 'layout', 'classes',
+            'samples' (those trained on before and after a resume). Defaults to ``()``.
     """
 
     def __init__(
@@ -74,8 +76,9 @@ class StrictLoadHook(Hook):
         tell_initializers(unwrap(runner.model))
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Record modality and layout in the checkpoint's meta."""
+        """Record modality, layout and training samples in the checkpoint's meta."""
         checkpoint['meta'].update(to_meta(identify_model(unwrap(runner.model))))
+        checkpoint['meta']['train_samples'] = digest_samples(runner)
 
     def after_load_checkpoint(self, runner, checkpoint: Any) -> None:
         """Compare the checkpoint with model and data before its weights are copied.
@@ -104,7 +107,22 @@ class StrictLoadHook(Hook):
         if 'classes' not in self.allow_other and classifies(model):
             self._compare_classes(name, found.classes, runner)
         if resumes:
+            if 'samples' not in self.allow_other:
+                self._compare_samples(name, checkpoint['meta'].get('train_samples'), runner)
             self._warn_of_changes(runner, checkpoint)
+
+    def _compare_samples(self, name: str, digests, runner) -> None:
+        own = digest_samples(runner)
+        if not digests or not own or digests == own:
+            return
+        parts = leaf_datasets(runner.train_dataloader.dataset)
+        files = ', '.join(part.ann_file for part in parts)
+        raise ValueError(
+            f'The checkpoint {name}was trained on other samples than the {sum(map(len, parts))} of '
+            f'{files}: names, labels, lengths or their order differ. Resume with the same data, or '
+            'start a new run from its weights (load_from=CHECKPOINT without --resume). '
+            f'{self._permit("samples")}'
+        )
 
     @staticmethod
     def _warn_of_changes(runner, checkpoint: Mapping) -> None:
@@ -187,6 +205,14 @@ class StrictLoadHook(Hook):
     @staticmethod
     def _remaining(keys: Iterable[str], patterns: Sequence[str]) -> List[str]:
         return [key for key in keys if not any(re.match(pattern, key) for pattern in patterns)]
+
+
+def digest_samples(runner) -> List[str]:
+    """Digests of the data sets trained on; empty if one of them has none, or nothing is trained."""
+    loop = getattr(runner, '_train_loop', None)
+    parts = leaf_datasets(loop.dataloader.dataset) if isinstance(loop, BaseLoop) else []
+    digests = [getattr(part, 'sample_digest', '') for part in parts]
+    return digests if all(digests) else []
 
 
 def classifies(model) -> bool:

@@ -1,5 +1,6 @@
 """The runner rejects the checkpoint of another network instead of testing random weights."""
 
+import mmengine
 import pytest
 import torch
 from helpers import make_config, make_runner
@@ -243,3 +244,28 @@ def test_mmaction2s_recogniser_with_init_cfg_is_checked_too(trained, tmp_path):
 def test_unknown_aspects_are_rejected():
     with pytest.raises(ValueError, match='expected a list of modality, layout, classes'):
         HOOKS.build(dict(type='StrictLoadHook', allow_other='modality'))
+
+
+@pytest.mark.parametrize('change', ['label', 'length', 'order', None])
+def test_resuming_with_other_samples_is_rejected(trained, tmp_path, change):
+    cfg = recognizer(tmp_path / 'run', names=['a', 'b', 'c'])
+    path = cfg.train_dataloader.dataset.ann_file
+    content = mmengine.load(path)
+    first = content['annotations'][0]
+    if change == 'label':
+        first['label'] = (first['label'] + 1) % 3
+    elif change == 'length':
+        first['keypoint'] = first['keypoint'][:, 1:]
+        first['total_frames'] -= 1
+    elif change == 'order':
+        content['annotations'].reverse()
+    path = str(tmp_path / 'annotations.pkl')
+    mmengine.dump(content, path)
+    cfg.train_dataloader.dataset.ann_file = path
+    if change is None:
+        use(trained, cfg, 'resume')
+        return
+    with pytest.raises(ValueError, match=r'was trained on other samples than the \d+ of .*Resume'):
+        use(trained, cfg, 'resume')
+    cfg.default_hooks.strict_load = dict(type='StrictLoadHook', allow_other=['samples'])
+    use(trained, cfg, 'resume')

@@ -30,7 +30,9 @@ train_dataloader = dict(
         labels=None if share == 'all' else dict(share=int(share[:-1]) / 100, seed=0),
     ),
 )
-train_cfg = dict(min_steps=0)  # least number of a run: an epoch repeats a small share for it
+few_labels = _base_.small and share != 'all'
+# least number of steps of a run: an epoch repeats a small share for it
+train_cfg = dict(min_steps=720 if few_labels else 0)
 default_hooks = dict(  # BatchNorm of an encoder without pretraining is calibrated before
     head_init=dict(type='HeadInitHook', classifier=head_init, calibrate=head_init == 'logreg')
 )

@@ -19,7 +19,6 @@ train_dataloader = dict(dataset=dict(pipeline=train_pipeline, metainfo=names), *
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline, metainfo=names), **single)
 test_dataloader = val_dataloader
 
-train_cfg = dict(max_epochs=120, val_interval=120)
+train_cfg = dict(max_epochs=120, val_interval=120, min_steps=0)
 param_scheduler = [dict(type='MultiStepLR', by_epoch=True, milestones=[96], gamma=0.1)]
-optim_wrapper = dict(optimizer=dict(lr=0.02))
 default_hooks = dict(logger=dict(interval=100), checkpoint=dict(interval=120))  # logs each epoch

@@ -103,7 +103,10 @@ def estimate_hours(steps: List[Step], tflops: float) -> Dict[str, float]:
         epochs = int(found[0]) if found else cfg.train_cfg.max_epochs
         if step.key.startswith('features/'):
             epochs = 1 / 3  # one forward pass, of all splits
-        samples = SAMPLES[step.data] * step.share * step.runs * epochs
+        samples = SAMPLES[step.data] * step.share * epochs
+        if step.share < 1:
+            samples = max(samples, cfg.train_cfg.min_steps * cfg.train_dataloader.batch_size)
+        samples *= step.runs
         hours[step.key] = 3 * known[name] * samples / (tflops * 1e12) / 3600
     return hours
 

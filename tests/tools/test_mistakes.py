@@ -100,6 +100,7 @@ def test_few_labels_are_trained_on_and_the_steps_are_told(walks, tmp_path):
     """One sample of each of 12 classes and a batch of 8: a batch of 8 and one of 4."""
     command = ('run_protocol.py', SCRATCH, 'out', '--checkpoint', 'none', '--share', '1p')
     command += ('--data', walks, '--cfg-options', *OPTIONS, 'train_cfg.max_epochs=2')
+    command += ('train_cfg.min_steps=0',)
     printed = output_of(*command, cwd=tmp_path)
     assert '12 samples, 2 steps an epoch, 2 epochs: 4 steps a run' in printed
     checkpoint = torch.load(tmp_path / 'out/joint/seed_0/epoch_2.pth')

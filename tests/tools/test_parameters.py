@@ -59,7 +59,11 @@ def test_own_data_from_pretraining_of_three_streams_to_a_tenth_of_the_labels(fol
         *('--share', '10p', '--pretrained', 'work_dirs/mv-deeprank_stgcn-w16_walks'),
     ]
     options = [*TINY, 'model.cls_head.in_channels=16', 'train_cfg.max_epochs=1']
-    options += ['train_cfg.val_interval=1', 'train_dataloader.batch_size=4']
+    options += [
+        'train_cfg.val_interval=1',
+        'train_dataloader.batch_size=4',
+        'train_cfg.min_steps=0',
+    ]
     printed = output_of(*finetune, '--cfg-options', *options, cwd=folder)
     assert "loaded the weights under 'streams.bone.backbone.'" in printed
     assert '12 of 36 samples of walks.pkl' in printed and 'drawn by seed 0' in printed
@@ -99,7 +103,11 @@ def test_their_tools_take_the_environment(folder):
     options += [
         f'{part}_dataloader.dataset.ann_file=walks.pkl' for part in ('train', 'val', 'test')
     ]
-    options += ['train_cfg.val_interval=1', 'train_dataloader.batch_size=4']
+    options += [
+        'train_cfg.val_interval=1',
+        'train_dataloader.batch_size=4',
+        'train_cfg.min_steps=0',
+    ]
     output_of(THEIRS / 'train.py', SCRATCH, '--cfg-options', *options, cwd=folder, **variables)
     work_dir = folder / 'work_dirs' / 'stgcn-w16_scratch_toy_xsub_motion_10p'
     dumped = Config.fromfile(work_dir / 'stgcn-w16_scratch.py')

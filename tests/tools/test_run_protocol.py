@@ -53,6 +53,7 @@ def protocol(folder, out, *more):
         '--cfg-options',
         *(*options('train', 'val', 'test'), 'model.cls_head.in_channels=16'),
         *('train_dataloader.batch_size=4', 'train_cfg.max_epochs=2', 'train_cfg.val_interval=2'),
+        'train_cfg.min_steps=0',
         'default_hooks.checkpoint.interval=1',
     ]
 

@@ -54,7 +54,17 @@ BODY = {
     **{f'left_{name}': place for name, place in LEFT.items()},
     **{f'right_{name}': (-x, y, z) for name, (x, y, z) in LEFT.items()},
 }
-BODY.update({same: BODY[group[0]] for group in SYNONYMS for same in group if group[0] in BODY})
+SAME = dict(
+    spine_base='hip_center pelvis root mid_hip',
+    spine_mid='spine spine2',
+    spine_shoulder='shoulder_center thorax',
+    neck='neck_base',
+    left_clavicle='left_collar',
+    right_clavicle='right_collar',
+    left_foot='left_foot_index left_big_toe',
+    right_foot='right_foot_index right_big_toe',
+)
+BODY.update({same: BODY[name] for name, others in SAME.items() for same in others.split()})
 
 
 def stand(name):

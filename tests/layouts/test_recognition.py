@@ -66,6 +66,13 @@ def test_one_number_that_is_no_score_is_enough():
     assert [layout.name for layout in recognise_layouts([first, second])] == ['coco']
 
 
+def test_metres_whose_depth_could_be_scores_are_left_open():
+    metres = poses(17, 'unit')
+    for sequence in metres:
+        sequence[..., 0] += 6  # metres to the side of the camera: no pixels
+    assert [layout.name for layout in recognise_layouts(metres)] == ['coco', 'h36m']
+
+
 def test_joints_and_channels():
     assert [layout.name for layout in fitting_layouts(25, 3)] == ['nturgb+d', 'body25']
     assert [layout.name for layout in fitting_layouts(33, 2, scored=True)] == ['mediapipe-2d']

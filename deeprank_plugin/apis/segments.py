@@ -104,8 +104,8 @@ def read_table(path: Path, fps: Optional[float] = None) -> List[Tuple[str, str, 
         fields = [(record[name] or '').strip() for name in COLUMNS]
         if not all(fields):
             raise ValueError(f'{where} has {fields}; expected {COLUMNS}: fill in what is missing')
-        times = [to_frame(text, fps, where) for text in fields[1:3]]
-        rows.append((where, fields[0], *times, fields[3]))
+        start, end = (to_frame(text, fps, where) for text in fields[1:3])
+        rows.append((where, fields[0], start, end, fields[3]))
     return rows
 
 

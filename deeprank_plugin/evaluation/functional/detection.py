@@ -172,7 +172,8 @@ def check_request(
         raise ValueError(f'theta={theta!r}; expected an overlap above 0 and up to 1')
     if rule not in RULES:
         raise ValueError(f'rule={rule!r} is unknown; expected one of {RULES}')
-    for interval in (*truths, *detections):
+    intervals: List[Interval] = [*truths, *detections]
+    for interval in intervals:
         if not interval.start < interval.end:
             raise ValueError(f'{interval} has no length; expected start < end')
     for detection in detections:

@@ -9,10 +9,12 @@ from .inference import (
 from .inferencer import SkeletonInferencer
 from .models import init_model
 from .sequences import read_sequences
+from .untrimmed import detect_actions
 
 __all__ = [
     'Prediction',
     'SkeletonInferencer',
+    'detect_actions',
     'extract_features',
     'fuse_streams',
     'inference_skeleton_sequence',

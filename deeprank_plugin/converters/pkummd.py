@@ -4,7 +4,8 @@ A video is a text file of skeletons (one line per frame, 150 numbers: two bodies
 y, z in metres; an absent body is all zeros) and a text file of labels (one line per action
 instance: action number, first frame, last frame, confidence; frames count from 1, and the last one
 is included). A split list is a text file whose line 2 names the training videos and line 4 the test
-videos, separated by commas. Each instance becomes one sample.
+videos, separated by commas. Each instance becomes one sample, or each video one recording with its
+instances as ``segments`` (see :mod:`deeprank_plugin.apis.segments`).
 
 Source of the format: the data set's own description (Liu et al., arXiv:1703.07475, and the README
 shipped with the files).
@@ -196,20 +197,27 @@ def suspect_split(protocol: str, train: Sequence[str], test: Sequence[str]) -> O
 
 
 def convert_video(
-    name: str, skeletons: Union[str, Path], labels: Union[str, Path], numbers: Dict[int, int]
+    name: str,
+    skeletons: Union[str, Path],
+    labels: Union[str, Path],
+    numbers: Dict[int, int],
+    untrimmed: bool = False,
 ) -> Tuple[List[Dict], List[str]]:
-    """Convert a video to samples.
+    """Convert a video to samples, or to one recording.
 
     Args:
         name (str): Name of the video, such as '0002-L'.
         skeletons (str): Folder of skeleton files.
         labels (str): Folder of label files.
         numbers (dict): Action number to label.
+        untrimmed (bool): Whether to keep the video whole. Defaults to False.
 
     Returns:
         tuple: Annotations in MMAction2's format, named <video>_<instance, three digits, from 1>,
         keypoint of shape (2, T, 25, 3), with bodies that are absent throughout last; and a sentence
-        for each instance, or the video, left out because it is broken.
+        for each instance, or the video, left out because it is broken. If ``untrimmed``, a single
+        annotation named as the video, with ``segments``, a list of (start, end, label), frames from
+        0 and the last one excluded, in place of ``label``.
     """
     try:
         keypoint = read_skeletons(Path(skeletons) / f'{name}.txt')
@@ -217,7 +225,7 @@ def convert_video(
         instances, faults = read_instances(path, keypoint.shape[1], numbers)
     except BrokenFile as error:
         return [], [str(error)]
-    annotations = []
+    annotations, segments = [], []
     for instance in instances:
         cut = keypoint[:, instance.start - 1 : instance.end]
         absent = ~cut.any(axis=(1, 2, 3))
@@ -227,6 +235,7 @@ def convert_video(
                 f'{instance.start} to {instance.end}; expected one: remove the instance'
             )
             continue
+        segments.append((instance.start - 1, instance.end, instance.label))
         annotations.append(
             dict(
                 frame_dir=f'{name}_{instance.number:03d}',
@@ -235,6 +244,15 @@ def convert_video(
                 keypoint=cut[np.argsort(absent, kind='stable')],
             )
         )
+    if untrimmed and segments:
+        absent = ~keypoint.any(axis=(1, 2, 3))
+        whole = dict(
+            frame_dir=name,
+            segments=sorted(segments),
+            total_frames=keypoint.shape[1],
+            keypoint=keypoint[np.argsort(absent, kind='stable')],
+        )
+        return [whole], faults
     return annotations, faults
 
 
@@ -261,6 +279,7 @@ def convert_videos(
     classes: Optional[int] = None,
     skip_bad: bool = False,
     workers: Optional[int] = None,
+    untrimmed: bool = False,
 ) -> Tuple[Dict, List[str], List[str]]:
     """Convert a part of PKU-MMD to annotations.
 
@@ -272,6 +291,8 @@ def convert_videos(
         classes (int, optional): See :func:`class_numbers`.
         skip_bad (bool): Whether to leave out broken files and instances. Defaults to False.
         workers (int, optional): Processes. Defaults to None: one per core.
+        untrimmed (bool): Whether to keep videos whole, see :func:`convert_video`. Defaults to
+            False.
 
     Returns:
         tuple: The content of an annotation pickle, with splits <protocol>_train, <protocol>_val and
@@ -304,16 +325,23 @@ def convert_videos(
     if spare:
         shown = ', '.join(spare[:3]) + (', ...' if spare[3:] else '')
         doubts.append(f'{len(spare)} videos of {skeletons} are in no split list: {shown}')
-    jobs = [(video, skeletons, labels, numbers) for video in videos]
+    jobs = [(video, skeletons, labels, numbers, untrimmed) for video in videos]
     annotations, faults = convert_all(convert_video, jobs, skip_bad, workers)
-    splits = fill_splits(annotations, belongs, lambda name: name.rpartition('_')[0], faults)
+    video_of = str if untrimmed else lambda name: name.rpartition('_')[0]
+    splits = fill_splits(annotations, belongs, video_of, faults)
     label_names = [ACTIONS[number - 1] for number in numbers]
     content = dict(split=splits, annotations=annotations, label_names=label_names)
-    absent = sorted(set(range(len(numbers))) - {a['label'] for a in annotations})
+    absent = sorted(set(range(len(numbers))) - set(instance_labels(annotations)))
     if absent:
         shown = ', '.join(map(str, absent[:5])) + (', ...' if absent[5:] else '')
         doubts.append(f'{len(absent)} of {len(numbers)} classes have no instance: {shown}')
     return content, faults, [doubt for doubt in doubts if doubt is not None]
+
+
+def instance_labels(annotations: Sequence[Dict]) -> List[int]:
+    """The label of every instance, of samples as of whole videos."""
+    whole = [label for a in annotations for _, _, label in a.get('segments', ())]
+    return whole or [a['label'] for a in annotations]
 
 
 def compare_published(part: int, samples: int) -> str:

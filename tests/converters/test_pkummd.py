@@ -95,6 +95,36 @@ def test_equals_a_plain_loop(raw):
     assert any('47 of 51 classes have no instance' in doubt for doubt in doubts)
 
 
+def test_whole_videos_hold_what_the_samples_are_cut_from(raw):
+    folder, tables = raw
+    samples, (content, faults, doubts) = convert(folder)[0], convert(folder, untrimmed=True)
+    assert faults == [] and [a['frame_dir'] for a in content['annotations']] == sorted(VIDEOS)
+    assert content['split'] == dict(xsub_train=['0001-L', '0001-M'], xsub_val=['0002-L', '0002-R'])
+    assert content['label_names'] == samples['label_names']
+    assert any('47 of 51 classes have no instance' in doubt for doubt in doubts)
+    whole = {a['frame_dir']: a for a in content['annotations']}
+    assert whole['0001-L']['segments'] == [(0, 10, 0), (10, 30, 50)]
+    assert whole['0002-L']['segments'] == [(0, 1, 2), (4, 40, 13)]  # by time
+    for name, annotation in whole.items():
+        assert annotation['keypoint'].shape == (2, VIDEOS[name], 25, 3)
+        assert annotation['total_frames'] == VIDEOS[name] and 'label' not in annotation
+        cuts = {
+            (label, annotation['keypoint'][:, start:end].tobytes())
+            for start, end, label in annotation['segments']
+        }
+        own = [a for a in samples['annotations'] if a['frame_dir'].startswith(name)]
+        assert cuts == {(a['label'], a['keypoint'].tobytes()) for a in own}
+
+
+def test_a_whole_video_lacks_its_broken_instances(raw):
+    folder, _ = raw
+    (folder / 'labels' / '0001-L.txt').write_text('1,1,10,1\n51,11,31,2\n')
+    (folder / 'labels' / '0001-M.txt').write_text('52,1,10,1\n')
+    content, faults, _ = convert(folder, skip_bad=True, untrimmed=True)
+    assert len(faults) == 2 and content['split']['xsub_train'] == ['0001-L']
+    assert content['annotations'][0]['segments'] == [(0, 10, 0)]
+
+
 def test_several_processes_give_the_same(raw):
     folder, _ = raw
     one, two = (convert(folder, workers=workers)[0] for workers in (1, 2))

@@ -39,6 +39,15 @@ def test_converts_and_compares(run, raw):
     assert 'WARNING: 49 of 51 classes have no instance' in out
 
 
+def test_keeps_videos_whole(run, raw):
+    code, out, err = run(*ARGS, '--untrimmed')
+    assert code == 0, err
+    content = pickle.loads((raw / 'out.pkl').read_bytes())
+    assert [a['segments'] for a in content['annotations']] == 2 * [[(0, 9, 0), (9, 20, 1)]]
+    assert '4 instances, published 21,545' in out and 'splits: xsub_train 1, xsub_val 1' in out
+    assert 'classes: 2 of 51; videos with two bodies: 2' in out
+
+
 def test_a_failure_leaves_the_old_file_and_nothing_else(run, raw):
     (raw / 'out.pkl').write_bytes(b'precious')
     code, _, err = run(*ARGS)

@@ -1,24 +1,66 @@
 #!/usr/bin/env python
-"""Nearest neighbours of a sequence, drawn as rows of skeletons.
+"""Nearest neighbours of a sequence, drawn as rows of skeletons; needs no labels.
 
-Neighbours have the smallest cosine distance between features; with --across, they come from other
-splits than the query. Writes nearest_neighbors.json and .png: the query in the first row, then its
-neighbours, each with its class and whether it matches the query's. Needs NTU's 25 joints.
+Neighbours have the smallest cosine distance between features: those in an .npz file by
+extract_features.py, or, with --checkpoint, those of the encoder of a pretraining config, computed
+here. With --across, neighbours come from other splits than the query (.npz files only). Writes
+nearest_neighbors.json and .png: the query in the first row, then its neighbours, each with its
+class and whether it matches the query's, or without labels its name and distance.
 
 Example:
     python tools/analysis/nearest_neighbors.py joint.npz data/uiprmd_ntu25.pkl --query m01_s01_e01
+    python tools/analysis/nearest_neighbors.py work_dirs/<run>/<config>.py recordings/ \\
+        --checkpoint work_dirs/<run> --query new/take_7.npy
 """
 
 import argparse
 import json
+import sys
+import textwrap
+import warnings
 from pathlib import Path
+from typing import Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 from feature_files import load_all
 
-from deeprank_plugin.apis.sequences import read_sequences
-from deeprank_plugin.command_line import exit_with_error, require_writable
+from deeprank_plugin.apis import extract_features, init_model, read_sequences
+from deeprank_plugin.apis.inputs import model_layout
+from deeprank_plugin.apis.sequences import SUFFIXES
+from deeprank_plugin.command_line import (
+    add_parameters,
+    exit_with_error,
+    find_checkpoint,
+    load_config,
+    parameters_of,
+    require_writable,
+)
+from deeprank_plugin.layouts import Layout, find_layout, fitting_layouts
 from deeprank_plugin.visualization import draw_skeletons
+
+
+class Gallery(NamedTuple):
+    """N sequences to search, the query among them.
+
+    Attributes:
+        names: Names of the sequences.
+        features: Of shape (N, D).
+        labels: Their classes, None where unknown.
+        keypoints: Coordinates of each, of shape (M, T, V, C).
+        query: The query's row.
+        allowed: Whether each may be a neighbour, of shape (N,).
+        layout: Their joints.
+        classes: Names of the classes, None where unknown.
+    """
+
+    names: List[str]
+    features: np.ndarray
+    labels: List[Optional[int]]
+    keypoints: List[np.ndarray]
+    query: int
+    allowed: np.ndarray
+    layout: Layout
+    classes: Optional[Sequence[str]]
 
 
 def parse_args() -> argparse.Namespace:
@@ -26,83 +68,212 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('features', metavar='[TITLE=]FILE', help='features of one encoder')
-    parser.add_argument('annotations', help='annotation file of the same data')
-    parser.add_argument('--query', default='0', help='name or number of a sample (%(default)s)')
+    parser.add_argument(
+        'features',
+        metavar='[TITLE=]FILE|CONFIG',
+        help='features of one encoder, or with --checkpoint the config of one',
+    )
+    parser.add_argument(
+        'annotations',
+        metavar='DATA',
+        help='annotation file of the same data; with --checkpoint, a file or folder of sequences',
+    )
+    parser.add_argument('--checkpoint', help='of the encoder: a file, or a work dir for its latest')
+    parser.add_argument(
+        '--query',
+        default='0',
+        help='name or number of a sequence in DATA; with --checkpoint, also the path of a file '
+        'with one sequence (%(default)s)',
+    )
     parser.add_argument('--number', type=int, default=5, help='neighbours (%(default)s)')
     parser.add_argument('--stream', type=int, default=0, help='of several streams (%(default)s)')
     parser.add_argument('--across', action='store_true', help='neighbours of other splits only')
     parser.add_argument('--names', type=Path, help='text file with one class name per line')
+    parser.add_argument(
+        '--device', default='cpu', help='of the encoder, such as cuda:0 (%(default)s)'
+    )
     parser.add_argument('--out-dir', type=Path, default=Path('work_dirs/nearest_neighbors'))
-    return parser.parse_args()
+    add_parameters(parser)
+    args = parser.parse_args()
+    if args.across and args.checkpoint is not None:
+        parser.error('--across needs the splits in a file by extract_features.py')
+    if args.checkpoint is None and args.features.endswith('.py'):
+        parser.error(f'{args.features} is a config; expected --checkpoint with its weights, too')
+    return args
 
 
-def main() -> None:
-    """Find, print, draw."""
-    args = parse_args()
-    require_writable(str(args.out_dir), 'folder', '--out-dir')
-    try:
-        streams = load_all([args.features])
-        keypoints = {s['frame_dir']: s['keypoint'] for s in read_sequences(args.annotations)}
-    except (ValueError, FileNotFoundError) as error:
-        exit_with_error(str(error))
-    if not 0 <= args.stream < len(streams):
-        exit_with_error(
-            f'--stream {args.stream} of {len(streams)}: expected 0 to {len(streams) - 1}.'
-        )
-    encoder = streams[args.stream]
+def find_query(query: str, names: Sequence[str]) -> int:
+    """Row of a sequence, by its name or number.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    if query in names:
+        return list(names).index(query)
+    if query.isdigit() and int(query) < len(names):
+        return int(query)
+    raise ValueError(f'--query {query!r}: expected a name, or a number below {len(names)}.')
+
+
+def choose_stream(stream: int, number: int) -> int:
+    """Check the number of a stream.
+
+    Raises:
+        ValueError: If there is no such stream.
+    """
+    if not 0 <= stream < number:
+        raise ValueError(f'--stream {stream} of {number}: expected 0 to {number - 1}.')
+    return stream
+
+
+def from_file(args: argparse.Namespace) -> Gallery:
+    """The gallery of a file of features and the annotations of the same data."""
+    streams = load_all([args.features])
+    keypoints = {s['frame_dir']: s['keypoint'] for s in read_sequences(args.annotations)}
+    encoder = streams[choose_stream(args.stream, len(streams))]
     names = encoder.names.tolist()
     absent = [name for name in names if name not in keypoints]
     if absent:
-        exit_with_error(
+        raise ValueError(
             f'{args.annotations} lacks {len(absent)} of the samples, such as {absent[0]!r}.'
         )
-    if args.query in names:
-        query = names.index(args.query)
-    elif args.query.isdigit() and int(args.query) < len(names):
-        query = int(args.query)
-    else:
-        exit_with_error(f'--query {args.query!r}: expected a name, or a number below {len(names)}.')
-    norms = np.linalg.norm(encoder.features, axis=1, keepdims=True)
-    unit = encoder.features / np.maximum(norms, 1e-12)
-    distances = 1 - unit @ unit[query]
+    query = find_query(args.query, names)
     allowed = np.arange(len(names)) != query
     if args.across:
         allowed &= encoder.splits != encoder.splits[query]
-    rows = np.flatnonzero(allowed)
+    sequences = [keypoints[name] for name in names]
+    layout = choose_layout(args, sequences[query])
+    labels = [int(label) if label >= 0 else None for label in encoder.labels]
+    return Gallery(
+        names, encoder.features, labels, sequences, query, allowed, layout, read_names(args.names)
+    )
+
+
+def read_names(path: Optional[Path]) -> Optional[List[str]]:
+    """The names of the classes, one a line, if there is a file of them."""
+    return None if path is None else path.read_text(encoding='utf-8').splitlines()
+
+
+def choose_layout(args: argparse.Namespace, keypoint: np.ndarray) -> Layout:
+    """The layout that is named, else the only one that the sequences fit.
+
+    Raises:
+        ValueError: If none fits, or several do.
+    """
+    if args.layout is not None:
+        layout = find_layout(args.layout)
+        if layout.num_joints != keypoint.shape[2]:
+            raise ValueError(
+                f'{args.annotations} has {keypoint.shape[2]} joints and --layout {args.layout} '
+                f'{layout.num_joints}; expected the same.'
+            )
+        return layout
+    fits = fitting_layouts(*keypoint.shape[2:], scored=True)
+    if len(fits) != 1:
+        raise ValueError(
+            f'{args.annotations} has joints of shape {keypoint.shape[2:]}, which fit '
+            f'{[layout.name for layout in fits] or "no known layout"}: name theirs with --layout.'
+        )
+    return fits[0]
+
+
+def from_encoder(args: argparse.Namespace) -> Gallery:
+    """The gallery of sequences that an encoder encodes."""
+    sequences = read_sequences(args.annotations)
+    if Path(args.query).suffix.lower() in SUFFIXES and Path(args.query).is_file():
+        found = read_sequences(args.query)
+        if len(found) != 1:
+            raise ValueError(f'{args.query} holds {len(found)} sequences; expected one, the query.')
+        others = [s for s in sequences if not same_sequence(s, found[0])]
+        sequences, query = [*others, *found], len(others)
+    else:
+        query = find_query(args.query, [str(s['frame_dir']) for s in sequences])
+    config = load_config(args.features, **parameters_of(args))
+    model = init_model(config, find_checkpoint(args.checkpoint), args.device)
+    features = extract_features(model, sequences)
+    if features.ndim == 3:
+        features = features[:, choose_stream(args.stream, features.shape[1])]
+    else:
+        choose_stream(args.stream, 1)
+    keypoints = [s['keypoint'] for s in sequences]
+    layout = model_layout(model) or choose_layout(args, keypoints[query])
+    return Gallery(
+        [str(s['frame_dir']) for s in sequences],
+        features,
+        [label_of(s) for s in sequences],
+        keypoints,
+        query,
+        np.arange(len(sequences)) != query,
+        layout,
+        read_names(args.names) or model.dataset_meta['classes'],
+    )
+
+
+def same_sequence(one: Dict, other: Dict) -> bool:
+    """Whether two sequences hold the same coordinates: a recording is no neighbour of itself."""
+    return np.array_equal(one['keypoint'], other['keypoint'])
+
+
+def label_of(sequence: Dict) -> Optional[int]:
+    """The class of a sequence, None if it has none."""
+    label = sequence.get('label')
+    return int(label) if isinstance(label, (int, np.integer)) and label >= 0 else None
+
+
+def describe(gallery: Gallery, row: int) -> str:
+    """The class of a sequence, or its name, in short lines."""
+    label, classes = gallery.labels[row], gallery.classes
+    if label is None:
+        return textwrap.fill(gallery.names[row], 28)
+    known = classes is not None and label < len(classes)
+    return textwrap.fill(classes[label], 28) if known else f'class {label}'
+
+
+def search(args: argparse.Namespace) -> None:
+    """Find, print, draw."""
+    gallery = from_file(args) if args.checkpoint is None else from_encoder(args)
+    names, labels, query = gallery.names, gallery.labels, gallery.query
+    features = gallery.features.astype(float)  # neighbours may be nearer than float32 resolves
+    unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+    distances = 1 - unit @ unit[query]
+    rows = np.flatnonzero(gallery.allowed)
     if not 1 <= args.number <= len(rows):
-        exit_with_error(
+        raise ValueError(
             f'--number {args.number}: expected 1 to {len(rows)}, the samples to choose from.'
         )
     found = rows[np.argsort(distances[rows], kind='stable')[: args.number]]
-    sequences = [keypoints[names[row]] for row in (query, *found)]
-    if sequences[0].shape[2:] != (25, 3):
-        exit_with_error(
-            f'{args.annotations} has joints of shape {sequences[0].shape[2:]}: expected 25 x 3.'
+    neighbours, titles = [], [f'query\n{describe(gallery, query)}']
+    for rank, row in enumerate(found, start=1):
+        distance, text = float(distances[row]), describe(gallery, row)
+        known = labels[row] is not None and labels[query] is not None
+        same = labels[row] == labels[query] if known else None
+        neighbours.append(
+            dict(name=names[row], label=labels[row], same_class=same, distance=distance)
         )
-    classes = None if args.names is None else args.names.read_text().splitlines()
-    texts = []
-    for row in (query, *found):
-        label = int(encoder.labels[row])
-        texts.append(classes[label] if classes is not None else f'class {label}')
-    neighbours = [
-        dict(
-            name=names[row],
-            label=int(encoder.labels[row]),
-            same_class=bool(encoder.labels[row] == encoder.labels[query]),
-            distance=float(distances[row]),
-        )
-        for row in found
-    ]
-    titles = [f'query\n{texts[0]}']
-    for rank, (neighbour, text) in enumerate(zip(neighbours, texts[1:]), start=1):
-        verdict = 'same class' if neighbour['same_class'] else 'OTHER class'
+        verdict = {True: 'same class', False: 'OTHER class', None: f'{distance:.4f}'}[same]
         titles.append(f'{rank}: {verdict}\n{text}')
-        print(f'{rank}. {neighbour["name"]}: {text}, {verdict}, {neighbour["distance"]:.4f}')
-    content = dict(query=names[query], label=int(encoder.labels[query]), neighbours=neighbours)
+        parts = [text] * (labels[row] is not None) + [verdict] * known + [f'{distance:.4f}']
+        print(f'{rank}. {names[row]}: {", ".join(parts)}')
+    content = dict(query=names[query], label=labels[query], neighbours=neighbours)
     (args.out_dir / 'nearest_neighbors.json').write_text(json.dumps(content, indent=2) + '\n')
-    draw_skeletons(sequences, titles).savefig(args.out_dir / 'nearest_neighbors.png')
+    sequences = [gallery.keypoints[row] for row in (query, *found)]
+    picture = draw_skeletons(sequences, titles, layout=gallery.layout)
+    picture.savefig(args.out_dir / 'nearest_neighbors.png')
     print(f'{args.out_dir}: nearest_neighbors.json, nearest_neighbors.png')
+
+
+def main() -> None:
+    """Check the paths, then search."""
+    args = parse_args()
+    require_writable(str(args.out_dir), 'folder', '--out-dir')
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: print(
+            f'warning: {message}', file=sys.stderr
+        )
+        try:
+            search(args)
+        except (ValueError, OSError) as error:
+            exit_with_error(str(error))
 
 
 if __name__ == '__main__':

@@ -1,8 +1,9 @@
 #!/usr/bin/env python
 """Convert PKU-MMD, part I or II, from its skeleton, label and split files to an annotation pickle.
 
-Each action instance becomes a sample of two bodies. A broken file or instance ends the conversion,
-or with --skip-bad is left out and reported. The pickle is written whole or not at all.
+Each action instance becomes a sample of two bodies; with --untrimmed, each video one recording with
+its instances as segments, for tools/test_untrimmed.py. A broken file or instance ends the
+conversion, or with --skip-bad is left out and reported. The pickle is written whole or not at all.
 
 Example:
     python tools/data/prepare_pkummd.py raw/PKU_Skeleton_Renew raw/Train_Label_PKU_final \
@@ -16,7 +17,12 @@ from pathlib import Path
 
 from deeprank_plugin.command_line import exit_with_error, require_writable
 from deeprank_plugin.converters.batch import check_output, report_faults
-from deeprank_plugin.converters.pkummd import PROTOCOLS, compare_published, convert_videos
+from deeprank_plugin.converters.pkummd import (
+    PROTOCOLS,
+    compare_published,
+    convert_videos,
+    instance_labels,
+)
 from deeprank_plugin.datasets.annotation_writing import write_pickle
 
 
@@ -36,6 +42,9 @@ def parse_args() -> argparse.Namespace:
         type=int,
         choices=(41, 51),
         help='for part II: 51 keeps the numbers of part I as labels; default: 41, without gaps',
+    )
+    parser.add_argument(
+        '--untrimmed', action='store_true', help='keep videos whole, with their segments'
     )
     parser.add_argument('--workers', type=int, help='processes; default: one per core')
     parser.add_argument('--skip-bad', action='store_true', help='leave out what is broken')
@@ -71,6 +80,7 @@ def main() -> None:
             args.classes,
             args.skip_bad,
             args.workers,
+            args.untrimmed,
         )
         report_faults(faults, args.report)
         write_pickle(content, args.out)
@@ -78,10 +88,11 @@ def main() -> None:
         exit_with_error(str(error))
     annotations, names = content['annotations'], content['label_names']
     two = sum(bool(annotation['keypoint'][1].any()) for annotation in annotations)
-    print(f'{args.out}: {compare_published(args.part, len(annotations))}')
+    labels = instance_labels(annotations)
+    print(f'{args.out}: {compare_published(args.part, len(labels))}')
     print('splits: ' + ', '.join(f'{name} {len(s):,}' for name, s in content['split'].items()))
-    found = len({annotation['label'] for annotation in annotations})
-    print(f'classes: {found} of {len(names)}; instances with two bodies: {two:,}')
+    unit = 'videos' if args.untrimmed else 'instances'
+    print(f'classes: {len(set(labels))} of {len(names)}; {unit} with two bodies: {two:,}')
     print(f'left out: {len(faults):,}')
     for doubt in doubts:
         print(f'WARNING: {doubt}')

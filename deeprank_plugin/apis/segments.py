@@ -1,0 +1,143 @@
+"""The actions in untrimmed recordings: where they start and end, from annotations or a CSV file.
+
+A segment is (start, end, label): frames from 0, the end excluded, and a class from 0. An annotation
+holds its recording's as a list under ``segments``; a CSV file has the columns file, start, end and
+label, one line for each segment.
+"""
+
+import csv
+from pathlib import Path
+from typing import Any, List, Mapping, NoReturn, Optional, Sequence, Tuple, Union
+
+import numpy as np
+
+from deeprank_plugin.evaluation.functional import Segment
+
+COLUMNS = ('file', 'start', 'end', 'label')
+
+
+def read_truths(
+    sequences: Sequence[Mapping],
+    source: Union[str, Path],
+    names: Sequence[str],
+    table: Optional[Union[str, Path]] = None,
+    fps: Optional[float] = None,
+) -> List[Segment]:
+    """The segments of recordings, checked.
+
+    Args:
+        sequences (Sequence[dict]): Recordings from :func:`read_sequences`, with keypoint of shape
+            (M, T, V, C).
+        source (str): Where they are from, for messages.
+        names (Sequence[str]): Names of the model's classes.
+        table (str, optional): CSV file with the segments; ``file`` is a recording's name, with or
+            without the ending of its file, ``label`` a class or its name. Defaults to None: the
+            ``segments`` of the recordings.
+        fps (float, optional): Start and end of the CSV file are seconds, at this number of frames
+            a second. Defaults to None: they are frames.
+
+    Raises:
+        ValueError: If a segment is invalid or of no recording, or there is none.
+        FileNotFoundError: If there is no such CSV file.
+    """
+    lengths = {str(s['frame_dir']): s['keypoint'].shape[1] for s in sequences}
+    rows: List[Tuple[str, str, Any, Any, Any]] = []  # place in the file, recording, segment
+    if table is not None:
+        rows = read_table(Path(table), fps)
+    else:
+        for sequence in sequences:
+            name = str(sequence['frame_dir'])
+            rows += [(f'{source}, recording {name!r}', name, *s) for s in listed(sequence, source)]
+    truths = []
+    for where, name, start, end, label in rows:
+        video = name if name in lengths else str(Path(name).with_suffix(''))
+        if video not in lengths:
+            raise ValueError(
+                f'{where} names {name!r}, and {source} has no such recording; expected one of '
+                f'{sorted(lengths)[:3]}: correct the name or remove the line'
+            )
+        if not all(isinstance(n, (int, np.integer)) for n in (start, end)) or not (
+            0 <= start < end <= lengths[video]
+        ):
+            raise ValueError(
+                f'{where} has a segment from {start!r} to {end!r}; expected frames with '
+                f'0 <= start < end <= {lengths[video]}, the length of {video!r}'
+            )
+        truths.append(Segment(video, int(start), int(end), find_label(label, names, where)))
+    if not truths:
+        raise ValueError(f'{table or source} has no segment; expected at least one')
+    return truths
+
+
+def listed(sequence: Mapping, source: Union[str, Path]) -> List[Sequence]:
+    """The ``segments`` of a recording."""
+    name, segments = sequence['frame_dir'], sequence.get('segments')
+    if not isinstance(segments, (list, tuple)) or not all(
+        isinstance(segment, (list, tuple)) and len(segment) == 3 for segment in segments
+    ):
+        found = 'no segments' if segments is None else f'segments {segments!r:.60}'
+        raise ValueError(
+            f'recording {name!r} of {source} has {found}; expected a list of (start, end, label): '
+            'write one, or give a CSV file of file,start,end,label with --truth'
+        )
+    return list(segments)
+
+
+def read_table(path: Path, fps: Optional[float] = None) -> List[Tuple[str, str, Any, Any, Any]]:
+    """The lines of a CSV file: place, recording, start, end, label; times become frames."""
+    if not path.is_file():
+        raise FileNotFoundError(f'{path} does not exist; expected a CSV file of {COLUMNS}')
+    try:
+        with path.open(newline='', encoding='utf-8-sig') as file:
+            reader = csv.DictReader(file, skipinitialspace=True)
+            header = [name.strip() for name in reader.fieldnames or ()]
+            reader.fieldnames = header
+            records = [(reader.line_num, record) for record in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f'{path} is no CSV file ({error}); expected UTF-8 text') from None
+    missing = [name for name in COLUMNS if name not in header]
+    if missing:
+        raise ValueError(f'{path} has the columns {header}; expected {COLUMNS} in its first line')
+    rows = []
+    for line, record in records:
+        where = f'{path}, line {line}'
+        fields = [(record[name] or '').strip() for name in COLUMNS]
+        if not all(fields):
+            raise ValueError(f'{where} has {fields}; expected {COLUMNS}: fill in what is missing')
+        start, end = (to_frame(text, fps, where) for text in fields[1:3])
+        rows.append((where, fields[0], start, end, fields[3]))
+    return rows
+
+
+def to_frame(text: str, fps: Optional[float], where: str) -> int:
+    """A time of the CSV file as a frame.
+
+    Raises:
+        ValueError: If it is no number of frames, or of seconds if there is a frame rate.
+    """
+    try:
+        return int(text) if fps is None else round(float(text) * fps)
+    except (ValueError, OverflowError):
+        hint = 'a frame: if times are in seconds, give --fps' if fps is None else 'seconds'
+        raise ValueError(f'{where} has the time {text!r}; expected {hint}') from None
+
+
+def find_label(label: Any, names: Sequence[str], where: str) -> int:
+    """A class, given by its number or its name."""
+    if isinstance(label, str):
+        if label in names and not (label.isdecimal() and int(label) < len(names)):
+            return list(names).index(label)
+        label = int(label) if label.isdecimal() else label
+    if isinstance(label, bool) or not isinstance(label, (int, np.integer)):
+        reject_label(label, names, where)
+    if not 0 <= label < len(names):
+        reject_label(label, names, where)
+    return int(label)
+
+
+def reject_label(label: Any, names: Sequence[str], where: str) -> NoReturn:
+    """Raise ``ValueError`` for a label that is no class of the model."""
+    raise ValueError(
+        f'{where} has label {label!r}; expected 0 to {len(names) - 1} or the name of a class of '
+        f'the model, such as {names[0]!r}'
+    )

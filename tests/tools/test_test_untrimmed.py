@@ -1,0 +1,106 @@
+"""The tool from recordings with segments to a table, metrics.json and detections.json."""
+
+import functools
+import json
+import pickle
+
+import numpy as np
+import pytest
+
+from deeprank_plugin.evaluation.functional import Detection, Segment, detection_map
+
+
+@pytest.fixture
+def run(call_tool, tiny_model, tmp_path, monkeypatch):
+    """Run the tool in this process: exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+    model = tiny_model / 'config.py', tiny_model / 'weights.pth'
+    options = '--out-dir', 'out', '--window', '10', '--stride', '5'
+    return functools.partial(call_tool, 'test_untrimmed.py', *model, *options)
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    """Two recordings of 40 frames, made of four still poses each."""
+    rng = np.random.default_rng(0)
+    annotations = []
+    for name in 'ab':
+        poses = rng.normal(scale=0.3, size=(1, 4, 25, 3)).astype(np.float32)
+        annotations.append(
+            dict(
+                frame_dir=name,
+                total_frames=40,
+                keypoint=np.repeat(poses, 10, axis=1),
+                segments=[(0, 10, 3), (10, 40, 'action 7')],
+            )
+        )
+    content = dict(split=dict(some=['a']), annotations=annotations)
+    (tmp_path / 'long.pkl').write_bytes(pickle.dumps(content))
+    return annotations
+
+
+def test_scores_its_detections(run, recordings, tmp_path):
+    code, out, err = run('long.pkl', '--theta', '0.2', '0.5')
+    assert code == 0, err
+    records = json.loads((tmp_path / 'out' / 'detections.json').read_text())
+    assert records and all(r['name'] == f'action {r["label"]}' for r in records)
+    # every frame belongs to a detection
+    for video in 'ab':
+        own = [(r['start'], r['end']) for r in records if r['video'] == video]
+        assert own[0][0] == 0 and own[-1][1] == 40
+        assert [end for _, end in own[:-1]] == [start for start, _ in own[1:]]
+    metrics = json.loads((tmp_path / 'out' / 'metrics.json').read_text())
+    detections = [
+        Detection(*(r[key] for key in ('video', 'start', 'end', 'label', 'score'))) for r in records
+    ]
+    truths = [Segment(v, s, e, n) for v in 'ab' for s, e, n in ((0, 10, 3), (10, 40, 7))]
+    assert [r['theta'] for r in metrics['results']] == [0.2, 0.5]
+    for result in metrics['results']:
+        expected = detection_map(detections, truths, result['theta'])
+        assert (result['mAP_a'], result['mAP_v']) == (expected['mAP_a'], expected['mAP_v'])
+        assert result['by_video'] == expected['by_video']
+        assert list(result['by_action']) == ['action 3', 'action 7']
+        assert f'{result["theta"]:5.2f} | {expected["mAP_a"]:5.3f}' in out
+    assert f'2 recordings, 4 actions, {len(records)} detections' in out
+
+
+def test_a_perfect_csv_of_its_own_detections(run, recordings, tmp_path):
+    run('long.pkl')
+    records = json.loads((tmp_path / 'out' / 'detections.json').read_text())
+    lines = [f'{r["video"]},{r["start"] / 20},{r["end"] / 20},{r["name"]}' for r in records]
+    (tmp_path / 'truth.csv').write_text('\n'.join(['file,start,end,label', *lines]) + '\n')
+    code, out, err = run('long.pkl', '--truth', 'truth.csv', '--fps', '20', '--theta', '1')
+    assert code == 0 and ' 1.00 | 1.000 | 1.000' in out, err
+    code, out, _ = run(
+        'long.pkl', '--truth', 'truth.csv', '--fps', '20', '--split', 'some', '--theta', '1'
+    )
+    assert code == 2  # the file names a recording that is not in the split
+    code, out, err = run('long.pkl', '--threshold', '1', '--rule', 'once')
+    assert code == 0 and '0 detections' in out and ' 0.50 | 0.000 | 0.000' in out
+
+
+def test_a_recording_without_an_action_is_told(run, recordings, tmp_path):
+    (tmp_path / 'truth.csv').write_text('file,start,end,label\na,0,10,3\n')
+    code, _, err = run('long.pkl', '--truth', 'truth.csv')
+    assert code == 0 and "1 of 2 recordings, such as 'b', have no segment" in err
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (('none.pkl',), 'none.pkl does not exist'),
+        (('long.pkl', '--truth', 'none.csv'), 'none.csv does not exist'),
+        (('long.pkl', '--split', 'other'), "split 'other' is not in long.pkl"),
+        (('long.pkl', '--stride', '11'), 'window=10 and stride=11; expected 1 <= stride'),
+        (('long.pkl', '--theta', '0'), 'theta=0.0; expected an overlap above 0'),
+        (('long.pkl', '--fps', '30'), '--fps is for the times of --truth'),
+        (('long.pkl', '--batch-size', '0'), '--batch-size 0: expected more than 0'),
+        (('bare.npy',), "recording 'bare' of bare.npy has no segments"),
+        (('joints.npy',), 'has 20 joints and layout'),
+    ],
+)
+def test_mistakes_are_one_sentence(run, recordings, tmp_path, arguments, message):
+    np.save(tmp_path / 'bare.npy', recordings[0]['keypoint'])
+    np.save(tmp_path / 'joints.npy', recordings[0]['keypoint'][:, :, :20])
+    code, _, err = run(*arguments)
+    assert code == 2 and message in err.splitlines()[-1], err

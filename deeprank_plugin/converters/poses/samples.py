@@ -240,7 +240,7 @@ class Clock(NamedTuple):
                 for number, s in enumerate(starts, 1)
             ]
         if settings.in_frames or self.fps is None:
-            low, high = row.start / self.step, row.end / self.step + 1
+            low, high = row.start / self.step, (row.end + 1) / self.step
         else:
             low, high = row.start * self.fps, row.end * self.fps
         first, last = (

@@ -48,7 +48,7 @@ def mmpose(poses, tracks=None, first=0):
 
 def triplets(keypoint, score=0.5):
     """x, y, score of each joint in turn."""
-    scores = np.full((len(keypoint), 1), score)
+    scores = np.where(keypoint.any(axis=1, keepdims=True), score, 0)
     return np.concatenate([keypoint, scores], axis=1).ravel().tolist()
 
 
@@ -87,9 +87,7 @@ def landmarks(keypoint, visibility=0.9):
 
 def mediapipe(poses, key='pose_world_landmarks', **about):
     """Frames of MediaPipe landmarks: several persons as lists, one person flat."""
-    frames = [
-        {'frame': t, key: [landmarks(p) for p in poses[:, t]]} for t in range(poses.shape[1])
-    ]
+    frames = [{'frame': t, key: [landmarks(p) for p in poses[:, t]]} for t in range(poses.shape[1])]
     if len(poses) == 1:
         frames = [dict(frame, **{key: frame[key][0]}) for frame in frames]
     return dict(about, frames=frames)

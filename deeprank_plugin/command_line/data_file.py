@@ -16,12 +16,14 @@ from deeprank_plugin.datasets.annotations import (
 )
 from deeprank_plugin.datasets.several_files import split_or_all
 from deeprank_plugin.engine.extraction import leaf_configs
-from deeprank_plugin.layouts import LAYOUTS, Layout, find_layout, fitting_layouts
+from deeprank_plugin.layouts import LAYOUTS, Layout, find_layout, recognise_layouts
 
 from .failures import exit_with_error
 
 SMALL = 5000
 """A data set with fewer training samples gets short clips and schedules."""
+LOOKED_AT = 32
+"""Samples of each split whose numbers tell the layout."""
 
 
 def derive_variables(
@@ -206,7 +208,7 @@ def describe_joints(infos: Mapping[str, Sequence], path: str, layout: Optional[s
     first = parts[0][0]
     check_annotations([first], path)
     if layout is None:
-        layout = guess_layout(first, path)
+        layout = guess_layout([info for part in parts for info in part[:LOOKED_AT]], path)
     skeleton = find_layout(layout)
     joints = first['keypoint'].shape[2]
     if joints != skeleton.num_joints:
@@ -227,25 +229,40 @@ def describe_joints(infos: Mapping[str, Sequence], path: str, layout: Optional[s
     return facts
 
 
-def guess_layout(info: Mapping, path: str) -> str:
-    """Name of the layout that the joints of a sample fit.
+def guess_layout(infos: Sequence[Mapping], path: str) -> str:
+    """Name of the layout that the joints and the numbers of samples fit.
+
+    Where they fit several, the first is taken, and the others are printed.
+
+    Args:
+        infos (Sequence[Mapping]): Samples, the first of them checked; the others are compared with
+            it later, and those that differ are not looked at here.
+        path (str): The annotation file.
 
     Raises:
-        ValueError: If they fit no layout, or several.
+        ValueError: If they fit no layout.
     """
-    joints, channels = info['keypoint'].shape[-2:]
-    scored = channels == 2 and 'keypoint_score' in info
-    fit = [layout.name for layout in fitting_layouts(joints, channels, scored)]
-    if len(fit) != 1:
+    first = infos[0]['keypoint']
+    joints, channels = first.shape[-2:]
+    scored = 'keypoint_score' in infos[0]
+    arrays = [info['keypoint'] for info in infos if isinstance(info.get('keypoint'), np.ndarray)]
+    alike = [array for array in arrays if array.size and array.shape[2:] == first.shape[2:]]
+    fit = recognise_layouts(alike, scored)
+    if not fit:
         raise ValueError(
             f'annotation file {path} has {joints} joints of {channels} coordinates'
-            f'{" and a score" if scored else ""}, which fit '
-            f'{"the layouts " + ", ".join(fit) if fit else "no known layout"}; expected '
+            f'{" and a score" if scored else ""}, which fit no known layout; expected '
             f'{", ".join(map(describe, LAYOUTS.values()))}: give its name with --layout NAME, or '
             'a description with --layout FILE.json, {"num_node": V, "edges": [[joint, joint], '
             '...], "center": joint}'
         )
-    return fit[0]
+    if len(fit) > 1 and is_first_process():
+        print(
+            f'{path}: {joints} joints of {channels} numbers fit '
+            f'{" and ".join(map(describe, fit))}; taken as {fit[0].name}: '
+            f'{", ".join(f"--layout {other.name}" for other in fit[1:])} if it is not'
+        )
+    return fit[0].name
 
 
 def describe(layout: Layout) -> str:

@@ -80,24 +80,60 @@ def add_scores(content):
         annotation.update(keypoint_score=np.ones(shape[:3], np.float32), img_shape=(480, 640))
 
 
+def make_pixels(content):
+    """Make the first two of three channels positions in an image, and the third a score."""
+    for annotation in content['annotations']:
+        annotation['img_shape'] = (480, 640)
+        annotation['keypoint'] = np.abs(annotation['keypoint']) * (100, 100, 0)
+        annotation['keypoint'][..., 2] = 0.5
+
+
+def shrink_pixels(content):
+    """The same within 0 and 1: x, y, score or x, y, z."""
+    for annotation in content['annotations']:
+        keypoint = annotation['keypoint']
+        annotation['keypoint'] = np.abs(keypoint) / np.abs(keypoint).max()
+
+
 @pytest.mark.parametrize(
     ('shape', 'change', 'layout'),
     [
         ((25, 3), None, 'nturgb+d'),
+        ((25, 3), make_pixels, 'body25'),
+        ((25, 2), add_scores, 'body25'),
         ((20, 3), None, 'kinect-v1'),
-        ((17, 3), None, 'coco'),
+        ((17, 3), None, 'h36m'),
+        ((17, 3), make_pixels, 'coco'),
         ((17, 2), add_scores, 'coco'),
         ((18, 2), add_scores, 'openpose'),
+        ((33, 3), None, 'mediapipe'),
+        ((33, 2), add_scores, 'mediapipe-2d'),
     ],
 )
 def test_joints_tell_the_layout(make_annotations, capsys, shape, change, layout):
     cfg = load_config(FINETUNE, data=make_annotations(20, shape=shape, change=change))
-    assert f'layout {layout};' in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert f'layout {layout};' in printed and '--layout' not in printed
     assert cfg.model.data_preprocessor.layout == cfg.train_dataloader.dataset.layout == layout
-    planar = layout in ('coco', 'openpose')
+    planar = layout in ('coco', 'openpose', 'body25', 'mediapipe-2d')
     types = [step.type for step in cfg.train_pipeline]
     assert ('RandomRotate3D' in types) == ('CenterSkeleton' in types) == (not planar)
     assert ('PreNormalize2D' in types) == planar
+
+
+@pytest.mark.parametrize(
+    ('joints', 'taken', 'other'), [(25, 'nturgb+d', 'body25'), (17, 'coco', 'h36m')]
+)
+def test_what_else_the_joints_may_be_is_printed(make_annotations, capsys, joints, taken, other):
+    path = make_annotations(20, shape=(joints, 3), change=shrink_pixels)
+    assert load_config(FINETUNE, data=path).body == taken
+    assert re.search(
+        f'{joints} joints of 3 numbers fit {re.escape(taken)} .* and {other} .*; taken as '
+        f'{re.escape(taken)}: --layout {other} if it is not',
+        capsys.readouterr().out,
+    )
+    assert load_config(FINETUNE, data=path, layout=other).body == other
+    assert 'taken as' not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -127,7 +163,7 @@ def test_a_layout_needs_a_file(capsys):
 
 
 def test_a_layout_of_the_environment_gives_way_to_the_option(make_annotations, monkeypatch):
-    path = make_annotations(20, shape=(17, 3))
+    path = make_annotations(20, shape=(17, 3), change=make_pixels)
     monkeypatch.setenv('LAYOUT', 'nturgb+d')
     with pytest.raises(SystemExit):
         load_config(FINETUNE, data=path)

@@ -142,8 +142,8 @@ def test_two_dimensions(tool, make_annotations, tmp_path):
 def test_errors(tool, make_annotations, tmp_path):
     code, printed = tool(tmp_path / 'nowhere.pkl')
     assert code == 2 and 'does not exist' in printed
-    code, printed = tool(make_annotations(), '--layout', 'smpl')
-    assert code == 2 and "layout 'smpl' is not known" in printed
+    code, printed = tool(make_annotations(), '--layout', 'smplx')
+    assert code == 2 and "layout 'smplx' is not known" in printed
     (tmp_path / 'file').write_text('')
     code, printed = tool(make_annotations(), '--plot', tmp_path / 'file')
     assert code == 2 and 'cannot be written to' in printed

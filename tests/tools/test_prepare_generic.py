@@ -95,7 +95,7 @@ def test_a_failure_leaves_nothing(run, moves):
     'args, message',
     [
         ((), 'one of the arguments --train-subjects --split-column is required'),
-        ((*SUBJECTS, '--layout', 'smpl'), "layout 'smpl' is not known"),
+        ((*SUBJECTS, '--layout', 'smplx'), "layout 'smplx' is not known"),
         ((*SUBJECTS, '--img-shape', '0', '9'), 'img_shape=(0, 9); expected height and width'),
         ((*SUBJECTS, '--scale', '0'), 'scale=0.0; expected a positive number'),
         ((*SUBJECTS, '--axes', 'TVX'), "axes='TVX'; expected the letters"),

@@ -18,10 +18,9 @@ from typing import Dict, NamedTuple, Optional, Tuple, Union
 import numpy as np
 
 from deeprank_plugin.converters.batch import BrokenFile
-from deeprank_plugin.converters.kinect import kinect_v1_to_ntu
 from deeprank_plugin.converters.text import read_lines, read_table, shorten
 from deeprank_plugin.datasets.annotations import AnnotationFault, check_keypoint, check_score
-from deeprank_plugin.layouts import KINECT_V1, NTU, Layout
+from deeprank_plugin.layouts import KINECT_V1, NTU, Layout, map_joints
 
 ENDINGS = ('.npy', '.npz', '.csv')
 AXES = {3: 'TVC', 4: 'MTVC'}
@@ -114,7 +113,7 @@ def read_sequence(path: Union[str, Path], reading: Reading) -> Dict[str, np.ndar
     if layout == KINECT_V1:
         if keypoint.shape[-1] != 3:
             raise BrokenFile(f"{path} is 2D; layout 'kinect-v1' expects x, y and z")
-        keypoint = kinect_v1_to_ntu(keypoint)
+        keypoint, _ = map_joints(keypoint, KINECT_V1, NTU)
     with np.errstate(over='ignore'):
         sample = dict(keypoint=np.ascontiguousarray(keypoint, dtype=np.float32))
     try:

@@ -3,7 +3,7 @@
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from deeprank_plugin.datasets.annotations import LayoutLike
-from deeprank_plugin.layouts import BODY_SIZE, Layout, find_layout, fitting_layouts
+from deeprank_plugin.layouts import BODY_SIZE, Layout, find_layout, recognise_layouts
 
 from .faults import EXAMPLES, collect_faults
 from .measures import count_bodies, count_split, measure_bones, measure_sizes
@@ -11,6 +11,7 @@ from .overlap import compare_pairs
 
 BONE_VARIATION = 0.25
 GAPS = 0.05  # share of frames in gaps without a body
+LOOKED_AT = 64  # samples whose numbers tell the layout
 
 
 def examine(
@@ -30,13 +31,14 @@ def examine(
         path (str): For messages.
         num_classes (int, optional): Labels must be below it. Defaults to None.
         layout (str, dict or Layout, optional): Required joint layout. Defaults to None: not
-            checked, and guessed from the number of joints to measure bones.
+            checked, and recognised by joints, channels and numbers to measure bones.
 
     Returns:
         tuple: A dict with ``verdict`` ('ok', 'warnings' or 'faults'), ``faults``, ``warnings``
         (sentences), ``samples`` (in the file), and, over the samples without faults, ``sound``
-        (their number), ``all``, ``splits``, ``layout``, ``bodies``, ``sizes``, ``bones`` and
-        ``pairs``; and the annotations without faults.
+        (their number), ``all``, ``splits``, ``layout`` and ``other_layouts`` (names; the others
+        fit as well), ``bodies``, ``sizes``, ``bones`` and ``pairs``; and the annotations without
+        faults.
 
     Raises:
         ValueError: If the layout is unknown.
@@ -52,6 +54,7 @@ def examine(
         all=count_split(annotations),
         splits={},
         layout=None if layout is None else layout.name,
+        other_layouts=[],
         bodies=None,
         sizes=None,
         bones=None,
@@ -64,8 +67,10 @@ def examine(
         report['splits'] = {split: count_split(part) for split, part in parts.items()}
         report['bodies'] = count_bodies(annotations)
         report['sizes'] = measure_sizes(annotations)
-        layout = layout or guess_layout(annotations)
+        fit = guess_layouts(annotations) if layout is None else [layout]
+        layout = fit[0] if fit else None
         report['layout'] = None if layout is None else layout.name
+        report['other_layouts'] = [other.name for other in fit[1:]]
         channels = annotations[0]['keypoint'].shape[3]
         metres = channels == 3 and (layout is None or layout.body_size is not None)
         if channels == 3 and layout is not None and not layout.planar:
@@ -98,11 +103,11 @@ def add_shared_samples(faults: Dict[str, Dict], pairs: Dict[str, Dict], path: st
             )
 
 
-def guess_layout(annotations: Sequence[Dict]) -> Optional[Layout]:
-    """The built-in layout that the joints and channels of the samples fit, if there is one."""
-    joints, channels = annotations[0]['keypoint'].shape[2:]
-    fit = fitting_layouts(joints, channels, scored=channels == 2)
-    return fit[0] if len(fit) == 1 else None
+def guess_layouts(annotations: Sequence[Dict]) -> List[Layout]:
+    """The built-in layouts that the joints, channels and numbers of the samples fit."""
+    keypoints = [annotation['keypoint'] for annotation in annotations[:LOOKED_AT]]
+    scored = keypoints[0].shape[3] == 2 or 'keypoint_score' in annotations[0]
+    return recognise_layouts(keypoints, scored)
 
 
 def find_warnings(report: Dict, metres: bool) -> List[str]:
@@ -111,6 +116,11 @@ def find_warnings(report: Dict, metres: bool) -> List[str]:
         return []
     warnings = []
     sizes, bodies, bones = report['sizes'], report['bodies'], report['bones']
+    if report['other_layouts']:
+        warnings.append(
+            f'joints and numbers fit layout {report["layout"]}, which is taken, and as well '
+            f'{" and ".join(report["other_layouts"])}: name it with --layout'
+        )
     if metres and sizes['unit'] != 'metres':
         warnings.append(
             f'a body measures {sizes["size"]["median"]:.4g} (median of the longest side); expected '

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from deeprank_plugin.converters.statistics import examine
-from deeprank_plugin.converters.statistics.report import guess_layout
+from deeprank_plugin.converters.statistics.report import guess_layouts
 from deeprank_plugin.layouts import LAYOUTS, Layout
 from tests.converters.statistics.samples import make, person
 
@@ -76,9 +76,10 @@ def test_pixels_are_no_warning_in_2d():
     content = make()
     for annotation in content['annotations']:
         keypoint = np.round(200 * annotation['keypoint'][:, :, :17])
+        keypoint[..., 2] = 0.9  # the score
         annotation['keypoint'] = keypoint
     assert warn(content, layout='coco') == ''
-    assert warn(content) == ''  # 17 joints are guessed to be coco's
+    assert warn(content) == ''  # their numbers are coco's
     for annotation in content['annotations']:
         annotation['keypoint'] = annotation['keypoint'][..., :2]
     assert warn(content) == ''
@@ -136,12 +137,27 @@ def test_a_sample_in_both_splits_is_a_fault():
     assert "['s01']" in report['faults']['in both splits']['examples'][0]
 
 
-def test_every_layout_is_guessed_by_its_joints():
+def test_every_layout_is_guessed_by_its_joints_and_numbers():
     for layout in LAYOUTS.values():
-        keypoint = np.ones((1, 4, layout.num_joints, layout.dims))
-        assert guess_layout([dict(keypoint=keypoint)]) is layout
-    assert guess_layout([dict(keypoint=np.ones((1, 4, 24, 3)))]) is None
-    assert guess_layout([dict(keypoint=np.ones((1, 4, 25, 2)))]) is None
+        keypoint = np.full((1, 4, layout.num_joints, 3), -1.0)
+        if layout.planar:
+            keypoint[:] = (300, 200, 0.5)
+        assert guess_layouts([dict(keypoint=keypoint)]) == [layout]
+        if layout.planar:
+            assert guess_layouts([dict(keypoint=keypoint[..., :2])]) == [layout]
+    assert guess_layouts([dict(keypoint=np.ones((1, 4, 23, 3)))]) == []
+    assert guess_layouts([dict(keypoint=np.ones((1, 4, 24, 2)))]) == []
+
+
+def test_several_layouts_that_fit_are_a_warning():
+    content = make()
+    for annotation in content['annotations']:
+        keypoint = annotation['keypoint'] - annotation['keypoint'].min()
+        annotation['keypoint'] = keypoint / keypoint.max()
+    report, _ = examine(content, 'a.pkl')
+    assert report['layout'] == 'nturgb+d' and report['other_layouts'] == ['body25']
+    assert 'fit layout nturgb+d, which is taken, and as well body25: name it' in warn(content)
+    assert 'which is taken' not in warn(content, layout='nturgb+d')
 
 
 def test_bones_of_a_layout_of_ones_own():

@@ -81,21 +81,12 @@ def convert_recordings(
         ValueError: If an argument is invalid.
     """
     settings.validate()
-    found, source = find_recordings(Path(source)), Path(source)
-    unused: List[str] = []
-    if path is None:
-        rows = [Row(0, name, UNKNOWN, None, None) for name in found]
-        files = dict(found)
-        twice = [name for name, number in Counter(row.name for row in rows).items() if number > 1]
-        if twice:
-            raise BrokenFile(
-                f'{source} has {twice[0]!r} more than once, without endings; expected different '
-                'names: rename one, or list the recordings with --labels'
-            )
-    else:
-        folder = source if source.is_dir() else source.parent
-        rows, unused = read_list(path, split_column, train_subjects is not None, parts=True)
-        files = {row.file: folder / row.file for row in rows}
+    if path is None and (train_subjects or split_column or classes):
+        raise ValueError(
+            'subjects, splits or classes are named, and no list; expected one of the recordings '
+            'and their labels: --labels LIST'
+        )
+    rows, files, remarks = find_rows(Path(source), path, split_column, train_subjects is not None)
     unlabelled = all(row.label == UNKNOWN for row in rows)
     labels, label_names = number_labels(rows, path or source, None if unlabelled else classes)
     splits = divide(rows, path or source, train_subjects, split_column, val_share)
@@ -113,16 +104,52 @@ def convert_recordings(
     if label_names is not None and keep_label:
         content['label_names'] = label_names
     layout = same_layout(converted)
-    spare = {file.resolve() for file in found.values()} - {f.resolve() for f in files.values()}
     doubts = [
         *describe_odd(converted),
         suspect_labels([a['label'] for a in annotations]) if keep_label else None,
         suspect_unit(annotations, layout),
         suspect_shapes(annotations, layout),
-        f'{len(spare)} recordings of {source} are not in {path}' if spare else None,
-        f'ignored columns: {", ".join(unused)}' if unused else None,
+        *remarks,
     ]
     return content, layout, faults, [doubt for doubt in doubts if doubt is not None]
+
+
+def find_rows(
+    source: Path,
+    path: Optional[Union[str, Path]],
+    split_column: Optional[str],
+    need_subject: bool,
+) -> Tuple[List[Row], Dict[str, Path], List[str]]:
+    """The rows of the list, or one for each recording where there is none.
+
+    Args:
+        source (Path): Recording, or folder of recordings.
+        path (str, optional): The list.
+        split_column (str, optional): Its column that names the split.
+        need_subject (bool): Whether every line needs a subject.
+
+    Returns:
+        tuple: The rows, the recording by the ``file`` of a row, and warnings.
+
+    Raises:
+        BrokenFile: If the list is invalid, there is no recording, or two have one name.
+    """
+    found = find_recordings(source)
+    if path is None:
+        rows = [Row(0, name, UNKNOWN, None, None) for name in found]
+        twice = [name for name, number in Counter(row.name for row in rows).items() if number > 1]
+        if twice:
+            raise BrokenFile(
+                f'{source} has {twice[0]!r} more than once, without endings; expected different '
+                'names: rename one, or list the recordings with --labels'
+            )
+        return rows, found, []
+    rows, unused = read_list(path, split_column, need_subject, parts=True)
+    folder = source if source.is_dir() else source.parent
+    files = {row.file: folder / row.file for row in rows}
+    spare = {file.resolve() for file in found.values()} - {f.resolve() for f in files.values()}
+    remarks = [f'{len(spare)} recordings of {source} are not in {path}'] if spare else []
+    return rows, files, remarks + ([f'ignored columns: {", ".join(unused)}'] if unused else [])
 
 
 def divide(

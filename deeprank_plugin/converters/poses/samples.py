@@ -10,7 +10,7 @@ import numpy as np
 from deeprank_plugin.converters.batch import BrokenFile
 from deeprank_plugin.converters.generic.sequence_list import Row
 from deeprank_plugin.datasets.annotations import AnnotationFault, check_keypoint
-from deeprank_plugin.layouts import Layout, find_layout
+from deeprank_plugin.layouts import Layout, find_layout, map_joints
 
 from .coordinates import UP, resample, turn_up
 from .formats import FORMATS, read_recording
@@ -110,16 +110,13 @@ def convert_recording(
         keypoint, facts = place(keypoint, recording, path, settings)
     except BrokenFile as error:
         return [], [str(error)]
+    score = score if keypoint.shape[-1] == 2 else None
     if settings.to_layout is not None:
-        from deeprank_plugin.layouts import map_joints
-
         target = find_layout(settings.to_layout)
         keypoint, score = map_joints(keypoint, layout, target, score)
         layout = target
     if clock.fps is not None and settings.to_fps is not None:
         keypoint, score = resample(keypoint, score, clock.fps, settings.to_fps)
-    if keypoint.shape[-1] == 3:
-        score = None
     annotations: List[Dict] = []
     faults = []
     for row, label in parts:

@@ -17,6 +17,18 @@ from .bodies import Part, choose_part, median_size
 UNITS = {0.001: 'millimetres', 0.01: 'centimetres'}
 """Factor that converts to metres, and the unit that it suggests."""
 
+CLEAR_WAY = 0.3
+"""Of a body's size, what lies between ankles and head along an axis that points up or down."""
+
+TURNS = {
+    '-x': ((1, 0, 2), (1, -1, 1)),
+    'x': ((1, 0, 2), (-1, 1, 1)),
+    '-y': ((0, 1, 2), (-1, -1, 1)),
+    'z': ((0, 2, 1), (1, 1, -1)),
+    '-z': ((0, 2, 1), (1, -1, 1)),
+}
+"""The axis that points up, and order and signs of axes that turn it to y; left stays left."""
+
 _warned: Set[str] = set()
 
 
@@ -189,6 +201,39 @@ def suspect_unit(
     return (
         f'bodies of {source} measure {found * scale:.4g} (median of the longest side), expected '
         f'{low:g} to {high:g} metres as layout {layout.name!r} has it: {remedy}'
+    )
+
+
+def suspect_axes(keypoints: Sequence[np.ndarray], layout: Layout, source: str) -> Optional[str]:
+    """A sentence if y does not point up: by the way from the ankles to the head, else None.
+
+    Args:
+        keypoints (Sequence[np.ndarray]): Sequences of shape (M, T, V, 3) of 3D coordinates.
+        layout (Layout): Joint layout; without head and ankles nothing is known.
+        source (str): Where they are from.
+    """
+    top = [j for j, name in enumerate(layout.names) if name in ('head', 'nose')][:1]
+    ankles = [j for j, name in enumerate(layout.names) if name.endswith('_ankle')]
+    if layout.planar or not top or not ankles:
+        return None
+    ways = []
+    for keypoint in keypoints:
+        parts = keypoint[:, :, top + ankles]
+        there = parts.any(axis=-1).all(axis=-1)
+        ways.append((parts[:, :, 0] - parts[:, :, 1:].mean(axis=2))[there])
+    joined = np.concatenate(ways)
+    if not len(joined):
+        return None
+    way = np.median(joined, axis=0).astype(float)
+    axis = int(np.abs(way).argmax())
+    up = ('' if way[axis] > 0 else '-') + 'xyz'[axis]
+    if up == 'y' or abs(way[axis]) < CLEAR_WAY * median_size(keypoints):
+        return None
+    order, signs = TURNS[up]
+    return (
+        f'from the ankles to the head of {source} it is {way[axis]:.3g} along {"xyz"[axis]} '
+        f'(median): {up} points up; expected y, as in NTU RGB+D: keypoint[..., {order}] * {signs} '
+        'turns the coordinates'
     )
 
 

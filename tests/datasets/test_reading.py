@@ -273,3 +273,33 @@ def test_sequences_of_a_single_frame(make_annotations, tmp_path, logged, suffix)
 def test_a_pipeline_without_bodies(make_annotations):
     with pytest.raises(ValueError, match='num_person=0 of FormatGCNInput; expected at least 1'):
         SkeletonDataset(make_annotations(20), pipeline=pipeline(0))
+
+
+@pytest.mark.parametrize('up', ['y', *reading.TURNS])
+def test_axes_that_point_up(up):
+    """A body whose head is 1.5 above its ankles; the remedy turns it, and left stays left."""
+    layout = find_layout('nturgb+d')
+    person = np.random.default_rng(0).normal(0, 0.05, (2, 6, 25, 3)) + (0, 1, 0)
+    person[:, :, layout.names.index('head'), 1] += 0.75
+    person[:, :, [layout.names.index(f'{side}_ankle') for side in ('left', 'right')], 1] -= 0.75
+    person[1] = 0  # an absent body
+    if up == 'y':
+        assert reading.suspect_axes([person], layout, 'a.pkl') is None
+        return
+    order, signs = reading.TURNS[up]
+    turn = np.eye(3)[list(order)] * np.array(signs)[:, None]  # as keypoint[..., order] * signs
+    assert np.linalg.det(turn) == pytest.approx(1)  # no mirror
+    turned = person @ turn  # backwards
+    sentence = reading.suspect_axes([turned], layout, 'a.pkl')
+    assert f'of a.pkl it is {"-" if up[0] == "-" else ""}1.' in sentence
+    assert f'{up} points up; expected y' in sentence
+    assert f'keypoint[..., {order}] * {signs} turns' in sentence
+    np.testing.assert_allclose(turned[..., order] * signs, person)
+
+
+def test_bodies_without_an_upper_end():
+    layout = find_layout('nturgb+d')
+    cloud = np.random.default_rng(0).normal(size=(1, 50, 25, 3))
+    assert reading.suspect_axes([cloud], layout, 'a.pkl') is None
+    assert reading.suspect_axes([np.zeros((1, 2, 25, 3))], layout, 'a.pkl') is None
+    assert reading.suspect_axes([cloud[:, :, :17, :2]], find_layout('coco'), 'a.pkl') is None

@@ -192,3 +192,64 @@ def test_errors_are_sentences(tool, tmp_path, monkeypatch, arguments, message):
     code, printed = tool(*arguments)
     assert code == 2 and message in printed
     assert os.listdir() == ['broken.npz']
+
+
+def read(path):
+    return pickle.loads(Path(path).read_bytes())['annotations']
+
+
+def test_to_another_layout(tool, make_annotations, tmp_path):
+    source, there, back = make_annotations(shape=(20, 3)), tmp_path / 'ntu.npz', tmp_path / 'b.pkl'
+    code, printed = tool(source, there, '--to-layout', 'nturgb+d')
+    assert code == 0, printed
+    assert 'layout kinect-v1 to nturgb+d: 24 joints copied, 1 averaged, none missing' in printed
+    code, printed = tool(there, back, '--to-layout', 'kinect-v1', '--layout', 'nturgb+d')
+    assert code == 0 and '20 joints copied, 0 averaged, none missing' in printed
+    for first, second in zip(read(source), read(back), strict=True):
+        assert identical({**first, 'keypoint': 0}, {**second, 'keypoint': 0}) and np.array_equal(
+            first['keypoint'], second['keypoint']
+        )
+
+
+def test_scores_go_to_another_layout_as_well(tool, make_annotations, tmp_path):
+    def add_scores(content):
+        for annotation in content['annotations']:
+            annotation['keypoint_score'] = np.full(annotation['keypoint'].shape[:3], 0.5)
+
+    source = make_annotations(shape=(17, 2), change=add_scores)
+    code, printed = tool(source, tmp_path / 'a.pkl', '--to-layout', 'body25')
+    assert code == 0, printed
+    assert '17 joints copied, 2 averaged, 6 missing (left_big_toe, left_small_toe, lef' in printed
+    for annotation in read(tmp_path / 'a.pkl'):
+        assert annotation['keypoint'].shape[2:] == (25, 2)
+        assert (annotation['keypoint_score'][..., :19] == 0.5).all()
+        assert not annotation['keypoint_score'][..., 19:].any()
+        assert not annotation['keypoint'][..., 19:, :].any()
+
+
+def test_axes_of_another_layout_are_doubted(tool, make_annotations, tmp_path):
+    def stand_on_the_head(content):
+        for annotation in content['annotations']:
+            annotation['keypoint'] *= 0.01
+            annotation['keypoint'][:, :, [20, 24], 1] += 1.7  # ankles, in metres, y down
+            annotation['keypoint'][..., 2] -= 3
+
+    source = make_annotations(shape=(32, 3), change=stand_on_the_head)
+    code, printed = tool(source, tmp_path / 'a.npz', '--to-layout', 'nturgb+d')
+    assert code == 0 and 'azure-kinect to nturgb+d: 23 joints copied, 2 averaged' in printed
+    assert re.search('warning: .*-y points up; expected y.*turns the coordinates', printed)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (('--to-layout', 'coco'), "3D coordinates of layout 'nturgb+d' for layout 'coco'"),
+        (('--to-layout', 'smplx'), "layout 'smplx' is not known"),
+        (('--to-layout', 'smpl', '--layout', 'h36m'), "25 joints and layout 'h36m' has 17"),
+        (('--layout', 'h36m'), '--layout is that of SRC for --to-layout'),
+    ],
+)
+def test_what_has_no_map_is_rejected(tool, make_annotations, tmp_path, arguments, message):
+    code, printed = tool(make_annotations(), tmp_path / 'a.npz', *arguments)
+    assert code == 2 and message in printed
+    assert not (tmp_path / 'a.npz').exists()

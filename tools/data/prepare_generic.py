@@ -7,9 +7,9 @@ to test a trained model on them, --classes CHECKPOINT numbers them as its classe
 A broken file ends the conversion, or with --skip-bad is left out and reported. The
 pickle is written whole or not at all.
 
-Layouts: nturgb+d (25 joints), coco (17), openpose (18), kinect-v1 (20, converted to NTU's 25), or a
-JSON file {"num_node": V, "edges": [[joint, joint], ...], "center": joint}, optionally with "names",
-"left", "right" and "dims".
+Layouts: the built-in ones, such as nturgb+d, coco and smpl (kinect-v1 becomes NTU's 25 joints), or
+a JSON file {"num_node": V, "edges": [[joint, joint], ...], "center": joint}, optionally with
+"names", "left", "right" and "dims".
 
 Example:
     python tools/data/prepare_generic.py moves moves/list.csv data/moves.pkl --layout nturgb+d \

@@ -3,6 +3,7 @@
 from .center import CenterSkeleton
 from .crop_resize import CropResize
 from .distort import JointMask, JointNoise, RandomSwapSides
+from .map_joints import MapJoints
 from .rotate import RandomRotate3D
 from .shear import RandomShear3D
 from .two_views import TwoViews
@@ -12,6 +13,7 @@ __all__ = [
     'CropResize',
     'JointMask',
     'JointNoise',
+    'MapJoints',
     'RandomRotate3D',
     'RandomShear3D',
     'RandomSwapSides',

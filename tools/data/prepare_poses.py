@@ -108,7 +108,10 @@ def add_coordinates(group) -> None:
         '--to-layout', metavar='NAME', help=f'joints of the samples: {", ".join(LAYOUTS)}'
     )
     group.add_argument(
-        '--up', choices=list(UP), help='axis of the files that points up (3D); default: by format'
+        '--up',
+        choices=list(UP),
+        help='axis of the files that points up (3D), such as z or, with =, --up=-y; default: by '
+        'format',
     )
     group.add_argument(
         '--scale', type=float, help='factor to metres (3D), or on pixels (2D); default: by format'

@@ -145,7 +145,8 @@ def find_rows(
             )
         return rows, found, []
     rows, unused = read_list(path, split_column, need_subject, parts=True)
-    folder = source if source.is_dir() else source.parent
+    whole = source in found.values()  # a single recording
+    folder = source.parent if whole else source
     files = {row.file: folder / row.file for row in rows}
     spare = {file.resolve() for file in found.values()} - {f.resolve() for f in files.values()}
     remarks = [f'{len(spare)} recordings of {source} are not in {path}'] if spare else []

@@ -61,6 +61,14 @@ def test_parts(folder):
     assert doubt.startswith('1 recordings of') and doubt.endswith('list.csv')
 
 
+def test_a_list_of_a_single_recording(folder):
+    clip = files.openpose(folder / 'poses' / 'clip', files.walk(1, 30, 18, 2, size=100))
+    path = folder / 'list.csv'
+    path.write_text('file,label,start,end\nclip,up,0,1\nclip,down,1,2\n')
+    content, *_ = convert_recordings(clip, SETTINGS, path, workers=1)
+    assert [a['frame_dir'] for a in content['annotations']] == ['clip_001', 'clip_002']
+
+
 def test_class_numbers_of_another_file(folder):
     names = ['sit', 'up', 'down']
     content, *_ = convert(folder, WHOLE, classes=names)

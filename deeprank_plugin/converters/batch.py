@@ -4,11 +4,12 @@ import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple, TypeVar
 
 from tqdm import tqdm
 
 SHOWN = 20  # number of faults printed
+Made = TypeVar('Made')
 
 
 class BrokenFile(ValueError):
@@ -16,13 +17,13 @@ class BrokenFile(ValueError):
 
 
 def convert_all(
-    function: Callable[..., Tuple[List[Dict], List[str]]],
+    function: Callable[..., Tuple[List[Made], List[str]]],
     jobs: Sequence[Tuple],
     skip_bad: bool = False,
     workers: Optional[int] = None,
     unit: str = 'file',
     chunk: Optional[int] = None,
-) -> Tuple[List[Dict], List[str]]:
+) -> Tuple[List[Made], List[str]]:
     """Convert many files; the samples keep the order of the files for any number of processes.
 
     Args:
@@ -55,13 +56,14 @@ def convert_all(
 
 
 def gather(
-    results: Iterable[Tuple[List[Dict], List[str]]],
+    results: Iterable[Tuple[List[Made], List[str]]],
     number: int,
     skip_bad: bool,
     unit: str = 'file',
-) -> Tuple[List[Dict], List[str]]:
+) -> Tuple[List[Made], List[str]]:
     """Collect the results of :func:`convert_all`, with a progress bar on a terminal."""
-    annotations, faults = [], []
+    annotations: List[Made] = []
+    faults: List[str] = []
     for made, found in tqdm(results, total=number, unit=unit, disable=None):
         if found and not skip_bad:
             raise BrokenFile(f'{found[0]} (--skip-bad leaves out broken files)')

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 from helpers import ROOT
+from mmaction.apis import inference_skeleton, init_recognizer
 from mmaction.registry import MODELS
+from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
 from deeprank_plugin.apis import (
@@ -248,3 +250,50 @@ def test_names_of_real_data_are_those_in_its_files(shared_data):
         assert name.endswith(', done wrong') == (not annotation['correct'])
         exercise = int(annotation['frame_dir'][1:3]) - 1
         assert name.removesuffix(', done wrong') == names[exercise]
+
+
+@pytest.fixture(scope='module')
+def planar(tmp_path_factory):
+    """Config and checkpoint of a 2D recogniser, and a sequence of two persons, one not always."""
+    init_default_scope('mmaction')
+    folder = tmp_path_factory.mktemp('planar')
+    rng = np.random.default_rng(0)
+    annotations = []
+    for index in range(4):
+        keypoint = rng.integers(1, 480, size=(2, 12 + index, 17, 2)).astype(np.float32)
+        score = rng.integers(1, 9, size=keypoint.shape[:3]).astype(np.float32) / 8
+        keypoint[1, 5:], score[1, 5:] = 0, 0
+        sample = dict(keypoint=keypoint, keypoint_score=score, img_shape=(480, 640))
+        facts = dict(frame_dir=f's{index}', label=index % 2, total_frames=12 + index)
+        annotations.append(dict(facts, **sample))
+    content = dict(split=dict(train=['s0', 's1'], val=['s2', 's3']), annotations=annotations)
+    (folder / 'poses.pkl').write_bytes(pickle.dumps(content))
+    path = CONFIGS / 'finetune/stgcn-w16_scratch.py'
+    cfg = load_config(str(path), data=str(folder / 'poses.pkl'), layout='coco')
+    cfg.model.backbone.base_channels, cfg.model.cls_head.in_channels = 4, 16
+    torch.manual_seed(0)
+    state = MODELS.build(cfg.model).state_dict()
+    torch.save(dict(state_dict=state, meta={}), folder / 'a.pth')
+    return cfg, str(folder / 'a.pth'), annotations[0]
+
+
+def test_pose_results_by_mmaction2s_own_inference(planar):
+    cfg, checkpoint, annotation = planar
+    seen = annotation['keypoint'].any(axis=(2, 3))  # (M, T)
+    pose_results = [
+        dict(
+            keypoints=annotation['keypoint'][seen[:, t], t],
+            keypoint_scores=annotation['keypoint_score'][seen[:, t], t],
+            bboxes=np.zeros((seen[:, t].sum(), 4)),
+        )
+        for t in range(annotation['total_frames'])
+    ]
+    assert {len(result['keypoints']) for result in pose_results} == {1, 2}
+    theirs = init_recognizer(cfg, checkpoint, device='cpu')
+    result = inference_skeleton(theirs, pose_results, annotation['img_shape'])
+    expected = inference_skeleton_sequence(init_model(cfg, checkpoint), annotation)
+    np.testing.assert_array_equal(result.pred_score.numpy(), expected.scores)
+    assert int(result.pred_label) == expected.label
+    other = [dict(r, keypoints=r['keypoints'][..., ::-1]) for r in pose_results]
+    changed = inference_skeleton(theirs, other, annotation['img_shape'])
+    assert (changed.pred_score != result.pred_score).any()

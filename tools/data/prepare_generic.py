@@ -17,12 +17,10 @@ Example:
 """
 
 import argparse
-import shlex
 from pathlib import Path
-from typing import Dict
 
 from deeprank_plugin.command_line import exit_with_error, require_writable
-from deeprank_plugin.command_line.data_file import find_splits
+from deeprank_plugin.command_line.summary import print_summary
 from deeprank_plugin.converters.batch import check_output, report_faults
 from deeprank_plugin.converters.generic import Reading, convert_folder
 from deeprank_plugin.converters.generic.class_list import read_class_names
@@ -87,18 +85,6 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def print_command(content: Dict, out: Path, name: str, layout: str) -> None:
-    """Print the command that trains on the file, or why its splits do not allow it."""
-    try:
-        find_splits(content, str(out))
-    except ValueError as error:
-        print(f'tools/train.py does not know what to train on: {error}')
-        return
-    command = ['python', 'tools/train.py', 'configs/deeprank/deeprank_stgcn-slim.py']
-    command += ['--data', str(out), '--layout', name if name in LAYOUTS else layout]
-    print(f'pretrain on it: {shlex.join(command)}')
-
-
 def main() -> None:
     """Convert, write, and print a summary and how to use the file."""
     args = parse_args()
@@ -125,18 +111,9 @@ def main() -> None:
         write_pickle(content, args.out)
     except (ValueError, OSError) as error:
         exit_with_error(str(error))
-    annotations = content['annotations']
-    bodies = max(annotation['keypoint'].shape[0] for annotation in annotations)
-    print(f'{args.out}: {len(annotations):,} sequences, up to {bodies} bodies')
-    print('splits: ' + ', '.join(f'{name} {len(s):,}' for name, s in content['split'].items()))
-    labels = sorted({annotation['label'] for annotation in annotations})
-    print(f'classes: {len(labels)}, num_classes={labels[-1] + 1}')
-    for label, name in enumerate(content.get('label_names', [])):
-        print(f'  {label} {name}')
-    print(f'left out: {len(faults):,}')
-    print_command(content, args.out, reading.output_layout.name, args.layout)
-    for doubt in doubts:
-        print(f'WARNING: {doubt}')
+    name = reading.output_layout.name
+    layout = name if name in LAYOUTS else args.layout
+    print_summary(content, args.out, layout, faults, doubts)
 
 
 if __name__ == '__main__':

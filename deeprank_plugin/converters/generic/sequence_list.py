@@ -1,8 +1,8 @@
 """The list that describes the files of a folder.
 
-It is a CSV file with a header line. Column ``file`` names a ``.npy``, ``.npz`` or ``.csv`` file in
-the folder, ``label`` its class, as an integer from 0 or as a name; ``subject`` and a column of
-splits are optional.
+It is a CSV file with a header line. Column ``file`` names a file in the folder, ``label`` its
+class, as an integer from 0 or as a name; ``subject`` and a column of splits are optional. In a list
+of recordings ``label`` is optional, and ``start`` and ``end`` name a part of the file.
 """
 
 import csv
@@ -12,24 +12,37 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 from deeprank_plugin.converters.batch import BrokenFile
 from deeprank_plugin.converters.text import NUMBER, WHOLE, read_lines, shorten
 
+UNKNOWN = 'unknown'
+"""Label of the lines of a list without labels."""
+
 
 class Row(NamedTuple):
-    """A line of the list: its line number and the values of its columns."""
+    """A line of the list: its line number and the values of its columns.
+
+    ``part`` counts the lines from 1 that name a part of the same file; 0 is the whole file.
+    """
 
     line: int
     file: str
     label: str
     subject: Optional[str]
     split: Optional[str]
+    start: Optional[float] = None
+    end: Optional[float] = None
+    part: int = 0
 
     @property
     def name(self) -> str:
         """The sample's name."""
-        return str(PurePosixPath(self.file).with_suffix(''))
+        stem = str(PurePosixPath(self.file).with_suffix(''))
+        return f'{stem}_{self.part:03d}' if self.part else stem
 
 
 def read_list(
-    path: Union[str, Path], split_column: Optional[str] = None, need_subject: bool = False
+    path: Union[str, Path],
+    split_column: Optional[str] = None,
+    need_subject: bool = False,
+    parts: bool = False,
 ) -> Tuple[List[Row], List[str]]:
     """Read the lines of a list of sequences.
 
@@ -37,6 +50,8 @@ def read_list(
         path (str): The CSV file, UTF-8, separated by commas, with a header line.
         split_column (str, optional): Column with the split. Defaults to None: not read.
         need_subject (bool): Whether every line needs a ``subject``. Defaults to False.
+        parts (bool): Whether this is a list of recordings: lines may name a part of a file by
+            ``start`` and ``end``, and labels may be absent. Defaults to False.
 
     Returns:
         tuple: The lines, and the names of the ignored columns.
@@ -44,31 +59,16 @@ def read_list(
     Raises:
         BrokenFile: If the list is not such a file, a field is missing, or a sample occurs twice.
     """
-    expected = 'a CSV list with the columns file and label'
-    lines = read_lines(path, expected)
-    try:
-        records = [(i, fields) for i, fields in number_records(lines) if fields]
-    except csv.Error as error:
-        raise BrokenFile(f'{path} is not a CSV file ({error}); expected {expected}') from None
-    header = [field.strip() for field in records[0][1]] if records else []
     needed = ['file', 'label', *(['subject'] if need_subject else [])]
     needed += [] if split_column is None else [split_column]
-    missing = [column for column in needed if column not in header]
-    if missing or len(set(header)) != len(header):
-        fault = f'lacks the column {missing[0]!r}' if missing else 'names a column twice'
-        raise BrokenFile(
-            f'{path}, line 1 {fault}: {shorten(lines[0], 80)}; expected a header with {needed}, '
-            'each once, separated by commas'
-        )
+    header, records = read_records(path, needed[:1] + needed[2:] if parts else needed)
+    if parts and ('start' in header) != ('end' in header):
+        raise BrokenFile(f'{path}, line 1 has one of start and end; expected both, or neither')
+    needed = [column for column in needed if column in header]
     rows: List[Row] = []
     names: Dict[str, int] = {}
-    for line, fields in records[1:]:
-        if len(fields) != len(header):
-            raise BrokenFile(
-                f'{path}, line {line} has {len(fields)} fields; expected {len(header)}, as in '
-                'the header: quote fields that contain commas'
-            )
-        record = {column: field.strip() for column, field in zip(header, fields)}
+    counts: Dict[str, int] = {}
+    for line, record in records:
         empty = [column for column in needed if not record[column]]
         if empty:
             raise BrokenFile(
@@ -82,7 +82,12 @@ def read_list(
                 "the folder, by its relative path without '..'"
             )
         split = None if split_column is None else record[split_column]
-        row = Row(line, record['file'], record['label'], record.get('subject') or None, split)
+        label = record.get('label', UNKNOWN)
+        row = Row(line, record['file'], label, record.get('subject') or None, split)
+        if parts and (record.get('start') or record.get('end')):
+            counts[row.name] = counts.get(row.name, 0) + 1
+            start, end = read_interval(record, f'{path}, line {line}')
+            row = row._replace(start=start, end=end, part=counts[row.name])
         if row.name in names:
             raise BrokenFile(
                 f'{path}, lines {names[row.name]} and {line} both make sample {row.name!r}; '
@@ -90,10 +95,61 @@ def read_list(
             )
         names[row.name] = line
         rows.append(row)
-    if not rows:
-        raise BrokenFile(f'{path} has only a header; expected one line per sequence')
-    used = {'file', 'label', 'subject', split_column}
+    used = {'file', 'label', 'subject', split_column, *(['start', 'end'] if parts else [])}
     return rows, [column for column in header if column not in used]
+
+
+def read_records(
+    path: Union[str, Path], needed: Sequence[str]
+) -> Tuple[List[str], List[Tuple[int, Dict[str, str]]]]:
+    """The header of a list, and the number and the fields of each line below it.
+
+    Raises:
+        BrokenFile: If it is not a CSV file with a header that has the columns needed, has only a
+            header, or a line has other fields.
+    """
+    expected = f'a CSV list with the columns {" and ".join(needed[:2])}'
+    lines = read_lines(path, expected)
+    try:
+        records = [(i, fields) for i, fields in number_records(lines) if fields]
+    except csv.Error as error:
+        raise BrokenFile(f'{path} is not a CSV file ({error}); expected {expected}') from None
+    header = [field.strip() for field in records[0][1]] if records else []
+    missing = [column for column in needed if column not in header]
+    if missing or len(set(header)) != len(header):
+        fault = f'lacks the column {missing[0]!r}' if missing else 'names a column twice'
+        raise BrokenFile(
+            f'{path}, line 1 {fault}: {shorten(lines[0], 80)}; expected a header with '
+            f'{list(needed)}, each once, separated by commas'
+        )
+    found = []
+    for line, fields in records[1:]:
+        if len(fields) != len(header):
+            raise BrokenFile(
+                f'{path}, line {line} has {len(fields)} fields; expected {len(header)}, as in '
+                'the header: quote fields that contain commas'
+            )
+        found.append((line, {column: field.strip() for column, field in zip(header, fields)}))
+    if not found:
+        raise BrokenFile(f'{path} has only a header; expected one line per sequence')
+    return header, found
+
+
+def read_interval(record: Dict[str, str], where: str) -> Tuple[float, float]:
+    """Start and end of a part of a recording.
+
+    Raises:
+        BrokenFile: If they are not numbers from 0, the end not before the start.
+    """
+    fields = [record['start'], record['end']]
+    if all(map(NUMBER.fullmatch, fields)):
+        start, end = map(float, fields)
+        if 0 <= start <= end:
+            return start, end
+    raise BrokenFile(
+        f'{where} has start {fields[0]!r} and end {fields[1]!r}; expected numbers from 0, the end '
+        'after the start, or neither for the whole recording'
+    )
 
 
 def number_records(lines: Sequence[str]) -> List[Tuple[int, List[str]]]:

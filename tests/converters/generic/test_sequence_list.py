@@ -3,6 +3,7 @@
 import pytest
 
 from deeprank_plugin.converters.batch import BrokenFile
+from deeprank_plugin.converters.generic.sequence_list import UNKNOWN, read_list
 from tests.converters.generic.sequences import convert, write_list
 
 
@@ -27,3 +28,22 @@ def test_a_wrong_list_is_an_error(folder, rows, header, message):
     write_list(folder, rows, header)
     with pytest.raises(BrokenFile, match=message):
         convert(folder, skip_bad=True)
+
+
+def test_parts_of_recordings(tmp_path):
+    rows = ['a.json,sit,,', 'b.json,sit,0,1.5', 'a.json,run,2,3', 'b.json,run,1.5,2']
+    write_list(tmp_path, rows, 'file,label,start,end')
+    found, unused = read_list(tmp_path / 'list.csv', parts=True)
+    assert [row.name for row in found] == ['a', 'b_001', 'a_001', 'b_002'] and unused == []
+    assert [(row.start, row.end) for row in found[:2]] == [(None, None), (0, 1.5)]
+    # a list of sequences has no parts: both lines are whole files
+    with pytest.raises(BrokenFile, match="lines 2 and 4 both make sample 'a'"):
+        read_list(tmp_path / 'list.csv')
+
+
+def test_recordings_without_labels(tmp_path):
+    write_list(tmp_path, ['a.json,1'], 'file,subject')
+    (row,), _ = read_list(tmp_path / 'list.csv', parts=True)
+    assert row.label == UNKNOWN and row.subject == '1'
+    with pytest.raises(BrokenFile, match="lacks the column 'label'"):
+        read_list(tmp_path / 'list.csv')

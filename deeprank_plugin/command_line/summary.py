@@ -1,0 +1,49 @@
+"""What the converters print of an annotation file: splits, classes, warnings, the next command."""
+
+import shlex
+from pathlib import Path
+from typing import Dict, Sequence
+
+from .data_file import find_splits
+
+
+def print_summary(
+    content: Dict,
+    out: Path,
+    layout: str,
+    faults: Sequence[str] = (),
+    doubts: Sequence[str] = (),
+) -> None:
+    """Print what an annotation file holds, what was left out, and how to train on it.
+
+    Args:
+        content (dict): The content of the file.
+        out (Path): The file.
+        layout (str): Layout of its joints: a name, or a JSON file.
+        faults (Sequence[str]): A sentence for each file left out.
+        doubts (Sequence[str]): Warnings.
+    """
+    annotations = content['annotations']
+    bodies = max(annotation['keypoint'].shape[0] for annotation in annotations)
+    print(f'{out}: {len(annotations):,} sequences, up to {bodies} bodies')
+    print('splits: ' + ', '.join(f'{name} {len(s):,}' for name, s in content['split'].items()))
+    labels = sorted({a['label'] for a in annotations if 'label' in a})
+    print(f'classes: {len(labels)}, num_classes={labels[-1] + 1}' if labels else 'classes: none')
+    for label, name in enumerate(content.get('label_names', [])):
+        print(f'  {label} {name}')
+    print(f'left out: {len(faults):,}')
+    print_command(content, out, layout)
+    for doubt in doubts:
+        print(f'WARNING: {doubt}')
+
+
+def print_command(content: Dict, out: Path, layout: str) -> None:
+    """Print the command that trains on the file, or why its splits do not allow it."""
+    try:
+        find_splits(content, str(out))
+    except ValueError as error:
+        print(f'tools/train.py does not know what to train on: {error}')
+        return
+    command = ['python', 'tools/train.py', 'configs/deeprank/deeprank_stgcn-slim.py']
+    command += ['--data', str(out), '--layout', layout]
+    print(f'pretrain on it: {shlex.join(command)}')

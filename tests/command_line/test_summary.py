@@ -1,0 +1,39 @@
+"""What a converter prints of its file."""
+
+from pathlib import Path
+
+import numpy as np
+
+from deeprank_plugin.command_line.summary import print_summary
+
+
+def summary(capsys, split, labels=(0, 2), **more):
+    annotations = [
+        dict(frame_dir=name, keypoint=np.ones((bodies, 3, 5, 3)))
+        for name, bodies in (('a', 1), ('b', 2))
+    ]
+    for annotation, label in zip(annotations, labels):
+        annotation['label'] = label
+    content = dict(split=split, annotations=annotations, **more)
+    print_summary(content, Path('out dir/x.pkl'), 'coco', ['broken'], ['odd'])
+    return capsys.readouterr().out.splitlines()
+
+
+def test_a_file_to_train_on(capsys):
+    lines = summary(capsys, dict(train=['a'], val=['b']), label_names=['sit', 'run', 'fly'])
+    assert lines == [
+        'out dir/x.pkl: 2 sequences, up to 2 bodies',
+        'splits: train 1, val 1',
+        'classes: 2, num_classes=3',
+        *('  0 sit', '  1 run', '  2 fly'),
+        'left out: 1',
+        'pretrain on it: python tools/train.py configs/deeprank/deeprank_stgcn-slim.py --data '
+        "'out dir/x.pkl' --layout coco",
+        'WARNING: odd',
+    ]
+
+
+def test_a_file_to_predict_on(capsys):
+    lines = summary(capsys, dict(all=['a', 'b']), labels=())
+    assert lines[2] == 'classes: none'
+    assert lines[4].startswith('tools/train.py does not know what to train on: annotation file')

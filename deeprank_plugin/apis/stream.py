@@ -135,7 +135,8 @@ class StreamRecognizer:
                 ' or an array (M, V, C)'
             )
         persons = frame.items() if isinstance(frame, Mapping) else enumerate(frame)
-        found, shape = {}, self._shape
+        present: Dict[Hashable, np.ndarray] = {}
+        shape = self._shape
         for person, joints in persons:
             where = f'frame {self.num_frames}, person {person!r}'
             joints = np.asarray(joints)
@@ -144,15 +145,16 @@ class StreamRecognizer:
                 raise ValueError(f'{where} has shape {joints.shape}; expected {expected}')
             if joints.any():
                 check_keypoint(joints[None, None], where, self.rules.layout, False)
-                found[person] = joints.astype(np.float32)
+                present[person] = joints.astype(np.float32)
                 shape = joints.shape
         self._shape = shape
-        return found
+        return present
 
     def _classify(self) -> None:
         """Classify the last window of each person who is present in half of it."""
         persons = list(self._last_seen)
-        keypoint = np.zeros((len(persons), len(self._frames), *self._shape), np.float32)
+        shape = (len(persons), len(self._frames), *(self._shape or ()))
+        keypoint = np.zeros(shape, np.float32)
         for place, person in enumerate(persons):
             for index, frame in enumerate(self._frames):
                 if person in frame:

@@ -67,7 +67,7 @@ class SkeletonFigure:
                 f'labels of lengths {[len(texts) for texts in labels]}; expected one text for each '
                 f'of {len(keypoint)} bodies and {keypoint.shape[1]} frames'
             )
-        self.labels = labels
+        self.labels = [] if labels is None else labels
         self.present = np.asarray(keypoint.any(axis=-1))
         if not self.present.any():
             raise ValueError('keypoint is zero throughout; expected at least one joint to draw')
@@ -114,7 +114,7 @@ class SkeletonFigure:
             )  # yapf: disable
         self.texts = [
             axis.annotate('', (0, 0), (0, 4), textcoords='offset points', fontsize=8, ha='center')
-            for _ in (self.points if self.labels is not None else ())
+            for _ in self.labels
         ]
         self.clock = axis.text(
             0.0, 0.0, '', transform=axis.transAxes, fontsize=8, color='0.45', va='top'

@@ -66,7 +66,7 @@ def plot_timeline(
     panels = figure.subplots(2 * len(rows), 1, height_ratios=[STRIP, BARS] * len(rows))
     for strip, axis, row in zip(panels[::2], panels[1::2], rows):
         draw_bars(axis, row, colors, duration)
-        strip.set(xlim=(0, duration), ylim=(-0.52, 0.52), xticks=[], yticks=[], frame_on=False)
+        strip.set(xlim=(0, duration), ylim=(-0.5, 0.5), xticks=[], yticks=[], frame_on=False)
     panels[-1].set_xlabel('time (minutes:seconds)', fontsize=8)
     panels[-1].tick_params(axis='x', labelbottom=True, length=3)
     panels[-1].spines['bottom'].set_visible(True)
@@ -93,7 +93,7 @@ def choose_colors(rows: Sequence[TimelineRow]) -> Dict[str, str]:
 def draw_strip(axis: Axes, body: np.ndarray, layout: Layout, duration: float, figures: int) -> None:
     """Stick figures of one body (T, V, C) in a panel whose x is time, where it is present."""
     frames = ((np.arange(figures) + 0.5) / figures * len(body)).astype(int)
-    shown = [frame for frame in frames if body[frame].any()]
+    shown = [frame for frame in frames.tolist() if np.any(body[frame])]
     centered = {frame: center(body[frame]) for frame in shown}
     if not shown:
         return
@@ -101,7 +101,7 @@ def draw_strip(axis: Axes, body: np.ndarray, layout: Layout, duration: float, fi
     size = np.nanmax(np.nanmax(every, axis=0) - np.nanmin(every, axis=0))
     box = axis.get_window_extent()
     seconds = duration * box.height / box.width  # as wide on the paper as the panel is high
-    limit = min(1.0, 0.95 * box.width / figures / box.height)
+    limit = 0.95 * min(1.0, box.width / figures / box.height)
     factors = np.array([limit * seconds, -limit if layout.planar else limit]) / max(size, 1e-6)
     for frame, points in centered.items():
         joints = np.nan_to_num(points * factors)
@@ -111,7 +111,8 @@ def draw_strip(axis: Axes, body: np.ndarray, layout: Layout, duration: float, fi
 
 def center(joints: np.ndarray) -> np.ndarray:
     """x and y of present joints (V, C) about the middle of their box; absent joints are NaN."""
-    points = np.where(joints.any(axis=-1)[:, None], joints[:, :2], np.nan).astype(float)
+    present = np.asarray(joints.any(axis=-1))[:, None]
+    points = np.where(present, joints[:, :2], np.nan).astype(float)
     return points - (np.nanmax(points, axis=0) + np.nanmin(points, axis=0)) / 2
 
 

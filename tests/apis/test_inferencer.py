@@ -7,8 +7,9 @@ import pytest
 from mmaction.structures import ActionDataSample
 from PIL import Image
 
-from deeprank_plugin.apis import SkeletonInferencer, inference_skeleton_sequence
+from deeprank_plugin.apis import SkeletonInferencer, inference_skeleton_sequence, name_actions
 from deeprank_plugin.apis.inferencer import file_names
+from deeprank_plugin.apis.timeline import to_timeline_record
 from deeprank_plugin.datasets.class_names import CLASS_NAMES
 
 
@@ -56,6 +57,28 @@ def test_files_and_what_is_written(tiny, inferencer, tmp_path):
     assert stored == result['predictions'][0] and stored['frame_dir'] == 'walk one'
     with Image.open(result['visualization'][0]) as picture:
         assert picture.n_frames == 5
+
+
+def test_windows_give_timelines_and_files(tiny, inferencer, tmp_path):
+    recording = 0.2 * tiny.test[-1]['keypoint'][:, :6]
+    np.save(tmp_path / 'hall one.npy', recording)
+    options = dict(window=0.5, stride=0.25, fps=8)
+    expected = name_actions(inferencer.model, recording, **options)
+    result = inferencer(
+        [tmp_path / 'hall one.npy', recording], out_dir=tmp_path / 'out', vis=True, **options
+    )
+    assert [len(persons) for persons in result['predictions']] == [2, 2]
+    for found, timeline in zip(result['predictions'][0], expected):
+        assert found.name == 'hall one' and found.intervals == timeline.intervals
+    names = [f'{name}.{kind}' for name in ('hall_one', '1') for kind in ('png', 'gif')]
+    assert result['visualization'] == [str(tmp_path / 'out' / 'vis' / name) for name in names]
+    stored = json.loads((tmp_path / 'out' / 'preds' / 'hall_one.json').read_text())
+    assert stored == to_timeline_record(result['predictions'][0])
+    with Image.open(result['visualization'][1]) as picture:
+        assert picture.n_frames == 6
+    assert inferencer(recording, **options)['visualization'] is None
+    with pytest.raises(ValueError, match='return_datasamples=True and window'):
+        inferencer(recording, return_datasamples=True, **options)
 
 
 def test_samples_in_place_of_dicts(tiny, inferencer):

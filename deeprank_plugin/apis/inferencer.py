@@ -92,8 +92,8 @@ class SkeletonInferencer(BaseInferencer):
     ) -> Dict[str, Any]:
         """Classify, and write the requested files.
 
-        With ``window`` the inputs are recordings of any length: what each person does is named
-        over time, as by :func:`~deeprank_plugin.apis.name_actions`.
+        With ``window`` the inputs are recordings of any length, and each person gets a timeline, as
+        by :func:`~deeprank_plugin.apis.name_actions`.
 
         Args:
             inputs (str, Path, np.ndarray, dict or list): File or folder (see
@@ -106,23 +106,19 @@ class SkeletonInferencer(BaseInferencer):
                 ``vis/<name>.gif``. Defaults to None: nothing is written.
             vis (bool): Animate each sequence beside its prediction. Defaults to False.
             vis_format (str): 'gif', or 'mp4' where ffmpeg is installed. Defaults to 'gif'.
-            fps (float, optional): Frames per second of the sequences. Defaults to None: their key
-                ``fps``, or 30.
+            fps (float, optional): Frames per second. Defaults to None: the key ``fps``, or 30.
             topk (int): Classes to list. Defaults to 5.
             scale (float, optional): Factor to the unit of the training data. Defaults to that of
                 the config's test data, or 1.
             window (float, optional): Length of windows in seconds. Defaults to None: each input is
                 one sequence with one label.
-            stride (float): Seconds from one window to the next. Defaults to 0.5.
-            near (float): Largest distance of a partner in body sizes, with a model of two persons.
-                Defaults to 1.5.
+            stride, near (float): As for :func:`~deeprank_plugin.apis.name_actions`.
 
         Returns:
             dict: ``predictions``, one per sequence: a dict of ``frame_dir``, ``label``, ``name``,
             ``score``, ``top`` (list of label, name, score) and ``scores`` (C,), or a sample; with
-            ``window`` a list of :class:`~deeprank_plugin.apis.Timeline`, one for each person. And
-            ``visualization``, the files written, or None; with ``window`` a picture
-            ``vis/<name>.png`` beside each animation.
+            ``window`` a list with the :class:`~deeprank_plugin.apis.Timeline` of each person. And
+            ``visualization``, the files written, or None: with ``window`` also a ``.png`` of each.
 
         Raises:
             ValueError: If a sequence is invalid, or ``vis`` lacks ``out_dir`` or ffmpeg.
@@ -136,13 +132,10 @@ class SkeletonInferencer(BaseInferencer):
         folder = None if out_dir is None else Path(out_dir)
         if window is not None:
             if return_datasamples:
-                raise ValueError(
-                    'return_datasamples=True and window; expected one of them: windows give '
-                    'timelines, not samples'
-                )
-            sequences = self._gather(inputs)
+                raise ValueError('return_datasamples=True and window; expected one: windows give '
+                                 'timelines, not samples')  # yapf: disable
             options = dict(window=window, stride=stride, fps=fps, near=near, scale=scale)
-            return self._name_actions(sequences, options, batch_size, folder, vis, vis_format)
+            return self._name_actions(inputs, options, batch_size, folder, vis, vis_format)
         return super().__call__(
             self._read(inputs, scale),
             return_datasamples,
@@ -203,7 +196,7 @@ class SkeletonInferencer(BaseInferencer):
 
     def _name_actions(
         self,
-        sequences: List,
+        inputs: Inputs,
         options: Dict[str, Any],
         batch_size: Optional[int],
         folder: Optional[Path],
@@ -211,14 +204,9 @@ class SkeletonInferencer(BaseInferencer):
         vis_format: str,
     ) -> Dict[str, Any]:
         """Timelines of recordings, and the requested files."""
-        named = name_actions(
-            self.model,
-            sequences,
-            batch_size=batch_size,
-            show_progress=self.show_progress,
-            **options,
-        )
-        timelines = cast(List[List[Timeline]], named)
+        sequences = self._gather(inputs)
+        options = dict(options, batch_size=batch_size, show_progress=self.show_progress)
+        timelines = cast(List[List[Timeline]], name_actions(self.model, sequences, **options))
         files = None
         if folder is not None:
             infos = [dict(frame_dir=persons[0].name) for persons in timelines]

@@ -15,10 +15,9 @@ from .inference import Prediction, make_prediction, shared_names
 from .inputs import DEFAULTS, find_rules, find_test_data
 from .windows import (
     NEAR,
-    Place,
-    Windows,
+    check_near,
     find_clip_len,
-    group_persons,
+    plan_windows,
     score_windows,
     size_windows,
 )
@@ -76,6 +75,7 @@ class StreamRecognizer:
     ) -> None:
         self.models = [model] if isinstance(model, BaseModel) else list(model)
         self.names = shared_names(self.models)
+        check_near(near)
         self.rules = find_rules(self.models[0], scale)
         self.size = size_windows(window, stride, fps, find_clip_len(self.rules.transforms))
         self.pipelines = [Compose(find_test_data(m.cfg).pipeline) for m in self.models]
@@ -169,16 +169,11 @@ class StreamRecognizer:
             self.rules.layout,
             self.rules.scale,
         )
-        keypoint = info['keypoint']
-        present = keypoint.any(axis=(2, 3))
-        groups = group_persons(keypoint, present, self.rules.num_person, self.near)
-        places: Dict[Place, int] = {}
-        for bodies in groups.values():
-            places.setdefault(Place(0, bodies, 0, len(self._frames)), len(places))
-        if not places:
+        windows, (rows,) = plan_windows([info], [self.size], self.rules.num_person, self.near)
+        if not len(windows):
             return
-        windows = Windows([info], list(places), self.rules.num_person)
         scores = score_windows(self.models, windows, self.batch_size, self.pipelines)
-        for row, bodies in groups.items():
-            own = scores[places[Place(0, bodies, 0, len(self._frames))]]
-            self.predictions[persons[row]] = make_prediction(own, int(own.argmax()), self.names)
+        for row, indices in rows.items():
+            for own in scores[indices]:  # one window, or none
+                prediction = make_prediction(own, int(own.argmax()), self.names)
+                self.predictions[persons[row]] = prediction

@@ -12,11 +12,10 @@ from .inputs import Keypoints, pack_recordings
 from .windows import (
     NEAR,
     Place,
-    Windows,
     WindowSize,
+    check_near,
     find_clip_len,
-    group_persons,
-    place_windows,
+    plan_windows,
     score_windows,
     size_windows,
 )
@@ -118,25 +117,13 @@ def name_actions(
     models = [model] if isinstance(model, BaseModel) else list(model)
     names = shared_names(models)
     infos, single, rules = pack_recordings(models[0], recordings, scale)
-    if not 0 <= near < np.inf:
-        raise ValueError(f'near={near!r}; expected a distance in body sizes, such as {NEAR}')
+    check_near(near)
     clip_len = find_clip_len(rules.transforms)
     sizes = [size_windows(window, stride, rate, clip_len) for rate in find_rates(infos, fps)]
     warn_of_short(infos, sizes, window)
-    places: Dict[Place, int] = {}
-    rows: List[Dict[int, List[int]]] = []  # of each recording: person to places
-    for index, (info, size) in enumerate(zip(infos, sizes)):
-        keypoint = info['keypoint']
-        present = keypoint.any(axis=(2, 3))
-        rows.append({person: [] for person in np.flatnonzero(present.any(axis=1)).tolist()})
-        for start, stop in place_windows(keypoint.shape[1], size):
-            part = keypoint[:, start:stop], present[:, start:stop]
-            for person, bodies in group_persons(*part, rules.num_person, near).items():
-                place = Place(index, bodies, start, stop)
-                rows[-1][person].append(places.setdefault(place, len(places)))
-    windows = Windows(infos, list(places), rules.num_person)
+    windows, rows = plan_windows(infos, sizes, rules.num_person, near)
     scores = np.zeros((0, len(names)))
-    if places:
+    if len(windows):
         scores = score_windows(models, windows, batch_size, show_progress=show_progress)
     timelines = [
         [

@@ -145,6 +145,41 @@ def place_windows(total: int, size: WindowSize) -> List[Tuple[int, int]]:
     return [(start, start + size.frames) for start in starts]
 
 
+def check_near(near: float) -> None:
+    """Raise ``ValueError`` unless this is a distance."""
+    if isinstance(near, bool) or not isinstance(near, (int, float)) or not 0 <= near < np.inf:
+        raise ValueError(f'near={near!r}; expected a distance in body sizes, such as {NEAR}')
+
+
+def plan_windows(
+    infos: Sequence[Dict], sizes: Sequence[WindowSize], num_person: Optional[int], near: float
+) -> Tuple[Windows, List[Dict[int, List[int]]]]:
+    """All windows of recordings, each once.
+
+    Args:
+        infos (Sequence[dict]): Recordings, from :func:`~.inputs.pack_recordings`.
+        sizes (Sequence[WindowSize]): Size of the windows of each.
+        num_person (int, optional): Number of bodies that the pipeline keeps.
+        near (float): As for :func:`group_persons`.
+
+    Returns:
+        tuple: The windows, and for each recording a dict from persons who are ever present to the
+        indices of their windows.
+    """
+    places: Dict[Place, int] = {}
+    persons: List[Dict[int, List[int]]] = []
+    for index, (info, size) in enumerate(zip(infos, sizes)):
+        keypoint = info['keypoint']
+        present = keypoint.any(axis=(2, 3))
+        persons.append({person: [] for person in np.flatnonzero(present.any(axis=1)).tolist()})
+        for start, stop in place_windows(keypoint.shape[1], size):
+            part = keypoint[:, start:stop], present[:, start:stop]
+            for person, bodies in group_persons(*part, num_person, near).items():
+                place = Place(index, bodies, start, stop)
+                persons[-1][person].append(places.setdefault(place, len(places)))
+    return Windows(infos, list(places), num_person), persons
+
+
 def group_persons(
     keypoint: np.ndarray, present: np.ndarray, num_person: Optional[int], near: float = NEAR
 ) -> Dict[int, Tuple[int, ...]]:

@@ -128,6 +128,8 @@ def test_layout_size_and_unit(Counter, standing):
         StreamRecognizer(Counter(), **SIZE).push(np.ones((1, 20, 3)))
     with pytest.raises(ValueError, match='fps=0'):
         StreamRecognizer(Counter(), fps=0)
+    with pytest.raises(ValueError, match='near=-1'):
+        StreamRecognizer(Counter(), near=-1)
     recognizer = StreamRecognizer(Counter(), **SIZE)
     frame = standing([0])
     frame[..., 1:] *= 1000

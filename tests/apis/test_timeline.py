@@ -143,6 +143,17 @@ def test_several_models_are_averaged(Counter, standing):
     np.testing.assert_allclose(timeline.scores, [[0.5, 0.5, 0]])
 
 
+def test_both_notations_of_2d_poses(Counter):
+    poses = np.full((1, 6, 17, 3), 0.5, np.float32)  # x, y, score
+    poses[0, :, :, 0] = np.array([1, 1, 1, 3, 3, 3])[:, None]
+    model = Counter(layout='coco')
+    (one,) = name_actions(model, poses, **SIZE)
+    apart = dict(keypoint=poses[..., :2], keypoint_score=poses[..., 2])
+    (other,) = name_actions(model, apart, **SIZE)
+    assert rounded(one.intervals) == rounded(other.intervals) != []
+    np.testing.assert_allclose(one.scores, [[0.75, 0, 0.25], [0.25, 0, 0.75]])
+
+
 def test_what_is_guessed_or_left_out_is_said(Counter, standing):
     model, recording = Counter(), standing([0] * 80)[None]
     with pytest.warns(UserWarning, match="1 of 2 recordings, such as '1', state no fps: 30 "):

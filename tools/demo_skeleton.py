@@ -3,17 +3,18 @@
 
 The input is a file or a folder of files: .npy with one array of shape (M, T, V, C), .npz with one
 per name, annotations of MMAction2 (.pkl, .npz), or .skeleton of NTU RGB+D. The config's test
-pipeline prepares them, so the scores equal those of tools/test.py.
+pipeline prepares them, so the scores equal those of tools/test.py. With --window the inputs are
+long recordings, whose persons each get a timeline.
 
 Example:
     python tools/demo_skeleton.py CONFIG work_dirs/<run>/epoch_100.pth \\
         recordings/ --out-dir work_dirs/demo_skeleton
+    python tools/demo_skeleton.py CONFIG CHECKPOINT long.npy --window 2 --stride 0.5 --fps 30
     python tools/demo_skeleton.py JOINT_CONFIG JOINT_CHECKPOINT data/toy.pkl --split xsub_val \\
         --limit 4 --stream BONE_CONFIG BONE_CHECKPOINT --stream MOTION_CONFIG MOTION_CHECKPOINT
 """
 
 import argparse
-import json
 import sys
 import warnings
 from pathlib import Path
@@ -23,11 +24,25 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from deeprank_plugin.apis import Prediction, fuse_streams, inference_skeleton_sequence, init_model
-from deeprank_plugin.apis.inferencer import animate_prediction, file_names, to_record, true_name
-from deeprank_plugin.apis.inputs import pack_infos
+from deeprank_plugin.apis import (
+    Prediction,
+    fuse_streams,
+    inference_skeleton_sequence,
+    init_model,
+    name_actions,
+)
+from deeprank_plugin.apis.inferencer import (
+    animate_prediction,
+    file_names,
+    to_record,
+    true_name,
+    write_json,
+)
+from deeprank_plugin.apis.inputs import pack_infos, pack_recordings
 from deeprank_plugin.apis.models import label_names
 from deeprank_plugin.apis.sequences import read_sequences
+from deeprank_plugin.apis.timeline import FPS, tabulate, to_timeline_record
+from deeprank_plugin.apis.timeline_pictures import animate_timeline, draw_timeline
 from deeprank_plugin.command_line import (
     OptionAction,
     add_parameters,
@@ -68,7 +83,16 @@ def parse_args() -> argparse.Namespace:
         default='gif',
         help='of the animations; mp4 needs ffmpeg, none disables them (%(default)s)',
     )
-    parser.add_argument('--fps', type=float, default=30, help='frames per second (%(default)s)')
+    parser.add_argument(
+        '--window',
+        type=float,
+        help='name actions over time, by windows of so many seconds: prints intervals of each '
+        'person, writes timelines.json and a picture beside each animation',
+    )
+    parser.add_argument(
+        '--stride', type=float, default=0.5, help='seconds from a window to the next (%(default)s)'
+    )
+    parser.add_argument('--fps', type=float, help="frames per second; default: the file's, else 30")
     parser.add_argument('--topk', type=int, default=5, help='classes to print (%(default)s)')
     parser.add_argument('--split', help='split of annotations; default: all samples')
     parser.add_argument('--limit', type=int, help='use the first sequences only')
@@ -89,7 +113,7 @@ def parse_args() -> argparse.Namespace:
     )
     add_parameters(parser)
     args = parser.parse_args()
-    for name in ('fps', 'topk', 'limit', 'batch_size', 'scale'):
+    for name in ('window', 'stride', 'fps', 'topk', 'limit', 'batch_size', 'scale'):
         value = getattr(args, name)
         if value is not None and value <= 0:
             parser.error(f'--{name.replace("_", "-")}: expected more than 0')
@@ -112,7 +136,11 @@ def print_table(names: List[str], predictions: List[Prediction], truths: List, k
                 style='bold' if first else None,
                 end_section=rank == k,
             )
-    # wide enough if the output is not a terminal
+    print_wide(table)
+
+
+def print_wide(table: Table) -> None:
+    """Print a table, wide enough if the output is not a terminal."""
     Console(width=None if sys.stdout.isatty() else 160, markup=False, highlight=False).print(table)
 
 
@@ -145,6 +173,9 @@ def classify(args: argparse.Namespace) -> None:
         init_model(config, checkpoint, args.device, args.cfg_options)
         for config, checkpoint in [(own, args.checkpoint), *args.stream]
     ]
+    if args.window is not None:
+        classify_windows(args, models, sequences)
+        return
     infos, _ = pack_infos(models[0], sequences, args.scale)
     options = dict(batch_size=args.batch_size, scale=args.scale)
     if len(models) == 1:
@@ -156,16 +187,34 @@ def classify(args: argparse.Namespace) -> None:
     print_table(names, predictions, truths, args.topk)
     results = [to_record(info, p, args.topk) for info, p in zip(infos, predictions)]
     out_dir = Path(args.out_dir)
-    text = json.dumps(results, indent=2, ensure_ascii=False)
-    (out_dir / 'predictions.json').write_text(text + '\n', encoding='utf-8')
+    write_json(out_dir / 'predictions.json', results)
     print(f'{out_dir / "predictions.json"}: {len(results)} sequences')
     if args.format == 'none':
         return
     jobs = list(zip(infos, predictions, file_names(infos)))
     for info, prediction, name in tqdm(jobs, desc='Drawing', disable=None):
         path = out_dir / f'{name}.{args.format}'
-        animate_prediction(models[0], info, prediction, path, args.fps)
+        fps = info.get('fps', FPS) if args.fps is None else args.fps
+        animate_prediction(models[0], info, prediction, path, fps)
     print(f'{out_dir}: {len(jobs)} animations, the first is {jobs[0][2]}.{args.format}')
+
+
+def classify_windows(args: argparse.Namespace, models: List, sequences: List[Dict]) -> None:
+    """Name actions over time, print, write and draw."""
+    recordings = name_actions(
+        models, sequences, args.window, args.stride, args.fps, args.batch_size, args.scale
+    )
+    print_wide(tabulate([timeline for persons in recordings for timeline in persons]))
+    out_dir = Path(args.out_dir)
+    write_json(out_dir / 'timelines.json', [to_timeline_record(persons) for persons in recordings])
+    print(f'{out_dir / "timelines.json"}: {len(recordings)} recordings')
+    infos = pack_recordings(models[0], sequences, args.scale)[0]
+    jobs = list(zip(infos, recordings, file_names(infos)))
+    for info, persons, name in tqdm(jobs, desc='Drawing', disable=None):
+        draw_timeline(models[0], info, persons, out_dir / f'{name}.png')
+        if args.format != 'none':
+            animate_timeline(models[0], info, persons, out_dir / f'{name}.{args.format}')
+    print(f'{out_dir}: {len(jobs)} pictures, the first is {jobs[0][2]}.png')
 
 
 def make_printer() -> Callable[..., None]:

@@ -1,4 +1,4 @@
-"""Python interface: load a model, classify or embed sequences."""
+"""Python interface: load a model, classify or embed sequences, name actions over time."""
 
 from .inference import (
     Prediction,
@@ -9,15 +9,21 @@ from .inference import (
 from .inferencer import SkeletonInferencer
 from .models import init_model
 from .sequences import read_sequences
+from .stream import StreamRecognizer
+from .timeline import Interval, Timeline, name_actions
 from .untrimmed import detect_actions
 
 __all__ = [
+    'Interval',
     'Prediction',
     'SkeletonInferencer',
+    'StreamRecognizer',
+    'Timeline',
     'detect_actions',
     'extract_features',
     'fuse_streams',
     'inference_skeleton_sequence',
     'init_model',
+    'name_actions',
     'read_sequences',
 ]

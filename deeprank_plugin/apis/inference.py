@@ -134,6 +134,27 @@ def fuse_streams(
     """
     if not models:
         raise ValueError('no models to fuse; expected at least one')
+    names = shared_names(models)
+    single = is_single(keypoints)
+    sequences: List[Any] = [keypoints] if single else list(keypoints)
+    scores = []
+    for model in models:
+        predictions = cast(
+            List[Prediction], inference_skeleton_sequence(model, sequences, batch_size, scale)
+        )
+        scores.append(np.stack([prediction.scores for prediction in predictions]).astype(float))
+        check_probabilities(scores[-1], len(scores))
+    fused = fuse_scores(scores, weights)
+    predictions = [make_prediction(row, int(row.argmax()), names) for row in fused]
+    return predictions[0] if single else predictions
+
+
+def shared_names(models: Sequence[BaseModel]) -> List[str]:
+    """The class names of several classifiers.
+
+    Raises:
+        ValueError: If one is not a classifier, or they have different classes.
+    """
     for model in models:
         require_classifier(model)
     names = [label_names(model) for model in models]
@@ -143,24 +164,17 @@ def fuse_streams(
                 f'the models have different classes: {len(names[0])} ({names[0][0]!r}, ...) and '
                 f'{len(other)} ({other[0]!r}, ...); expected models trained on the same data'
             )
-    single = is_single(keypoints)
-    sequences: List[Any] = [keypoints] if single else list(keypoints)
-    scores = []
-    for model in models:
-        predictions = cast(
-            List[Prediction], inference_skeleton_sequence(model, sequences, batch_size, scale)
+    return names[0]
+
+
+def check_probabilities(scores: np.ndarray, number: int = 1) -> None:
+    """Raise unless the scores (N, C) of the model of that number are probabilities."""
+    sums = scores.sum(axis=1)
+    if (scores < 0).any() or not np.allclose(sums, 1, atol=0.005):
+        raise ValueError(
+            f'model {number} gives scores that sum to {sums.min():.4g} to {sums.max():.4g}; '
+            "expected probabilities: leave average_clips of its cls_head at 'prob'"
         )
-        scores.append(np.stack([prediction.scores for prediction in predictions]).astype(float))
-        sums = scores[-1].sum(axis=1)
-        if (scores[-1] < 0).any() or not np.allclose(sums, 1, atol=0.005):
-            raise ValueError(
-                f'model {len(scores)} gives scores that sum to {sums.min():.4g} to '
-                f'{sums.max():.4g}; expected probabilities: leave average_clips of its cls_head at '
-                "'prob'"
-            )
-    fused = fuse_scores(scores, weights)
-    predictions = [make_prediction(row, int(row.argmax()), names[0]) for row in fused]
-    return predictions[0] if single else predictions
 
 
 def make_prediction(scores: np.ndarray, label: int, names: List[str]) -> Prediction:

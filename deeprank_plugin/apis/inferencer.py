@@ -2,6 +2,7 @@
 
 import json
 import re
+import warnings
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Union, cast
 
@@ -16,9 +17,19 @@ from torch.utils.data import DataLoader
 from deeprank_plugin.visualization.animation import animate_skeleton, check_format
 
 from .inference import Prediction, to_prediction
-from .inputs import Keypoints, is_single, make_batches, model_layout, pack_infos
+from .inputs import (
+    Keypoints,
+    is_single,
+    make_batches,
+    pack_infos,
+    pack_recordings,
+    require_layout,
+)
 from .models import init_model, require_classifier
 from .sequences import read_sequences
+from .timeline import FPS, Timeline, name_actions, to_timeline_record
+from .timeline_pictures import animate_timeline, draw_timeline
+from .windows import NEAR
 
 Inputs = Union[str, Path, Keypoints, Sequence[Union[str, Path]]]
 
@@ -72,11 +83,17 @@ class SkeletonInferencer(BaseInferencer):
         out_dir: Optional[Union[str, Path]] = None,
         vis: bool = False,
         vis_format: str = 'gif',
-        fps: float = 30,
+        fps: Optional[float] = None,
         topk: int = 5,
         scale: Optional[float] = None,
+        window: Optional[float] = None,
+        stride: float = 0.5,
+        near: float = NEAR,
     ) -> Dict[str, Any]:
         """Classify, and write the requested files.
+
+        With ``window`` the inputs are recordings of any length, and each person gets a timeline, as
+        by :func:`~deeprank_plugin.apis.name_actions`.
 
         Args:
             inputs (str, Path, np.ndarray, dict or list): File or folder (see
@@ -89,15 +106,19 @@ class SkeletonInferencer(BaseInferencer):
                 ``vis/<name>.gif``. Defaults to None: nothing is written.
             vis (bool): Animate each sequence beside its prediction. Defaults to False.
             vis_format (str): 'gif', or 'mp4' where ffmpeg is installed. Defaults to 'gif'.
-            fps (float): Frames per second of the sequences. Defaults to 30.
+            fps (float, optional): Frames per second. Defaults to None: the key ``fps``, or 30.
             topk (int): Classes to list. Defaults to 5.
             scale (float, optional): Factor to the unit of the training data. Defaults to that of
                 the config's test data, or 1.
+            window (float, optional): Length of windows in seconds. Defaults to None: each input is
+                one sequence with one label.
+            stride, near (float): As for :func:`~deeprank_plugin.apis.name_actions`.
 
         Returns:
             dict: ``predictions``, one per sequence: a dict of ``frame_dir``, ``label``, ``name``,
-            ``score``, ``top`` (list of label, name, score) and ``scores`` (C,), or a sample; and
-            ``visualization``, the files written, or None.
+            ``score``, ``top`` (list of label, name, score) and ``scores`` (C,), or a sample; with
+            ``window`` a list with the :class:`~deeprank_plugin.apis.Timeline` of each person. And
+            ``visualization``, the files written, or None: with ``window`` also a ``.png`` of each.
 
         Raises:
             ValueError: If a sequence is invalid, or ``vis`` lacks ``out_dir`` or ffmpeg.
@@ -109,6 +130,12 @@ class SkeletonInferencer(BaseInferencer):
         if topk < 1:
             raise ValueError(f'topk={topk}; expected at least 1')
         folder = None if out_dir is None else Path(out_dir)
+        if window is not None:
+            if return_datasamples:
+                raise ValueError('return_datasamples=True and window; expected one: windows give '
+                                 'timelines, not samples')  # yapf: disable
+            options = dict(window=window, stride=stride, fps=fps, near=near, scale=scale)
+            return self._name_actions(inputs, options, batch_size, folder, vis, vis_format)
         return super().__call__(
             self._read(inputs, scale),
             return_datasamples,
@@ -130,7 +157,7 @@ class SkeletonInferencer(BaseInferencer):
         preds: List[ActionDataSample],
         vis_dir: Optional[Path] = None,
         vis_format: str = 'gif',
-        fps: float = 30,
+        fps: Optional[float] = None,
     ) -> Optional[List[str]]:
         """Animate each sequence; returns the files."""
         if vis_dir is None:
@@ -139,7 +166,8 @@ class SkeletonInferencer(BaseInferencer):
         jobs = list(zip(inputs, preds, paths))
         for info, sample, path in track(jobs, 'Drawing') if self.show_progress else jobs:
             prediction = to_prediction(self.model, sample)
-            animate_prediction(self.model, info, prediction, path, fps)
+            rate = info.get('fps', FPS) if fps is None else fps
+            animate_prediction(self.model, info, prediction, path, rate)
         return [str(path) for path in paths]
 
     def postprocess(
@@ -157,10 +185,8 @@ class SkeletonInferencer(BaseInferencer):
             for info, sample in zip(infos, preds)
         ]
         if pred_dir is not None:
-            pred_dir.mkdir(parents=True, exist_ok=True)
             for name, result in zip(file_names(infos), results):
-                text = json.dumps(result, indent=2, ensure_ascii=False)
-                (pred_dir / f'{name}.json').write_text(text + '\n', encoding='utf-8')
+                write_json(pred_dir / f'{name}.json', result)
         return dict(
             predictions=preds if return_datasamples else results, visualization=visualization
         )
@@ -168,8 +194,45 @@ class SkeletonInferencer(BaseInferencer):
     def _inputs_to_list(self, inputs: List[Dict]) -> List[Dict]:
         return inputs  # :meth:`_read` has read them
 
+    def _name_actions(
+        self,
+        inputs: Inputs,
+        options: Dict[str, Any],
+        batch_size: Optional[int],
+        folder: Optional[Path],
+        vis: bool,
+        vis_format: str,
+    ) -> Dict[str, Any]:
+        """Timelines of recordings, and the requested files."""
+        sequences = self._gather(inputs)
+        options = dict(options, batch_size=batch_size, show_progress=self.show_progress)
+        timelines = cast(List[List[Timeline]], name_actions(self.model, sequences, **options))
+        files = None
+        if folder is not None:
+            infos = [dict(frame_dir=persons[0].name) for persons in timelines]
+            for name, persons in zip(file_names(infos), timelines):
+                write_json(folder / 'preds' / f'{name}.json', to_timeline_record(persons))
+        if vis and folder is not None:
+            with warnings.catch_warnings():
+                warnings.simplefilter('ignore')  # given while they were classified
+                infos = pack_recordings(self.model, sequences, options['scale'])[0]
+            jobs = list(zip(infos, timelines, file_names(infos)))
+            files = []
+            for info, persons, name in track(jobs, 'Drawing') if self.show_progress else jobs:
+                path = folder / 'vis' / name
+                files.append(draw_timeline(self.model, info, persons, Path(f'{path}.png')))
+                moving = Path(f'{path}.{vis_format}')
+                files.append(animate_timeline(self.model, info, persons, moving))
+        return dict(
+            predictions=timelines, visualization=None if files is None else list(map(str, files))
+        )
+
     def _read(self, inputs: Inputs, scale: Optional[float]) -> List[Dict]:
         """Read files, and check all sequences before running the model on the first."""
+        return pack_infos(self.model, self._gather(inputs), scale)[0]
+
+    def _gather(self, inputs: Inputs) -> List:
+        """The sequences of files, folders and arrays."""
         single = isinstance(inputs, (str, Path)) or is_single(inputs)
         several = cast(Sequence, [inputs] if single else inputs)
         sequences: List = []
@@ -178,7 +241,7 @@ class SkeletonInferencer(BaseInferencer):
                 sequences += read_sequences(entry)
             else:
                 sequences.append(entry)
-        return pack_infos(self.model, sequences, scale)[0]
+        return sequences
 
     def _init_model(self, cfg: Config, weights: Optional[str], device: str = 'cpu') -> BaseModel:
         return self.__dict__.pop('_built').to(device)
@@ -191,6 +254,13 @@ class SkeletonInferencer(BaseInferencer):
 
     def _init_visualizer(self, cfg: Config) -> None:
         return None  # MMAction2's visualizer draws videos
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write plain values, into a folder that is made where it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    path.write_text(text + '\n', encoding='utf-8')
 
 
 def to_record(info: Dict, prediction: Prediction, topk: int = 5) -> Dict[str, Any]:
@@ -209,19 +279,13 @@ def animate_prediction(
     model: BaseModel, info: Dict, prediction: Prediction, path: Path, fps: float = 30
 ) -> Path:
     """Animate one sequence beside its top five classes, and the true class if known."""
-    layout = model_layout(model)
-    if layout is None:
-        raise ValueError(
-            'the config does not name the joint layout of the data; expected layout in '
-            "test_dataloader.dataset, such as 'nturgb+d'"
-        )
     return animate_skeleton(
         info['keypoint'],
         path,
         title=str(info['frame_dir']),
         top=[(name, score) for _, name, score in prediction.top(5)],
         truth=true_name(info, prediction.names),
-        layout=layout,
+        layout=require_layout(model),
         fps=fps,
     )
 

@@ -1,7 +1,7 @@
 """Prepare sequences for the config's test pipeline, checked and in batches."""
 
 import warnings
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from deeprank_plugin.datasets.reading import (
     describe_parts,
     find_num_person,
     read_skeleton,
+    read_whole,
     survey_parts,
     suspect_images,
     suspect_stills,
@@ -27,6 +28,26 @@ from deeprank_plugin.layouts import Layout, find_layout
 
 Sequence4D = Union[np.ndarray, Tensor, Mapping]
 Keypoints = Union[Sequence4D, Sequence[Sequence4D]]
+
+
+DEFAULTS = dict(split=None, start_index=0, modality='Pose', label=-1)
+"""Keys of an annotation that pipelines ask for."""
+
+
+class ReadingRules(NamedTuple):
+    """How a config reads its test data.
+
+    Attributes:
+        layout: Joint layout, if it is known.
+        num_person: Number of bodies that the pipeline keeps, if it says so.
+        scale: Factor for the coordinates.
+        transforms: The transforms of the pipeline, built.
+    """
+
+    layout: Optional[Layout]
+    num_person: Optional[int]
+    scale: float
+    transforms: List[Callable]
 
 
 def is_single(keypoints: Any) -> bool:
@@ -46,20 +67,9 @@ def pack_infos(
     Raises:
         ValueError: If a sequence or the scale is invalid.
     """
-    if not hasattr(model, 'cfg'):
-        raise ValueError(
-            f'this {type(model).__name__} carries no config; expected a model from init_model'
-        )
-    single = is_single(keypoints)
-    sequences: List[Any] = [keypoints] if single else list(keypoints)
-    if not sequences:
-        raise ValueError('no sequences; expected at least one')
-    layout = model_layout(model)
-    data = find_test_data(model.cfg)
-    transforms = Compose(data.pipeline).transforms
-    num_person = find_num_person(transforms)
-    factor = check_scale(data.get('scale', 1.0) if scale is None else scale)
-    infos = [make_info(sequence, index, layout) for index, sequence in enumerate(sequences)]
+    rules = find_rules(model, scale)
+    layout, num_person, factor, transforms = rules
+    infos, single = make_infos(keypoints, layout)
     parts = survey_parts(infos, layout, num_person)
     doubts = describe_parts(parts, len(infos), 'sequences', num_person)
     arrays = [info['keypoint'] for info in infos]
@@ -74,11 +84,63 @@ def pack_infos(
     return [read_skeleton(info, layout, num_person, factor) for info in infos], single
 
 
-def make_info(sequence: Sequence4D, index: int, layout: Optional[Layout] = None) -> Dict:
+def pack_recordings(
+    model: BaseModel, keypoints: Keypoints, scale: Optional[float] = None
+) -> Tuple[List[Dict], bool, ReadingRules]:
+    """Like :func:`pack_infos`, with all bodies and frames; windows are cut from these.
+
+    Returns:
+        tuple: Recordings, whether it was a single one, and the rules by which windows are read.
+
+    Raises:
+        ValueError: If a recording or the scale is invalid.
+    """
+    rules = find_rules(model, scale)
+    infos, single = make_infos(keypoints, rules.layout, 'recording')
+    arrays = [info['keypoint'] for info in infos]
+    for doubt in (
+        suspect_unit(arrays, rules.layout, 'the recordings', rules.scale),
+        suspect_images(infos, rules.transforms, 'recordings'),
+    ):
+        if doubt is not None:
+            warnings.warn(doubt, stacklevel=3)
+    return [read_whole(info, rules.layout, rules.scale) for info in infos], single, rules
+
+
+def find_rules(model: BaseModel, scale: Optional[float] = None) -> ReadingRules:
+    """How the config's test data are read.
+
+    Raises:
+        ValueError: If the model has no config with test data, or the scale is invalid.
+    """
+    if not hasattr(model, 'cfg'):
+        raise ValueError(
+            f'this {type(model).__name__} carries no config; expected a model from init_model'
+        )
+    data = find_test_data(model.cfg)
+    transforms = Compose(data.pipeline).transforms
+    factor = check_scale(data.get('scale', 1.0) if scale is None else scale)
+    return ReadingRules(model_layout(model), find_num_person(transforms), factor, transforms)
+
+
+def make_infos(
+    keypoints: Keypoints, layout: Optional[Layout], kind: str = 'sequence'
+) -> Tuple[List[Dict], bool]:
+    """Checked pipeline inputs, and whether it was a single one."""
+    single = is_single(keypoints)
+    sequences: List[Any] = [keypoints] if single else list(keypoints)
+    if not sequences:
+        raise ValueError(f'no {kind}s; expected at least one')
+    return [make_info(entry, index, layout, kind) for index, entry in enumerate(sequences)], single
+
+
+def make_info(
+    sequence: Sequence4D, index: int, layout: Optional[Layout] = None, kind: str = 'sequence'
+) -> Dict:
     """Make one checked pipeline input."""
     given = sequence if isinstance(sequence, Mapping) else dict(keypoint=sequence)
     info: Dict[str, Any] = dict(given)
-    where = f'sequence {info.get("frame_dir", index)!r}'
+    where = f'{kind} {info.get("frame_dir", index)!r}'
     if 'keypoint' not in info:
         raise ValueError(f'{where} has the keys {sorted(info)}; expected keypoint')
     for key in ('keypoint', 'keypoint_score'):
@@ -94,8 +156,7 @@ def make_info(sequence: Sequence4D, index: int, layout: Optional[Layout] = None)
     if 'keypoint_score' in info:
         check_score(info['keypoint_score'], keypoint.shape[:3], where)
     info['total_frames'] = keypoint.shape[1]
-    defaults = dict(frame_dir=str(index), split=None, start_index=0, modality='Pose', label=-1)
-    return dict(defaults, **dict(info, sample_idx=index))
+    return {**DEFAULTS, 'frame_dir': str(index), **info, 'sample_idx': index}
 
 
 def model_layout(model: BaseModel) -> Optional[Layout]:
@@ -108,6 +169,21 @@ def model_layout(model: BaseModel) -> Optional[Layout]:
             # a custom graph dict does not define bones
             return None if 'num_node' in layout else find_layout(layout)
     return None
+
+
+def require_layout(model: BaseModel) -> Layout:
+    """:func:`model_layout`, for drawing.
+
+    Raises:
+        ValueError: If the config does not name it.
+    """
+    layout = model_layout(model)
+    if layout is None:
+        raise ValueError(
+            'the config does not name the joint layout of the data; expected layout in '
+            "test_dataloader.dataset, such as 'nturgb+d'"
+        )
+    return layout
 
 
 def find_test_data(cfg: Config):
@@ -141,9 +217,18 @@ class PipelineDataset(Dataset):
 
 
 def make_batches(
-    model: BaseModel, infos: Sequence[Dict], batch_size: Optional[int] = None
+    model: BaseModel,
+    infos: Sequence[Dict],
+    batch_size: Optional[int] = None,
+    pipeline: Optional[Callable] = None,
 ) -> DataLoader:
     """Make batches for ``model.test_step``, in order.
+
+    Args:
+        model (BaseModel): From :func:`init_model`.
+        infos (Sequence[dict]): Pipeline inputs, each asked for when its batch is made.
+        batch_size (int, optional): Defaults to that of the config's ``test_dataloader``.
+        pipeline (callable, optional): The config's test pipeline. Defaults to None: it is built.
 
     Raises:
         ValueError: If the batch size is not positive.
@@ -153,7 +238,7 @@ def make_batches(
     if batch_size < 1:
         raise ValueError(f'batch_size={batch_size}; expected at least 1')
     return DataLoader(
-        PipelineDataset(infos, Compose(find_test_data(model.cfg).pipeline)),
+        PipelineDataset(infos, pipeline or Compose(find_test_data(model.cfg).pipeline)),
         batch_size=batch_size,
         collate_fn=pseudo_collate,
         generator=torch.Generator(),  # the loader's own seed is not drawn from the global state

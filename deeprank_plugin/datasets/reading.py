@@ -81,21 +81,29 @@ def read_skeleton(
     Returns:
         dict: A copy; its arrays may share memory with the annotation's.
     """
-    read = dict(info)
-    if has_score(read['keypoint'], layout):
-        read['keypoint_score'] = read['keypoint'][..., 2].astype(np.float32)
-        read['keypoint'] = np.ascontiguousarray(read['keypoint'][..., :2])
-    keypoint = read['keypoint'].astype(np.float32, copy=False)
+    read = read_whole(info, layout)
+    keypoint = read['keypoint']
     part = choose_part(keypoint, num_person)
     read['keypoint'] = keypoint if scale == 1 else keypoint * np.float32(scale)
-    if 'keypoint_score' in read:
-        read['keypoint_score'] = read['keypoint_score'].astype(np.float32, copy=False)
     if part is not None:
         for key in ('keypoint', 'keypoint_score'):
             if key in read:
                 bodies = read[key] if part.bodies is None else read[key][part.bodies]
                 read[key] = np.ascontiguousarray(bodies[:, part.start : part.stop])
     read['total_frames'] = read['keypoint'].shape[1]
+    return read
+
+
+def read_whole(info: Mapping, layout: Optional[Layout] = None, scale: float = 1.0) -> Dict:
+    """Like :func:`read_skeleton`, with all bodies and frames as they are."""
+    read = dict(info)
+    if has_score(read['keypoint'], layout):
+        read['keypoint_score'] = read['keypoint'][..., 2].astype(np.float32)
+        read['keypoint'] = np.ascontiguousarray(read['keypoint'][..., :2])
+    keypoint = read['keypoint'].astype(np.float32, copy=False)
+    read['keypoint'] = keypoint if scale == 1 else keypoint * np.float32(scale)
+    if 'keypoint_score' in read:
+        read['keypoint_score'] = read['keypoint_score'].astype(np.float32, copy=False)
     return read
 
 

@@ -35,9 +35,12 @@ class SkeletonFigure:
         truth (str, optional): Name of the true class, if known. Defaults to None.
         layout (str, dict or Layout): As for :func:`~deeprank_plugin.layouts.find_layout`.
             Defaults to 'nturgb+d'.
+        labels (Sequence[Sequence[str]], optional): Text above each of the M bodies in each of the T
+            frames. Defaults to None: no text.
 
     Raises:
-        ValueError: If the shape does not match the layout, or no frame shows a joint.
+        ValueError: If the shape does not match the layout, no frame shows a joint, or labels are
+            not M times T texts.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class SkeletonFigure:
         top: Sequence[Tuple[str, float]] = (),
         truth: Optional[str] = None,
         layout: Union[str, Dict, Layout] = 'nturgb+d',
+        labels: Optional[Sequence[Sequence[str]]] = None,
     ) -> None:
         layout = find_layout(layout)
         joints = layout.num_joints
@@ -56,11 +60,19 @@ class SkeletonFigure:
                 f'keypoint has shape {keypoint.shape}; expected (M, T, {joints}, 2 or 3) for '
                 f'layout {layout.name!r}'
             )
+        if labels is not None and [len(texts) for texts in labels] != (
+            [keypoint.shape[1]] * len(keypoint)
+        ):
+            raise ValueError(
+                f'labels of lengths {[len(texts) for texts in labels]}; expected one text for each '
+                f'of {len(keypoint)} bodies and {keypoint.shape[1]} frames'
+            )
+        self.labels = [] if labels is None else labels
         self.present = np.asarray(keypoint.any(axis=-1))
         if not self.present.any():
             raise ValueError('keypoint is zero throughout; expected at least one joint to draw')
         self.points = keypoint[..., :2].astype(float)
-        self.bones = layout.bones
+        self.bones, self.planar = layout.bones, layout.planar
         self.colors = [LINE_COLORS[layout.side(joint)] for joint, _ in self.bones]
         self.figure, body, side = new_panels(bool(top))
         self.set_up_axes(body, upright=not layout.planar)
@@ -100,6 +112,10 @@ class SkeletonFigure:
                 axis.scatter([], [], s=9, color='white', edgecolors='0.25', linewidths=0.7,
                              alpha=alpha, zorder=3)
             )  # yapf: disable
+        self.texts = [
+            axis.annotate('', (0, 0), (0, 4), textcoords='offset points', fontsize=8, ha='center')
+            for _ in self.labels
+        ]
         self.clock = axis.text(
             0.0, 0.0, '', transform=axis.transAxes, fontsize=8, color='0.45', va='top'
         )
@@ -112,6 +128,12 @@ class SkeletonFigure:
             lines.set_segments([points[list(self.bones[i])] for i in drawn])
             lines.set_color([self.colors[i] for i in drawn])
             dots.set_offsets(points[present])
+        for body, text in enumerate(self.texts):
+            points = self.points[body, frame][self.present[body, frame]]
+            text.set_text(self.labels[body][frame] if len(points) else '')
+            if len(points):
+                top = points[points[:, 1].argmin() if self.planar else points[:, 1].argmax()]
+                text.xy = (points[:, 0].mean(), top[1])
         self.clock.set_text(f'frame {frame + 1} of {self.num_frames}')
 
 
@@ -156,6 +178,7 @@ def animate_skeleton(
     layout: Union[str, Dict, Layout] = 'nturgb+d',
     fps: float = 30,
     max_frames: int = 120,
+    labels: Optional[Sequence[Sequence[str]]] = None,
 ) -> Path:
     """Write the animation of one sequence, whole or not at all.
 
@@ -166,7 +189,7 @@ def animate_skeleton(
         keypoint (np.ndarray): Of shape (M, T, V, C).
         path (str or Path): File to write, ``.gif``, or ``.mp4`` if ffmpeg is installed; missing
             folders are created.
-        title, top, truth, layout: See :class:`SkeletonFigure`.
+        title, top, truth, layout, labels: See :class:`SkeletonFigure`.
         fps (float): Frames per second of the sequence. Defaults to 30, as in NTU and Kinect.
         max_frames (int): Largest number of frames drawn. Defaults to 120.
 
@@ -178,7 +201,7 @@ def animate_skeleton(
     check_format(path.suffix)
     if fps <= 0 or max_frames < 1:
         raise ValueError(f'fps={fps}, max_frames={max_frames}; expected both positive')
-    drawing = SkeletonFigure(keypoint, title, top, truth, layout)
+    drawing = SkeletonFigure(keypoint, title, top, truth, layout, labels)
     step = math.ceil(drawing.num_frames / max_frames)
     frames = range(0, drawing.num_frames, step)
     if path.suffix.lower() == '.mp4':

@@ -1,11 +1,14 @@
-"""A tiny recogniser, trained for one epoch by MMEngine's runner, for the tests of this folder."""
+"""For the tests of this folder: a tiny recogniser, trained for one epoch, and one that counts."""
 
 import pickle
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from helpers import ROOT
+from mmengine.config import Config
+from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
@@ -75,6 +78,59 @@ def tiny(tmp_path_factory):
         data=folder / 'data.pkl',
         folder=folder,
     )
+
+
+class Counter(BaseModel):
+    """A classifier whose score of a class is the share of frames that are of this class.
+
+    A frame is of class k if the x of all joints is k + 1; ``sizes`` are those of its batches.
+    """
+
+    def __init__(self, num_person=1, classes=3, layout='nturgb+d'):
+        super().__init__()
+        formatting = [dict(type='FormatGCNInput', num_person=num_person)]
+        pack = dict(type='PackActionInputs', meta_keys=())
+        dataset = dict(type='SkeletonDataset', layout=layout, pipeline=[*formatting, pack])
+        loader = dict(batch_size=4, dataset=dataset)
+        self.cfg = Config(dict(model=dict(), test_dataloader=loader))
+        self.cls_head = SimpleNamespace(num_classes=classes)
+        self.dataset_meta = dict(classes=['sit', 'stand', 'walk'][:classes])
+        self.sizes, self.bodies = [], []
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        raise NotImplementedError
+
+    def test_step(self, data):
+        self.sizes.append(len(data['inputs']))
+        for clip, sample in zip(data['inputs'], data['data_samples']):
+            self.bodies.append(int(clip[0].any(dim=(1, 2, 3)).sum()))  # clip: (1, M, T, V, C)
+            frames = clip[0].flatten(0, 1)[:, 0, 0].round().long()
+            counts = torch.bincount(frames, minlength=self.cls_head.num_classes + 1)[1:].float()
+            sample.set_pred_score(counts / counts.sum())
+            sample.set_pred_label(int(counts.argmax()))
+        return data['data_samples']
+
+
+@pytest.fixture(name='Counter')
+def counter_class():
+    """The class of that name."""
+    return Counter
+
+
+@pytest.fixture
+def standing():
+    """A function from a class or None (absent) in each frame to one body (T, 25, 3)."""
+
+    def make(classes, z=0.0):
+        body = np.zeros((len(classes), 25, 3), np.float32)
+        for frame, label in zip(body, classes):
+            if label is not None:
+                frame[:, 0] = label + 1
+                frame[:, 1] = np.linspace(-0.85, 0.85, 25)
+                frame[:, 2] = z
+        return body
+
+    return make
 
 
 @pytest.fixture(scope='session', name='tiny_config')

@@ -7,8 +7,9 @@ import pytest
 from mmaction.structures import ActionDataSample
 from PIL import Image
 
-from deeprank_plugin.apis import SkeletonInferencer, inference_skeleton_sequence
+from deeprank_plugin.apis import SkeletonInferencer, inference_skeleton_sequence, name_actions
 from deeprank_plugin.apis.inferencer import file_names
+from deeprank_plugin.apis.timeline import to_timeline_record
 from deeprank_plugin.datasets.class_names import CLASS_NAMES
 
 
@@ -56,6 +57,33 @@ def test_files_and_what_is_written(tiny, inferencer, tmp_path):
     assert stored == result['predictions'][0] and stored['frame_dir'] == 'walk one'
     with Image.open(result['visualization'][0]) as picture:
         assert picture.n_frames == 5
+
+
+def test_windows_give_timelines_and_files(tiny, inferencer, tmp_path):
+    recording = 0.2 * tiny.test[-1]['keypoint'][:, :6]
+    np.save(tmp_path / 'hall one.npy', recording)
+    options = dict(window=0.5, stride=0.25, fps=8)
+    result = inferencer([tmp_path / 'hall one.npy'], out_dir=tmp_path, vis=True, **options)
+    expected = name_actions(inferencer.model, recording, **options)
+    (persons,) = result['predictions']
+    assert len(persons) == 2 and all(timeline.name == 'hall one' for timeline in persons)
+    assert [t.intervals for t in persons] == [t.intervals for t in expected]
+    files = [tmp_path / 'vis' / f'hall_one.{kind}' for kind in ('png', 'gif')]
+    assert result['visualization'] == list(map(str, files))
+    with Image.open(files[1]) as picture:
+        assert picture.n_frames == 6
+    stored = json.loads((tmp_path / 'preds' / 'hall_one.json').read_text())
+    assert stored == to_timeline_record(persons)
+
+
+def test_windows_of_several_recordings_without_files(tiny, inferencer):
+    recordings = [0.2 * annotation['keypoint'][:, :6] for annotation in tiny.test[-2:]]
+    options = dict(window=0.5, stride=0.25, fps=8)
+    result = inferencer(recordings, **options)
+    assert [[t.name for t in persons] for persons in result['predictions']] == [['0'], ['1', '1']]
+    assert result['visualization'] is None
+    with pytest.raises(ValueError, match='return_datasamples=True and window'):
+        inferencer(recordings, return_datasamples=True, **options)
 
 
 def test_samples_in_place_of_dicts(tiny, inferencer):

@@ -13,7 +13,12 @@ from deeprank_plugin.apis import (
     inference_skeleton_sequence,
     init_model,
 )
-from deeprank_plugin.apis.inputs import find_test_data, model_layout
+from deeprank_plugin.apis.inputs import (
+    find_test_data,
+    model_layout,
+    pack_recordings,
+    require_layout,
+)
 
 
 @pytest.fixture(scope='module')
@@ -115,6 +120,28 @@ def test_another_unit_is_reported_and_scaled(tiny, model):
     np.testing.assert_allclose(features, metres, rtol=1e-4)
     with pytest.raises(ValueError, match='scale=-1; expected a positive number'):
         extract_features(model, bodies(1), scale=-1)
+
+
+def test_recordings_keep_all_bodies_and_frames(tiny, model):
+    padded = np.zeros((4, 12, 25, 3), np.float32)
+    padded[1:, 3:11] = bodies(3)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        (info,), single, rules = pack_recordings(model, 1000 * padded, scale=0.001)
+    assert single and rules.num_person == 2 and rules.scale == 0.001
+    assert info['total_frames'] == 12 and info['keypoint'].dtype == np.float32
+    np.testing.assert_allclose(info['keypoint'], padded, rtol=1e-6)
+    with pytest.warns(UserWarning, match='bodies of the recordings measure'):
+        infos, single, _ = pack_recordings(model, [1000 * padded])
+    assert not single and infos[0]['frame_dir'] == '0'
+    with pytest.raises(ValueError, match='recording 1 is zero'):
+        pack_recordings(model, [padded, 0 * padded])
+
+
+def test_drawing_needs_a_layout(model):
+    assert require_layout(model).num_joints == 25
+    with pytest.raises(ValueError, match='does not name the joint layout'):
+        require_layout(model_with())
 
 
 def model_with(layout=None, preprocessor=None, graph=None):

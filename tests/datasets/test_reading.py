@@ -249,6 +249,9 @@ def test_reading_leaves_the_annotation_as_it_is():
     read = reading.read_skeleton(info, find_layout('nturgb+d'), 1, scale=2)
     np.testing.assert_array_equal(info['keypoint'], keypoint)
     assert read['keypoint'].shape == (1, 5, 25, 3) and (read['keypoint'] == 2).all()
+    whole = reading.read_whole(info, find_layout('nturgb+d'), scale=2)  # all bodies
+    np.testing.assert_array_equal(whole['keypoint'], 2 * keypoint)
+    np.testing.assert_array_equal(info['keypoint'], keypoint)
 
 
 @pytest.mark.parametrize('suffix', ['.pkl', '.npz'])

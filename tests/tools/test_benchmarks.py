@@ -24,6 +24,7 @@ TINY = dict(
     relabelling='--sequences 4 --frames 8 --width 4 --numbers 40 --clusters 2 --batches 8 '
     '--channels 4 --repeats 1',
     growth='--numbers 64 --frames 4 --channels 4',
+    streaming='--tiny',
     gpu='--device cpu --tiny --networks stgcn --ways default fp32 bf16_compiled',
 )
 
@@ -93,6 +94,14 @@ def test_gpu_has_every_part_on_a_cpu(tmp_path):
     assert [row['way'] for row in rows[:3]] == ['default', 'fp32', 'bf16_compiled']
     assert all(row['samples_s'] > 0 for row in rows if row['part'] in ('steps', 'mv', 'loader'))
     assert [row['encoders'] for row in rows if row['part'] == 'mv'] == ['one by one', 'at once']
+
+
+@pytest.mark.slow
+def test_streaming_has_both_ways(tmp_path):
+    rows = figures('streaming', tmp_path)['rows']
+    ways = ['batch 1', 'batch 2', 'push, 1 person', 'push, 2 persons']
+    assert [row['way'] for row in rows] == ways and all(row['windows_s'] > 0 for row in rows)
+    assert all(row['store_ms'] < row['classify_ms'] <= row['classify_p99_ms'] for row in rows[2:])
 
 
 @pytest.mark.slow

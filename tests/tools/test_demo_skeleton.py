@@ -14,7 +14,13 @@ from mmaction.registry import MODELS
 from mmengine.registry import init_default_scope
 from PIL import Image
 
-from deeprank_plugin.apis import fuse_streams, inference_skeleton_sequence, init_model
+from deeprank_plugin.apis import (
+    fuse_streams,
+    inference_skeleton_sequence,
+    init_model,
+    name_actions,
+)
+from deeprank_plugin.apis.timeline import clock, to_timeline_record
 from deeprank_plugin.command_line import load_config
 
 
@@ -144,6 +150,24 @@ def test_two_streams_of_a_folder(call, folder, tmp_path):
     assert [path.name for path in (tmp_path / 'out').iterdir()] == ['predictions.json']
 
 
+def test_windows_name_actions_over_time(call, folder, tmp_path):
+    recording = np.concatenate([keypoints(folder, 4)[0]] * 3, axis=1)  # 21 frames
+    np.save(tmp_path / 'hall.npy', recording)
+    result = call(
+        *(folder / 'joint.py', folder / 'joint.pth', tmp_path / 'hall.npy', '--window', '1'),
+        *('--stream', folder / 'bone.py', folder / 'bone.pth', '--fps', '10', '--format', 'none'),
+        *('--out-dir', tmp_path / 'out'),
+    )
+    assert result.returncode == 0, result.err[-2000:]
+    expected = name_actions(models(folder, 'joint', 'bone'), recording, 1, 0.5, 10)
+    (written,) = json.loads((tmp_path / 'out' / 'timelines.json').read_text())
+    assert written == dict(to_timeline_record(expected), frame_dir='hall')
+    assert expected[0].intervals[0].name in result.out
+    assert f'{clock(expected[0].intervals[0].end)}' in result.out
+    files = sorted(path.name for path in (tmp_path / 'out').iterdir())
+    assert files == ['hall.png', 'timelines.json']
+
+
 def test_other_units_are_reported_once_and_scaled(call, folder, tmp_path):
     stick = np.random.default_rng(0).normal(scale=0.05, size=(1, 6, 25, 3))
     stick[..., 1] += np.linspace(-1, 0.7, 25)
@@ -171,6 +195,8 @@ def test_other_units_are_reported_once_and_scaled(call, folder, tmp_path):
         ({'--split': 'none'}, "split 'none' is not in"),
         ({'--cfg-options': 'model.cls_head.num_classes=7'}, 'another network'),
         ({'--device': 'abacus'}, "device='abacus' cannot be used"),
+        ({'--window': '-1'}, 'window: expected more than 0'),
+        ({'--window': '1', '--fps': '0.1'}, 'fps=0.1; expected 1 to 1000'),
         ({'--limit': '0'}, 'limit: expected more than 0'),
     ],
 )

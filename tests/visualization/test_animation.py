@@ -64,6 +64,23 @@ def test_limits_hold_every_present_joint_of_every_frame():
     assert bottom <= seen[:, 1].min() and top >= seen[:, 1].max() and bottom > 30
 
 
+@pytest.mark.parametrize('layout', ['nturgb+d', 'coco'])
+def test_labels_stand_above_their_bodies(layout):
+    keypoint = walk(2, joints=25 if layout == 'nturgb+d' else 17)
+    keypoint[1, 3:] = 0
+    labels = [[f'{body}{frame}' for frame in range(5)] for body in 'ab']
+    drawing = SkeletonFigure(keypoint, layout=layout, labels=labels)
+    for frame in range(5):
+        drawing.show_frame(frame)
+        expected = [f'a{frame}', f'b{frame}' if frame < 3 else '']
+        assert [text.get_text() for text in drawing.texts] == expected
+        ys = keypoint[0, frame, :, 1]
+        assert drawing.texts[0].xy[1] == (ys.max() if layout == 'nturgb+d' else ys.min())
+    with pytest.raises(ValueError, match=r'labels of lengths \[5, 4\]; expected one text for each'):
+        SkeletonFigure(keypoint, layout=layout, labels=[labels[0], labels[1][:4]])
+    assert not SkeletonFigure(keypoint, layout=layout).texts
+
+
 @pytest.mark.parametrize(('layout', 'joints', 'down'), [('coco', 17, True), ('openpose', 18, True),
                                                         ('nturgb+d', 25, False)])  # yapf: disable
 def test_pixels_point_down(layout, joints, down):

@@ -32,6 +32,7 @@ OPTIONS = dict(
     growth='',
     stream_memory='--batch-size 3 --frames 60 --steps 1',
     annotation_loading='--number 4000',
+    streaming='--networks stgcn-w16 sttformer-s --repeats 1 --ticks 20',
 )
 
 

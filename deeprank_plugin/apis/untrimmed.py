@@ -10,6 +10,7 @@ from deeprank_plugin.evaluation.functional import Detection
 
 from .inference import Prediction, inference_skeleton_sequence
 from .inputs import pack_infos
+from .windows import WindowSize, place_windows
 
 
 def detect_actions(
@@ -74,9 +75,7 @@ def slide_windows(length: int, window: int, stride: int) -> List[Tuple[int, int]
         raise ValueError(
             f'window={window} and stride={stride}; expected 1 <= stride <= window, in frames'
         )
-    last = max(length - window, 0)
-    starts = [*range(0, last, stride), last]
-    return [(start, min(start + window, length)) for start in starts]
+    return place_windows(length, WindowSize(window, stride, fps=1.0))
 
 
 def merge_frames(

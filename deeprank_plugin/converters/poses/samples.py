@@ -117,6 +117,9 @@ def convert_recording(
         layout = target
     if clock.fps is not None and settings.to_fps is not None:
         keypoint, score = resample(keypoint, score, clock.fps, settings.to_fps)
+    rate = settings.to_fps or clock.fps
+    if rate is not None:
+        facts['fps'] = float(rate)
     annotations: List[Dict] = []
     faults = []
     for row, label in parts:

@@ -70,6 +70,7 @@ def test_image_landmarks_become_pixels(tmp_path):
 def test_parts_in_seconds(coco):
     rows = [part(0.2, 0.5), part(3, 4, 2)]
     samples, faults, _ = convert(coco, *rows, fps=10)
+    assert all(sample['fps'] == 10 for sample in samples)
     assert faults == [] and [s['frame_dir'] for s in samples] == ['a_001', 'a_002']
     np.testing.assert_array_equal(samples[0]['keypoint'], COCO[:, 2:5].astype(np.float32))
     np.testing.assert_array_equal(samples[1]['keypoint'], COCO[:, 30:40].astype(np.float32))
@@ -97,6 +98,7 @@ def test_another_frame_rate(coco):
     whole, expected = convert(coco, fps=10, to_fps=25)[0][0], resample(COCO, None, 10, 25)[0]
     np.testing.assert_allclose(whole['keypoint'], expected, rtol=1e-6)
     (sample,), _, _ = convert(coco, part(1, 2), fps=10, to_fps=25)
+    assert sample['fps'] == 25
     np.testing.assert_allclose(sample['keypoint'], expected[:, 25:50], rtol=1e-6)
 
 

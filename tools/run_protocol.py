@@ -15,7 +15,8 @@ Example:
     ... --streams joint bone --checkpoint joint=work_dirs/<a> bone=work_dirs/<b>
     ... --checkpoint none
     # raw coordinates, without any encoder
-    python tools/run_protocol.py configs/finetune/raw_knn.py work_dirs/raw --checkpoint none
+    python tools/run_protocol.py configs/finetune/raw_knn.py work_dirs/raw --checkpoint none \\
+        --share 10p --seeds 0 1 2 --cfg-options test_evaluator.k=1
 """
 
 import argparse
@@ -245,6 +246,8 @@ def run_one(args, cfg: Config, stream: str, checkpoint, seed: int) -> Dict:
         run_tool(command, folder / 'train.log')
         trained = find_latest_checkpoint(str(folder))
         options.append('model.backbone.init_cfg=None')
+    elif args.share not in (None, 'all'):
+        options.append(f'test_evaluator.labels.seed={seed}')
     command = [sys.executable, TOOLS / 'test.py', args.config, *filter(None, [trained])]
     command += ['--work-dir', folder / 'test', '--dump', folder / 'scores.pkl']
     command += parameters
@@ -333,11 +336,8 @@ def main() -> None:
     merge_or_exit(cfg, read_options(args.cfg_options))
     trains = cfg.get('train_dataloader') is not None
     checkpoints = find_checkpoints(args)
-    missing = None in checkpoints.values() and not trains and has_weights(cfg)
-    if missing or (not trains and args.share is not None):
-        exit_with_error(
-            f'{args.config} does not train: it needs a --checkpoint to test, and no --share.'
-        )
+    if None in checkpoints.values() and not trains and has_weights(cfg):
+        exit_with_error(f'{args.config} does not train: it needs a --checkpoint to test.')
     for path in filter(None, set(checkpoints.values())):
         check_streams(path, [stream for stream in checkpoints if checkpoints[stream] == path])
     if trains:

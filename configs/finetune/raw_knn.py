@@ -4,7 +4,7 @@ _base_ = '../_base_/schedules/knn.py'
 if _base_.segments != 1:
     raise ValueError('raw coordinates keep their frames apart already; leave --segments out')
 modality = '{{$MODALITY:joint}}'
-work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}'
+work_dir = f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{modality}{_base_.variant}'
 
 model = dict(
     type='SkeletonRecognizer',

@@ -1,7 +1,7 @@
 """Cosine k-NN of features against a training bank."""
 
 import logging
-from typing import Dict, List, Sequence
+from typing import Dict, List, Optional, Sequence
 
 import numpy as np
 import torch
@@ -10,6 +10,8 @@ from mmengine.device import get_device
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from torch.nn.functional import normalize
+
+from deeprank_plugin.datasets.subsets import check_labels, labelled_subset
 
 from .functional.knn import knn_scores, topk_accuracy
 
@@ -29,13 +31,21 @@ class KNNMetric(BaseMetric):
         k (int): Number of neighbours; of a smaller bank all samples vote, with a warning. Defaults
             to 20.
         topk (Sequence[int]): Accuracies to report. Defaults to (1, 5).
+        labels (dict, optional): ``dict(share=0.1, seed=0)`` keeps the labelled subset of the bank,
+            that which ``SkeletonDataset(labels=...)`` draws for finetuning. Reads the meta key
+            ``frame_dir``. Defaults to None: the whole bank.
         **kwargs: As for ``BaseMetric``.
     """
 
     default_prefix = 'knn'
 
     def __init__(
-        self, bank_split: str, k: int = 20, topk: Sequence[int] = (1, 5), **kwargs
+        self,
+        bank_split: str,
+        k: int = 20,
+        topk: Sequence[int] = (1, 5),
+        labels: Optional[Dict] = None,
+        **kwargs,
     ) -> None:
         super().__init__(**kwargs)
         if k < 1:
@@ -43,6 +53,7 @@ class KNNMetric(BaseMetric):
         self.bank_split = bank_split
         self.k = k
         self.topk = tuple(topk)
+        self.labels = None if labels is None else check_labels(labels)
 
     def process(self, data_batch, data_samples: Sequence[Dict]) -> None:
         """Keep feature, class and split of each sample."""
@@ -61,7 +72,8 @@ class KNNMetric(BaseMetric):
         }
         for index, sample in enumerate(data_samples):
             feature = {name: rows[index] for name, rows in features.items()}
-            self.results.append((feature, int(sample['gt_label']), sample['split']))
+            known = int(sample['gt_label']), sample['split'], sample.get('frame_dir')
+            self.results.append((feature, *known))
 
     def compute_metrics(self, results: List) -> Dict[str, float]:
         """``top1``, ``top5`` (those of ``topk``), ``num_bank`` and ``num_queries``.
@@ -71,7 +83,9 @@ class KNNMetric(BaseMetric):
         Raises:
             ValueError: If there is no bank, or there are no queries.
         """
-        features, classes, splits = zip(*results)
+        if self.labels is not None:
+            results = self._drop_unlabelled(results)
+        features, classes, splits, _ = zip(*results)
         labels = np.array(classes)
         in_bank = np.array([split == self.bank_split for split in splits])
         if in_bank.all() or not in_bank.any():
@@ -108,3 +122,15 @@ class KNNMetric(BaseMetric):
             prefix = f'{name}/' if name else ''
             result.update({f'{prefix}top{k}': a for k, a in zip(self.topk, accuracies)})
         return dict(result, num_bank=int(in_bank.sum()), num_queries=int((~in_bank).sum()))
+
+    def _drop_unlabelled(self, results: List) -> List:
+        """The queries, and the samples of the bank that are in the labelled subset."""
+        bank = [(name, label) for _, label, split, name in results if split == self.bank_split]
+        names = [name for name, _ in bank]
+        if None in names or len(set(names)) != len(names):
+            raise KeyError(
+                "a labelled subset needs the samples' own names; expected the meta key 'frame_dir' "
+                'to be packed, with a name of its own for each sample of the bank'
+            )
+        kept = set(labelled_subset(names, [label for _, label in bank], **self.labels))
+        return [row for row in results if row[2] != self.bank_split or row[3] in kept]

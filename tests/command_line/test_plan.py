@@ -12,13 +12,13 @@ PRETRAIN = str(ROOT / 'configs/deeprank/deeprank_stgcn-w16.py')
 
 def test_batch_and_rate(make_annotations):
     cfg = load_config(FINETUNE, data=make_annotations(40), share='10p')
-    assert describe_batch(cfg, 1, False) == 'batch 1 x 16 = 16, learning rate 0.1'
-    text = '; the config sets 0.1 for a batch of 16'
-    unscaled = f'batch 2 x 16 = 32, learning rate 0.1{text} (--auto-scale-lr scales it)'
+    assert describe_batch(cfg, 1, False) == 'batch 1 x 16 = 16, learning rate 0.02'
+    text = '; the config sets 0.02 for a batch of 16'
+    unscaled = f'batch 2 x 16 = 32, learning rate 0.02{text} (--auto-scale-lr scales it)'
     assert describe_batch(cfg, 2, False) == unscaled
-    assert describe_batch(cfg, 2, True) == f'batch 2 x 16 = 32, learning rate 0.2{text}'
+    assert describe_batch(cfg, 2, True) == f'batch 2 x 16 = 32, learning rate 0.04{text}'
     cfg = load_config(FINETUNE, data='toy_xsub', share='1p')  # at the rate of its own batch
-    assert describe_batch(cfg, 1, True) == 'batch 1 x 8 = 8, learning rate 0.1'
+    assert describe_batch(cfg, 1, True) == 'batch 1 x 8 = 8, learning rate 0.02'
 
 
 @pytest.mark.parametrize(

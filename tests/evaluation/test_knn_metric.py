@@ -5,6 +5,7 @@ import pytest
 import torch
 from helpers import evaluate
 
+from deeprank_plugin.datasets.subsets import labelled_subset
 from deeprank_plugin.evaluation import KNNMetric, knn_metric
 
 
@@ -25,6 +26,21 @@ def test_knn_metric():
     result = evaluate(KNNMetric('train', k=3, topk=(1, 2)), make_samples())
     expected = {'top1': 0.75, 'top2': 1.0, 'num_bank': 8, 'num_queries': 4}
     assert result == {f'knn/{key}': value for key, value in expected.items()}
+
+
+def test_the_bank_keeps_the_labelled_subset_of_finetuning():
+    samples = [dict(sample, frame_dir=f'{i:02d}') for i, sample in enumerate(make_samples())]
+    settings = dict(share=0.5, seed=4)
+    found = evaluate(KNNMetric('train', k=1, topk=(1,), labels=settings), samples)
+    bank = [sample for sample in samples if sample['split'] == 'train']
+    names, labels = zip(*((s['frame_dir'], int(s['gt_label'])) for s in bank))
+    kept = labelled_subset(names, labels, **settings)
+    left = [s for s in samples if s['split'] == 'val' or s['frame_dir'] in kept]
+    assert len(kept) == 4 and found == evaluate(KNNMetric('train', k=1, topk=(1,)), left)
+    with pytest.raises(KeyError, match="'frame_dir' to be packed"):
+        evaluate(KNNMetric('train', labels=settings), make_samples())
+    with pytest.raises(ValueError, match='share=2'):
+        KNNMetric('train', labels=dict(share=2))
 
 
 def test_more_neighbours_than_samples(monkeypatch):

@@ -98,8 +98,8 @@ def evaluate(args: argparse.Namespace) -> None:
     require_classifier(model)
     names = label_names(model)
     pack_infos(model, sequences, args.scale)
-    layout = model_layout(model)
-    doubt = layout and suspect_axes([s['keypoint'] for s in sequences], layout, args.file)
+    arrays = [sequence['keypoint'] for sequence in sequences]
+    doubt = suspect_axes(arrays, model_layout(model), args.file)
     if doubt is not None:
         warnings.warn(doubt, stacklevel=1)
     truths = read_truths(sequences, args.file, names, args.truth, args.fps)

@@ -103,7 +103,7 @@ def pack_recordings(
     arrays = [info['keypoint'] for info in infos]
     for doubt in (
         suspect_unit(arrays, rules.layout, 'the recordings', rules.scale),
-        rules.layout and suspect_axes(arrays, rules.layout, 'the recordings'),
+        suspect_axes(arrays, rules.layout, 'the recordings'),
         suspect_images(infos, rules.transforms, 'recordings'),
     ):
         if doubt is not None:

@@ -164,7 +164,7 @@ class StreamRecognizer:
             layout = self.rules.layout
             for doubt in (
                 suspect_unit([keypoint], layout, 'the stream', self.rules.scale),
-                layout and suspect_axes([keypoint], layout, 'the stream'),
+                suspect_axes([keypoint], layout, 'the stream'),
             ):
                 if doubt is not None:
                     warnings.warn(doubt, stacklevel=3)

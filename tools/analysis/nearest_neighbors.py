@@ -203,7 +203,7 @@ def from_encoder(args: argparse.Namespace) -> Gallery:
     rules = find_rules(model)
     for doubt in (
         suspect_unit([keypoints[query]], rules.layout, 'the query', rules.scale),
-        rules.layout and suspect_axes([keypoints[query]], rules.layout, 'the query'),
+        suspect_axes([keypoints[query]], rules.layout, 'the query'),
     ):
         if doubt is not None:
             warnings.warn(doubt, stacklevel=1)

@@ -239,7 +239,7 @@ def main() -> None:
         warnings.showwarning = make_printer()
         try:
             classify(args)
-        except (FileNotFoundError, ValueError) as error:
+        except (OSError, ValueError) as error:
             exit_with_error(str(error))
 
 

@@ -23,7 +23,7 @@ from typing import Dict, List
 from tqdm import tqdm
 
 from deeprank_plugin.apis import init_model, read_sequences
-from deeprank_plugin.apis.inputs import pack_infos
+from deeprank_plugin.apis.inputs import model_layout, pack_infos
 from deeprank_plugin.apis.models import label_names, require_classifier
 from deeprank_plugin.apis.segments import read_truths
 from deeprank_plugin.apis.untrimmed import detect_actions, slide_windows
@@ -36,6 +36,7 @@ from deeprank_plugin.command_line import (
     parameters_of,
     require_writable,
 )
+from deeprank_plugin.datasets.reading import suspect_axes
 from deeprank_plugin.evaluation.functional import Detection, detection_map
 from deeprank_plugin.evaluation.functional.detection import RULES
 
@@ -81,6 +82,8 @@ def parse_args() -> argparse.Namespace:
         value = getattr(args, name)
         if value is not None and not 0 < value < float('inf'):
             parser.error(f'--{name.replace("_", "-")} {value}: expected more than 0')
+    if args.threshold is not None and not 0 <= args.threshold <= 1:
+        parser.error(f'--threshold {args.threshold}: expected a probability, 0 to 1')
     if args.fps is not None and args.truth is None:
         parser.error('--fps is for the times of --truth; segments in FILE are frames')
     return args
@@ -95,6 +98,10 @@ def evaluate(args: argparse.Namespace) -> None:
     require_classifier(model)
     names = label_names(model)
     pack_infos(model, sequences, args.scale)
+    arrays = [sequence['keypoint'] for sequence in sequences]
+    doubt = suspect_axes(arrays, model_layout(model), args.file)
+    if doubt is not None:
+        warnings.warn(doubt, stacklevel=1)
     truths = read_truths(sequences, args.file, names, args.truth, args.fps)
     for theta in args.theta:
         detection_map([], truths, theta)  # raises before detection takes its time
@@ -156,7 +163,7 @@ def main() -> None:
         )
         try:
             evaluate(args)
-        except (FileNotFoundError, ValueError) as error:
+        except (OSError, ValueError) as error:
             exit_with_error(str(error))
 
 

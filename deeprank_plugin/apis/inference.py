@@ -153,8 +153,10 @@ def shared_names(models: Sequence[BaseModel]) -> List[str]:
     """The class names of several classifiers.
 
     Raises:
-        ValueError: If one is not a classifier, or they have different classes.
+        ValueError: If there is none, one is not a classifier, or they have different classes.
     """
+    if not models:
+        raise ValueError('no model; expected at least one')
     for model in models:
         require_classifier(model)
     names = [label_names(model) for model in models]

@@ -19,6 +19,7 @@ from deeprank_plugin.datasets.reading import (
     read_skeleton,
     read_whole,
     survey_parts,
+    suspect_axes,
     suspect_images,
     suspect_stills,
     suspect_unit,
@@ -89,6 +90,8 @@ def pack_recordings(
 ) -> Tuple[List[Dict], bool, ReadingRules]:
     """Like :func:`pack_infos`, with all bodies and frames; windows are cut from these.
 
+    Warns of bodies that do not stand along y as well.
+
     Returns:
         tuple: Recordings, whether it was a single one, and the rules by which windows are read.
 
@@ -100,6 +103,7 @@ def pack_recordings(
     arrays = [info['keypoint'] for info in infos]
     for doubt in (
         suspect_unit(arrays, rules.layout, 'the recordings', rules.scale),
+        suspect_axes(arrays, rules.layout, 'the recordings'),
         suspect_images(infos, rules.transforms, 'recordings'),
     ):
         if doubt is not None:

@@ -6,6 +6,8 @@ label, one line for each segment.
 """
 
 import csv
+import itertools
+import warnings
 from pathlib import Path
 from typing import Any, List, Mapping, NoReturn, Optional, Sequence, Tuple, Union
 
@@ -36,6 +38,8 @@ def read_truths(
         fps (float, optional): Start and end of the CSV file are seconds, at this number of frames
             a second. Defaults to None: they are frames.
 
+    Warns of segments of one class that overlap.
+
     Raises:
         ValueError: If a segment is invalid or of no recording, or there is none.
         FileNotFoundError: If there is no such CSV file.
@@ -64,6 +68,18 @@ def read_truths(
                 f'0 <= start < end <= {lengths[video]}, the length of {video!r}'
             )
         truths.append(Segment(video, int(start), int(end), find_label(label, names, where)))
+    twice = [
+        (one, other)
+        for one, other in itertools.combinations(truths, 2)
+        if (one.video, one.label) == (other.video, other.label)
+        and max(one.start, other.start) < min(one.end, other.end)
+    ]
+    if twice:
+        warnings.warn(
+            f'{len(twice)} pairs of segments of one class overlap, such as {twice[0][0][1:3]} and '
+            f'{twice[0][1][1:3]} of {twice[0][0].video!r}: each counts as an action of its own',
+            stacklevel=2,
+        )
     if not truths:
         raise ValueError(f'{table or source} has no segment; expected at least one')
     return truths

@@ -10,6 +10,7 @@ from deeprank_plugin.converters.ntu import read_sequence
 from deeprank_plugin.datasets.annotations import load_annotations, sample_name, split_annotations
 
 SUFFIXES = ('.npy', '.npz', '.pkl', '.pickle', '.skeleton')
+HINT = ': tools/data/prepare_poses.py converts poses in JSON'
 
 
 def read_sequences(path: Union[str, Path], split: Optional[str] = None) -> List[Dict]:
@@ -36,7 +37,8 @@ def read_sequences(path: Union[str, Path], split: Optional[str] = None) -> List[
         return read_file(path, split)
     files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
     if not files:
-        raise FileNotFoundError(f'folder {path} holds no file that ends in one of {SUFFIXES}')
+        hint = HINT if any(path.rglob('*.json')) else ''
+        raise FileNotFoundError(f'folder {path} holds no file that ends in one of {SUFFIXES}{hint}')
     return [sequence for file in files for sequence in read_file(file, split)]
 
 
@@ -46,7 +48,8 @@ def read_file(path: Path, split: Optional[str] = None) -> List[Dict]:
     if not path.is_file():
         raise FileNotFoundError(f'{path} does not exist; expected a file or folder of sequences')
     if suffix not in SUFFIXES:
-        raise ValueError(f'{path} ends in {suffix!r}; expected one of {SUFFIXES}')
+        hint = HINT if suffix == '.json' else ''
+        raise ValueError(f'{path} ends in {suffix!r}; expected one of {SUFFIXES}{hint}')
     if suffix in ('.pkl', '.pickle') or (suffix == '.npz' and is_annotation_npz(path)):
         return read_annotations(load_annotations(path), path, split)
     if split is not None:

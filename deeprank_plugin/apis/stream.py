@@ -9,7 +9,7 @@ from mmengine.dataset import Compose
 from mmengine.model import BaseModel
 
 from deeprank_plugin.datasets.annotations import check_keypoint
-from deeprank_plugin.datasets.reading import read_whole, suspect_unit
+from deeprank_plugin.datasets.reading import read_whole, suspect_axes, suspect_unit
 
 from .inference import Prediction, make_prediction, shared_names
 from .inputs import DEFAULTS, find_rules, find_test_data
@@ -92,7 +92,7 @@ class StreamRecognizer:
         self._frames: Deque[Dict[Hashable, np.ndarray]] = deque(maxlen=self.size.frames)
         self._last_seen: Dict[Hashable, int] = {}
         self._shape: Optional[Tuple[int, ...]] = None
-        self._first = True  # the unit is looked at once
+        self._first = True  # unit and axes are looked at once
 
     def push(self, frame: Frame) -> Dict[Hashable, Prediction]:
         """Take the next frame.
@@ -139,13 +139,13 @@ class StreamRecognizer:
         shape = self._shape
         for person, joints in persons:
             where = f'frame {self.num_frames}, person {person!r}'
-            joints = np.asarray(joints)
+            joints = to_joints(joints, where)
             if joints.ndim != 2 or joints.shape != (shape or joints.shape):
                 expected = '(V, C)' if shape is None else f'{shape}, as in earlier frames'
                 raise ValueError(f'{where} has shape {joints.shape}; expected {expected}')
             if joints.any():
                 check_keypoint(joints[None, None], where, self.rules.layout, False)
-                present[person] = joints.astype(np.float32)
+                present[person] = joints
                 shape = joints.shape
         self._shape = shape
         return present
@@ -161,9 +161,13 @@ class StreamRecognizer:
                     keypoint[place, index] = frame[person]
         if self._first:
             self._first = False
-            doubt = suspect_unit([keypoint], self.rules.layout, 'the stream', self.rules.scale)
-            if doubt is not None:
-                warnings.warn(doubt, stacklevel=3)
+            layout = self.rules.layout
+            for doubt in (
+                suspect_unit([keypoint], layout, 'the stream', self.rules.scale),
+                suspect_axes([keypoint], layout, 'the stream'),
+            ):
+                if doubt is not None:
+                    warnings.warn(doubt, stacklevel=3)
         info = read_whole(
             dict(self.facts, keypoint=keypoint, total_frames=len(self._frames)),
             self.rules.layout,
@@ -177,3 +181,20 @@ class StreamRecognizer:
             for own in scores[indices]:  # one window, or none
                 prediction = make_prediction(own, int(own.argmax()), self.names)
                 self.predictions[persons[row]] = prediction
+
+
+def to_joints(joints: Any, where: str) -> np.ndarray:
+    """A copy of a person's joints as float32; numbers that it cannot hold become infinite.
+
+    Raises:
+        ValueError: If these are no numbers.
+    """
+    try:
+        found = np.asarray(joints)
+    except ValueError:  # lists of unequal lengths
+        found = np.array(None)
+    if found.dtype.kind not in 'fiu':
+        shown = ' '.join(str(joints).split())[:60]
+        raise ValueError(f'{where} has {shown} of type {found.dtype}; expected numbers (V, C)')
+    with np.errstate(over='ignore'):
+        return found.astype(np.float32)

@@ -38,7 +38,11 @@ def print_summary(
 
 
 def print_command(content: Dict, out: Path, layout: str) -> None:
-    """Print the command that trains on the file, or why its splits do not allow it."""
+    """Print the command for the file: to predict if it has no labels, else to train."""
+    if not any('label' in annotation for annotation in content['annotations']):
+        command = ['python', 'tools/demo_skeleton.py', 'CONFIG', 'CHECKPOINT', str(out)]
+        print(f'predict on it, with the config and checkpoint of a model: {shlex.join(command)}')
+        return
     try:
         find_splits(content, str(out))
     except ValueError as error:

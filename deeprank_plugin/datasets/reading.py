@@ -212,17 +212,21 @@ def suspect_unit(
     )
 
 
-def suspect_axes(keypoints: Sequence[np.ndarray], layout: Layout, source: str) -> Optional[str]:
+def suspect_axes(
+    keypoints: Sequence[np.ndarray], layout: Optional[Layout], source: str
+) -> Optional[str]:
     """A sentence if y does not point up: by the way from the ankles to the head, else None.
 
     Args:
         keypoints (Sequence[np.ndarray]): Sequences of shape (M, T, V, 3) of 3D coordinates.
-        layout (Layout): Joint layout; without head and ankles nothing is known.
+        layout (Layout, optional): Joint layout; without head and ankles nothing is known.
         source (str): Where they are from.
     """
+    if layout is None or layout.planar:
+        return None
     top = [j for j, name in enumerate(layout.names) if name in ('head', 'nose')][:1]
     ankles = [j for j, name in enumerate(layout.names) if name.endswith('_ankle')]
-    if layout.planar or not top or not ankles:
+    if not top or not ankles:
         return None
     ways = []
     for keypoint in keypoints:

@@ -126,7 +126,7 @@ def standing():
         for frame, label in zip(body, classes):
             if label is not None:
                 frame[:, 0] = label + 1
-                frame[:, 1] = np.linspace(-0.85, 0.85, 25)
+                frame[:, 1] = np.linspace(0.85, -0.85, 25)
                 frame[:, 2] = z
         return body
 

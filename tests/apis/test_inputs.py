@@ -74,7 +74,7 @@ def test_the_faulty_sequence_of_a_list_is_named(tiny, model):
 def bodies(number, frames=8):
     """Bodies of plausible size that move, each more than the one before."""
     rng = np.random.default_rng(0)
-    keypoint = np.zeros((number, frames, 25, 3)) + np.linspace(-1, 0.7, 25)[:, None]
+    keypoint = np.zeros((number, frames, 25, 3)) + np.linspace(0.7, -1, 25)[:, None]
     noise = rng.normal(size=(number, 1, 25, 3)) + rng.normal(size=(number, frames, 1, 3))
     return (keypoint + 0.1 * noise * np.arange(1, number + 1)[:, None, None, None]).astype('f4')
 
@@ -134,6 +134,8 @@ def test_recordings_keep_all_bodies_and_frames(tiny, model):
     with pytest.warns(UserWarning, match='bodies of the recordings measure'):
         infos, single, _ = pack_recordings(model, [1000 * padded])
     assert not single and infos[0]['frame_dir'] == '0'
+    with pytest.warns(UserWarning, match='of the recordings it is -.*: -y points up; expected y'):
+        pack_recordings(model, [np.float32([1, -1, 1]) * padded])
     with pytest.raises(ValueError, match='recording 1 is zero'):
         pack_recordings(model, [padded, 0 * padded])
 

@@ -1,5 +1,7 @@
 """Segments come from annotations and CSV files alike; each invalid one is a sentence."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -46,6 +48,18 @@ def test_names_of_classes_may_be_their_numbers():
     names = [str(number) for number in range(3)]
     assert read_truths(recordings([(0, 2, '2')]), 'a', names)[0].label == 2
     assert read_truths(recordings([(0, 2, '17')]), 'a', ['3', '17'])[0].label == 1
+
+
+def test_segments_that_overlap():
+    found = recordings(
+        [(0, 20, 1), (20, 30, 1), (10, 20, 2)], [(0, 20, 1), (19, 30, 1), (0, 20, 1)]
+    )
+    with pytest.warns(UserWarning, match=r"^3 pairs .* \(0, 20\) and \(19, 30\) of 'r1'") as caught:
+        assert len(read_truths(found[1:], 'a.pkl', NAMES)) == 3
+    assert len(caught) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        read_truths(found[:1], 'a.pkl', NAMES)
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,10 @@ def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(FileNotFoundError, match='holds no file that ends in'):
         read_sequences(tmp_path / 'empty')
     (tmp_path / 'x.csv').write_text('1,2')
+    (tmp_path / 'a.json').touch()
+    for poses in (tmp_path, tmp_path / 'a.json'):
+        with pytest.raises((FileNotFoundError, ValueError), match='prepare_poses.py converts'):
+            read_sequences(poses)
     with pytest.raises(ValueError, match="ends in '.csv'; expected one of"):
         read_sequences(tmp_path / 'x.csv')
     np.save(tmp_path / 'cut.npy', walk(0))

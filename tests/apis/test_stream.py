@@ -113,7 +113,10 @@ def recognizer_at(recognizer, number):
         (np.ones((1, 20, 3)), r'person 0 has shape \(20, 3\); expected \(25, 3\), as in earlier'),
         (dict(a=np.ones(25)), r"person 'a' has shape \(25,\)"),
         (dict(a=np.full((25, 3), np.nan)), "frame 1, person 'a' has NaN"),
-        (dict(a=np.full((25, 3), 'x')), "person 'a' has a keypoint of type <U1"),
+        (dict(a=np.full((25, 3), 1e300)), "frame 1, person 'a' has NaN or infinite"),
+        (dict(a=np.full((25, 3), 'x')), "person 'a' has .* of type <U1; expected numbers"),
+        (dict(a=np.full((25, 3), None)), "person 'a' has .* of type object; expected numbers"),
+        (dict(a=[[1, 2, 3], [1]]), r"person 'a' has \[\[1, 2, 3\], \[1\]\] of type object"),
     ],
 )
 def test_bad_frames_are_errors_and_not_taken(Counter, standing, frame, message):
@@ -141,6 +144,13 @@ def test_layout_size_and_unit(Counter, standing):
         for _ in range(5):
             recognizer.push(frame)
     assert len(found) == 1
+    recognizer = StreamRecognizer(Counter(), **SIZE)
+    with pytest.warns(UserWarning, match='head of the stream .*-y points up; expected y') as found:
+        for _ in range(8):
+            recognizer.push(standing([0]) * [1, -1, 1])
+    assert len(found) == 1
+    with pytest.raises(ValueError, match='no model'):
+        StreamRecognizer([])
 
 
 @pytest.mark.slow

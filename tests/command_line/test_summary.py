@@ -36,4 +36,10 @@ def test_a_file_to_train_on(capsys):
 def test_a_file_to_predict_on(capsys):
     lines = summary(capsys, dict(all=['a', 'b']), labels=())
     assert lines[2] == 'classes: none'
+    command = "python tools/demo_skeleton.py CONFIG CHECKPOINT 'out dir/x.pkl'"
+    assert lines[4] == f'predict on it, with the config and checkpoint of a model: {command}'
+
+
+def test_a_file_whose_splits_are_no_pair(capsys):
+    lines = summary(capsys, dict(all=['a', 'b']))
     assert lines[4].startswith('tools/train.py does not know what to train on: annotation file')

@@ -29,7 +29,7 @@ def tool(call_tool):
 def stand(content):
     """Rigid bodies of 1.7 m instead of noise."""
     stick = np.zeros((25, 3), np.float32)
-    stick[:, 1] = np.linspace(-1, 0.7, 25)
+    stick[:, 1] = np.linspace(0.7, -1, 25)
     for index, annotation in enumerate(content['annotations']):
         path = np.arange(annotation['total_frames'], dtype=np.float32)[None, :, None, None]
         annotation['keypoint'] = stick + np.float32(0.01 * (index + 1)) * (path + 1)

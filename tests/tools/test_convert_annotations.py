@@ -182,6 +182,7 @@ def test_keys_can_be_left_out(tool, make_annotations, tmp_path):
         (('a.npz', 'b.npz'), 'one file whose name ends in .npz'),
         (('nowhere.pkl', 'b.npz'), 'nowhere.pkl does not exist'),
         (('nowhere.npz', 'b.pkl'), 'nowhere.npz does not exist'),
+        (('broken.npz', '.'), '. is a folder: name a file to write'),
         (('broken.npz', 'b.pkl'), 'broken.npz ends too early or is damaged'),
         (('broken.npz', 'b.pkl', '--drop', 'label'), 'label, total_frames and keypoint are needed'),
     ],

@@ -118,6 +118,19 @@ def test_features_of_any_layout(call_tool, tmp_path, monkeypatch):
             assert code == 2 and message in err and err.count('\n') == 1
 
 
+def test_a_query_in_other_units_and_axes(run, walks, tmp_path):
+    stick = np.random.default_rng(0).normal(0, 0.02, (1, 12, 25, 3)).astype(np.float32)
+    stick[..., 1] += np.linspace(0.7, -1, 25)
+    for index in range(8):  # head up, metres
+        np.save(tmp_path / 'folder' / f'w{index}.npy', stick + np.float32(0.1 * index))
+    np.save(tmp_path / 'again.npy', stick * [1, -1000, 1])
+    _, _, err = run('folder', '--query', 'again.npy', '--number', '1')
+    assert 'bodies of the query measure 1' in err and 'scale=0.001 converts' in err
+    assert 'head of the query' in err and '-y points up' in err
+    _, _, err = run('folder', '--query', '3', '--number', '1')
+    assert 'the query' not in err
+
+
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [

@@ -76,7 +76,7 @@ def test_to_predict_on(run, tmp_path):
     write_each('mmpose', tmp_path, persons=3)
     code, out, err = run('a.json', 'out.pkl')
     assert code == 0, err
-    assert 'classes: none' in out and 'does not know what to train on' in out
+    assert 'classes: none' in out and 'demo_skeleton.py CONFIG CHECKPOINT out.pkl' in out
     assert 'WARNING: 1 persons beyond --max-persons are left out' in out
     code, out, _ = run('a.json', 'out.pkl', '--max-persons', '3', '--force')
     assert code == 0 and 'up to 3 bodies' in out and 'persons beyond' not in out
@@ -107,7 +107,7 @@ def test_a_failure_leaves_nothing(run, tmp_path):
         (('poses', '--to-layout', 'nturgb+d'), '2D'),
         (('poses', '--layout', 'nturgb+d'), "layout 'nturgb+d', 25 joints x 3: correct --layout"),
         (('poses', '--cut', '2'), 'expected --fps'),
-        (('poses', '--fps', '0'), 'fps=0.0; expected a positive number'),
+        (('poses', '--fps', '0'), 'fps=0.0; expected 1 to 1000 frames'),
         (('poses', '--val-share', '1.5'), 'val_share=1.5; expected a share'),
         (('poses', '--train-subjects', '1'), 'and no list; expected one of the recordings'),
         (('poses', '--workers', '0'), '--workers 0: expected at least 1'),

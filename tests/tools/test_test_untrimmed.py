@@ -95,6 +95,7 @@ def test_a_recording_without_an_action_is_told(run, recordings, tmp_path):
         (('long.pkl', '--theta', '0'), 'theta=0.0; expected an overlap above 0'),
         (('long.pkl', '--fps', '30'), '--fps is for the times of --truth'),
         (('long.pkl', '--batch-size', '0'), '--batch-size 0: expected more than 0'),
+        (('long.pkl', '--threshold', 'nan'), '--threshold nan: expected a probability'),
         (('bare.npy',), "recording 'bare' of bare.npy has no segments"),
         (('joints.npy',), 'has 20 joints and layout'),
     ],

@@ -25,7 +25,7 @@ import numpy as np
 from feature_files import load_all
 
 from deeprank_plugin.apis import extract_features, init_model, read_sequences
-from deeprank_plugin.apis.inputs import model_layout
+from deeprank_plugin.apis.inputs import find_rules, model_layout
 from deeprank_plugin.apis.sequences import SUFFIXES
 from deeprank_plugin.command_line import (
     add_parameters,
@@ -35,7 +35,8 @@ from deeprank_plugin.command_line import (
     parameters_of,
     require_writable,
 )
-from deeprank_plugin.layouts import Layout, find_layout, fitting_layouts
+from deeprank_plugin.datasets.reading import suspect_axes, suspect_unit
+from deeprank_plugin.layouts import Layout, find_layout, recognise_layouts
 from deeprank_plugin.visualization import draw_skeletons
 
 
@@ -110,9 +111,12 @@ def find_query(query: str, names: Sequence[str]) -> int:
     """
     if query in names:
         return list(names).index(query)
-    if query.isdigit() and int(query) < len(names):
+    if query.isdecimal() and int(query) < len(names):
         return int(query)
-    raise ValueError(f'--query {query!r}: expected a name, or a number below {len(names)}.')
+    raise ValueError(
+        f'--query {query!r}: expected a name, or a number below {len(names)}, or with --checkpoint '
+        f'an existing file that ends in one of {SUFFIXES}.'
+    )
 
 
 def choose_stream(stream: int, number: int) -> int:
@@ -142,7 +146,7 @@ def from_file(args: argparse.Namespace) -> Gallery:
     if args.across:
         allowed &= encoder.splits != encoder.splits[query]
     sequences = [keypoints[name] for name in names]
-    layout = choose_layout(args, sequences[query])
+    layout = choose_layout(args, sequences)
     labels = [int(label) if label >= 0 else None for label in encoder.labels]
     return Gallery(
         names, encoder.features, labels, sequences, query, allowed, layout, read_names(args.names)
@@ -154,7 +158,7 @@ def read_names(path: Optional[Path]) -> Optional[List[str]]:
     return None if path is None else path.read_text(encoding='utf-8').splitlines()
 
 
-def choose_layout(args: argparse.Namespace, keypoint: np.ndarray) -> Layout:
+def choose_layout(args: argparse.Namespace, keypoints: Sequence[np.ndarray]) -> Layout:
     """The layout that is named, else the only one that the sequences fit.
 
     Raises:
@@ -162,16 +166,16 @@ def choose_layout(args: argparse.Namespace, keypoint: np.ndarray) -> Layout:
     """
     if args.layout is not None:
         layout = find_layout(args.layout)
-        if layout.num_joints != keypoint.shape[2]:
+        if layout.num_joints != keypoints[0].shape[2]:
             raise ValueError(
-                f'{args.annotations} has {keypoint.shape[2]} joints and --layout {args.layout} '
+                f'{args.annotations} has {keypoints[0].shape[2]} joints and --layout {args.layout} '
                 f'{layout.num_joints}; expected the same.'
             )
         return layout
-    fits = fitting_layouts(*keypoint.shape[2:], scored=True)
+    fits = recognise_layouts(keypoints, scored=keypoints[0].shape[3] == 2)
     if len(fits) != 1:
         raise ValueError(
-            f'{args.annotations} has joints of shape {keypoint.shape[2:]}, which fit '
+            f'{args.annotations} has joints of shape {keypoints[0].shape[2:]}, which fit '
             f'{[layout.name for layout in fits] or "no known layout"}: name theirs with --layout.'
         )
     return fits[0]
@@ -196,7 +200,14 @@ def from_encoder(args: argparse.Namespace) -> Gallery:
     else:
         choose_stream(args.stream, 1)
     keypoints = [s['keypoint'] for s in sequences]
-    layout = model_layout(model) or choose_layout(args, keypoints[query])
+    rules = find_rules(model)
+    for doubt in (
+        suspect_unit([keypoints[query]], rules.layout, 'the query', rules.scale),
+        suspect_axes([keypoints[query]], rules.layout, 'the query'),
+    ):
+        if doubt is not None:
+            warnings.warn(doubt, stacklevel=1)
+    layout = model_layout(model) or choose_layout(args, keypoints)
     return Gallery(
         [str(s['frame_dir']) for s in sequences],
         features,

@@ -2,10 +2,10 @@
 """Check an annotation file (pickle or .npz) and summarise its content.
 
 Everything that SkeletonDataset rejects is a fault; faults are counted by kind, over all splits.
-Data that it accepts but a user may not want give a warning: units other than metres, empty frames,
-absent bodies before present ones, bones that change in length, subjects or sequences in both the
-training and the test split. The last line is the verdict: ok, warnings (exit code 0) or faults
-(exit code 1). The statistics cover samples without faults.
+Data that it accepts but a user may not want give a warning: units other than metres, bodies that do
+not stand along y, empty frames, absent bodies before present ones, bones that change in length,
+subjects or sequences in both the training and the test split. The last line is the verdict: ok,
+warnings (exit code 0) or faults (exit code 1). The statistics cover samples without faults.
 
 Example:
     python tools/data/check_annotations.py data/ntu60_3d.pkl --num-classes 60 --plot pictures

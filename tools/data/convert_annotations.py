@@ -110,6 +110,8 @@ def change_layout(content: object, path: Path, source: Optional[str], target: st
 def main() -> None:
     """Read, check, change the layout, write, compare, and print a summary."""
     args = parse_args()
+    if args.dst.is_dir():
+        exit_with_error(f'{args.dst} is a folder: name a file to write.')
     if args.dst.exists() and not args.force:
         exit_with_error(f'{args.dst} exists: choose another name, or replace it with --force.')
     try:

@@ -116,10 +116,13 @@ def suspect_unit(annotations: Sequence[Dict], layout: Layout) -> Optional[str]:
     sizes = measure_sizes(annotations[::step])
     if sizes['unit'] == 'metres':
         return None
+    median = sizes['size']['median']
+    remedy = '--scale 0.001 converts millimetres to metres'
+    if BODY_SIZE[0] <= 1000 * median <= BODY_SIZE[1]:
+        remedy = '--scale has to be 1000 times as large, 1 for files in metres'
     return (
-        f'a body measures {sizes["size"]["median"]:.4g} (median of the longest side), which looks '
-        f'like {sizes["unit"]}; expected {BODY_SIZE[0]} to {BODY_SIZE[1]} metres: --scale 0.001 '
-        'converts millimetres to metres'
+        f'a body measures {median:.4g} (median of the longest side), which looks like '
+        f'{sizes["unit"]}; expected {BODY_SIZE[0]} to {BODY_SIZE[1]} metres: {remedy}'
     )
 
 

@@ -6,7 +6,11 @@ from typing import Counter as CounterType
 from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 from deeprank_plugin.converters.batch import BrokenFile, convert_all, fill_splits
-from deeprank_plugin.converters.generic.convert import suspect_image, suspect_unit
+from deeprank_plugin.converters.generic.convert import (
+    MEASURED,
+    suspect_image,
+    suspect_unit,
+)
 from deeprank_plugin.converters.generic.sequence_file import Reading
 from deeprank_plugin.converters.generic.sequence_list import (
     UNKNOWN,
@@ -16,9 +20,11 @@ from deeprank_plugin.converters.generic.sequence_list import (
     split_rows,
     suspect_labels,
 )
+from deeprank_plugin.datasets.reading import suspect_axes
 from deeprank_plugin.datasets.subsets import draw_holdout
 from deeprank_plugin.layouts import Layout
 
+from .coordinates import UP
 from .formats import find_recordings
 from .samples import Converted, Settings, convert_recording
 
@@ -28,7 +34,7 @@ ALL = 'all'
 ODD = dict(
     missing='frames are missing from the numbering; nobody is in them',
     empty='frames show nobody',
-    broken='joints are NaN or infinite; they count as absent',
+    broken='joints are NaN, infinite or beyond 1e9; they count as absent',
     step='recordings have every k-th frame only; --fps is taken for the rate before that',
     unnumbered='recordings have images whose names tell no frame number; they are numbered in the '
     'order of their names, and missing frames are not noticed',
@@ -36,6 +42,8 @@ ODD = dict(
     ids='recordings have track ids that are missing or occur twice in a frame; persons are linked '
     'by distance',
     swaps='times two track ids seem to exchange their persons; --link distance ignores the ids',
+    beyond='parts of the list reach far beyond their recording, and are cut: see the unit of start '
+    'and end',
     persons='persons beyond --max-persons are left out; those seen longest are kept',
     blank='pieces of --cut show nobody; they are left out',
 )
@@ -108,7 +116,9 @@ def convert_recordings(
         *describe_odd(converted),
         suspect_labels([a['label'] for a in annotations]) if keep_label else None,
         suspect_unit(annotations, layout),
+        suspect_up(annotations, layout, settings.up),
         suspect_shapes(annotations, layout),
+        suspect_overlap(rows),
         *remarks,
     ]
     return content, layout, faults, [doubt for doubt in doubts if doubt is not None]
@@ -209,6 +219,37 @@ def describe_odd(converted: Sequence[Converted]) -> List[str]:
             where = names[0] if len(names) == 1 else f'{len(names)} recordings, such as {names[0]}'
             sentences.append(f'{total[kind]:,} {text} ({where})')
     return sentences
+
+
+def suspect_up(
+    annotations: Sequence[Dict], layout: Layout, up: Optional[str] = None
+) -> Optional[str]:
+    """A warning if bodies do not stand along y, with the option that mends it, else None."""
+    if annotations[0]['keypoint'].shape[-1] != 3:
+        return None
+    part = annotations[:: max(1, len(annotations) // MEASURED)]
+    doubt = suspect_axes([a['keypoint'] for a in part], layout, 'the samples')
+    if doubt is None:
+        return None
+    found = 'by default' if up is None else f'with --up={up}'
+    return f'{doubt.partition(";")[0]} {found}, expected y: correct --up ({", ".join(UP)})'
+
+
+def suspect_overlap(rows: Sequence[Row]) -> Optional[str]:
+    """A warning if lines of the list take the same frames of a recording, else None."""
+    ordered = sorted(rows, key=lambda row: (row.file, row.start or 0))
+    pairs = []
+    for row, after in zip(ordered, ordered[1:]):
+        whole = row.end is None or after.end is None
+        if row.file == after.file and (whole or (after.start or 0) < (row.end or 0)):
+            pairs.append(sorted((row.line, after.line)))
+    if not pairs:
+        return None
+    first, second = pairs[0]
+    return (
+        f'{len(pairs)} pairs of lines, such as {first} and {second} of the list, take parts of a '
+        'recording that overlap: the frames in both count twice'
+    )
 
 
 def suspect_shapes(annotations: Sequence[Dict], layout: Layout) -> Optional[str]:

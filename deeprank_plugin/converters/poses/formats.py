@@ -100,6 +100,8 @@ def recognise(content: Any, path: Path, form: str) -> str:
             f'{path} holds the persons of one image; expected a recording: name the folder of all '
             'its images'
         )
+    if content == [] or (isinstance(content, dict) and content.get('frames') == []):
+        raise BrokenFile(f'{path} holds no frame; expected the poses of a recording')
     known = ', '.join(FORMATS) if form == 'auto' else form
     guess = f', which looks like {" or ".join(fit)}' if fit else ''
     raise BrokenFile(f'{path} is {describe(content)}{guess}; expected {known}: set --format')

@@ -13,7 +13,9 @@ import numpy as np
 
 from deeprank_plugin.converters.batch import BrokenFile
 
+KINDS = {int: 'an integer', list: 'a list'}
 SPARSE = 100  # frame numbers that span more than this many times the frames are none
+FARTHEST = 1e9  # coordinates beyond this, in whatever unit, are none
 SUBSAMPLED = 5  # frames from which on a common step of the numbers counts
 
 
@@ -94,11 +96,12 @@ def take(content: Any, key: str, kind: type, where: str) -> Any:
     Raises:
         BrokenFile: If there is none of this kind.
     """
-    if not isinstance(content, dict) or not isinstance(content.get(key), kind):
-        raise BrokenFile(
-            f'{where} is {describe(content)}; expected an object with {key}, a {kind.__name__}'
-        )
-    return content[key]
+    if not isinstance(content, dict) or key not in content:
+        raise BrokenFile(f'{where} is {describe(content)}; expected an object with {key}')
+    value = content[key]
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise BrokenFile(f'{where} has {key} {str(value)[:40]!r}; expected {KINDS[kind]}')
+    return value
 
 
 def to_numbers(values: Any, where: str) -> np.ndarray:
@@ -149,7 +152,7 @@ def check_frames(recording: Recording, path: Path) -> Recording:
     """Check joints and frame numbers; count missing frames, empty frames and broken joints.
 
     Where only every k-th frame was kept, the frames are numbered anew by ``step``. A joint that is
-    not finite becomes absent (zero, score 0); so does a person without a joint.
+    not finite, or absurdly far away, becomes absent (zero, score 0); so does a person without one.
 
     Raises:
         BrokenFile: If there is no person, persons have different joints, or the numbers cannot be
@@ -187,8 +190,8 @@ def check_frames(recording: Recording, path: Path) -> Recording:
 
 
 def clean(person: Person, counts: CounterType[str]) -> Person:
-    """Joints that are not finite become zero, with score 0, and are counted as 'broken'."""
-    broken = ~np.isfinite(person.keypoint).all(axis=1)
+    """Joints that are no numbers become zero, with score 0, and are counted as 'broken'."""
+    broken = ~(np.abs(person.keypoint) <= FARTHEST).all(axis=1)
     score = person.score
     if score is not None:
         score = np.where(broken | ~np.isfinite(score), 0, score)

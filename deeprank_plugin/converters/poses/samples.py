@@ -18,6 +18,8 @@ from .recording import Recording
 from .tracking import LINKS, keep_longest, track
 
 MOMENT = 1e-6  # of a frame
+MOST = 0.9  # of a part has to lie in its recording
+SLOWEST, FASTEST = 1, 1000  # frames a second that are believed
 
 
 class Settings(NamedTuple):
@@ -59,7 +61,13 @@ class Settings(NamedTuple):
 
     def validate(self) -> None:
         """Raise ``ValueError`` if a field is invalid."""
-        for name in ('fps', 'to_fps', 'scale', 'cut', 'max_distance'):
+        for name in ('fps', 'to_fps'):
+            value = getattr(self, name)
+            if value is not None and not SLOWEST <= value <= FASTEST:
+                raise ValueError(
+                    f'{name}={value!r}; expected {SLOWEST} to {FASTEST} frames a second'
+                )
+        for name in ('scale', 'cut', 'max_distance'):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise ValueError(f'{name}={value!r}; expected a positive number')
@@ -124,7 +132,8 @@ def convert_recording(
     faults = []
     for row, label in parts:
         try:
-            for name, first, last in clock.find_pieces(row, keypoint.shape[1], settings, path):
+            pieces = clock.find_pieces(row, keypoint.shape[1], settings, path, recording.counts)
+            for name, first, last in pieces:
                 scores = None if score is None else score[:, first:last]
                 bodies, scores, left_out = keep_longest(
                     keypoint[:, first:last], scores, settings.max_persons
@@ -204,9 +213,14 @@ class Clock(NamedTuple):
         """The clock of a recording.
 
         Raises:
-            BrokenFile: If seconds are needed and the frame rate is not known.
+            BrokenFile: If the frame rate is absurd, or is needed and not known.
         """
         given = settings.fps or recording.fps
+        if given is not None and not SLOWEST <= given <= FASTEST:
+            raise BrokenFile(
+                f'{path} says {given:.4g} frames a second; expected {SLOWEST} to {FASTEST}: '
+                'correct its times, or give --fps'
+            )
         fps = None if given is None else given / recording.step
         seconds = any(row.part for row, _ in parts) and not settings.in_frames
         if fps is None and (seconds or settings.to_fps or settings.cut):
@@ -217,7 +231,12 @@ class Clock(NamedTuple):
         return cls(min(recording.frames), recording.step, fps, rate)
 
     def find_pieces(
-        self, row: Row, length: int, settings: Settings, path: Path
+        self,
+        row: Row,
+        length: int,
+        settings: Settings,
+        path: Path,
+        counts: CounterType[str],
     ) -> List[Tuple[str, int, int]]:
         """Name, first frame and end (not included) of the samples of a row.
 
@@ -226,6 +245,7 @@ class Clock(NamedTuple):
             length (int): Frames of the recording, at the rate of the samples.
             settings (Settings): Unit of the parts, and length of pieces.
             path (Path): For messages.
+            counts (Counter): Gains 'beyond' if much of the part lies outside the recording.
 
         Raises:
             BrokenFile: If the part lies outside the recording.
@@ -243,10 +263,8 @@ class Clock(NamedTuple):
             low, high = row.start / self.step, (row.end + 1) / self.step
         else:
             low, high = row.start * self.fps, row.end * self.fps
-        first, last = (
-            min(max(math.ceil((n - self.start) * self.rate - MOMENT), 0), length)
-            for n in (low, high)
-        )
+        asked = [math.ceil((n - self.start) * self.rate - MOMENT) for n in (low, high)]
+        first, last = (min(max(frame, 0), length) for frame in asked)
         if first >= last:
             ends = [(self.start + n / self.rate) for n in (0, length)]
             unit = 'frames' if settings.in_frames or self.fps is None else 'seconds'
@@ -256,6 +274,8 @@ class Clock(NamedTuple):
                 f'line {row.line} of the list takes {row.start:g} to {row.end:g} of {path}, which '
                 f'has {shown} {unit}; expected a part of it'
             )
+        if last - first < MOST * (asked[1] - asked[0]):
+            counts['beyond'] += 1
         return [(row.name, first, last)]
 
 

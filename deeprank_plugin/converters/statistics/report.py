@@ -3,6 +3,7 @@
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from deeprank_plugin.datasets.annotations import LayoutLike
+from deeprank_plugin.datasets.reading import suspect_axes
 from deeprank_plugin.layouts import BODY_SIZE, Layout, find_layout, recognise_layouts
 
 from .faults import EXAMPLES, collect_faults
@@ -37,8 +38,8 @@ def examine(
         tuple: A dict with ``verdict`` ('ok', 'warnings' or 'faults'), ``faults``, ``warnings``
         (sentences), ``samples`` (in the file), and, over the samples without faults, ``sound``
         (their number), ``all``, ``splits``, ``layout`` and ``other_layouts`` (names; the others
-        fit as well), ``bodies``, ``sizes``, ``bones`` and ``pairs``; and the annotations without
-        faults.
+        fit as well), ``bodies``, ``sizes``, ``bones``, ``axes`` (a sentence or None) and
+        ``pairs``; and the annotations without faults.
 
     Raises:
         ValueError: If the layout is unknown.
@@ -58,6 +59,7 @@ def examine(
         bodies=None,
         sizes=None,
         bones=None,
+        axes=None,
         pairs={},
     )
     metres = False
@@ -75,6 +77,8 @@ def examine(
         metres = channels == 3 and (layout is None or layout.body_size is not None)
         if channels == 3 and layout is not None and not layout.planar:
             report['bones'] = measure_bones(annotations, layout.bones)
+            part = annotations[:: max(1, len(annotations) // LOOKED_AT)]
+            report['axes'] = suspect_axes([a['keypoint'] for a in part], layout, str(path))
         report['pairs'] = compare_pairs(parts)
         add_shared_samples(faults, report['pairs'], path)
     else:
@@ -136,6 +140,8 @@ def find_warnings(report: Dict, metres: bool) -> List[str]:
             f'bones change in length by {bones["variation"]["median"]:.0%} (median): the joints '
             'may be in a different order than in the layout'
         )
+    if report['axes'] is not None:
+        warnings.append(report['axes'])
     if bodies['absent_first']:
         warnings.append(
             f'{list_first(bodies["absent_first"], "samples")} with an absent body before a present '

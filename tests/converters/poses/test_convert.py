@@ -9,6 +9,7 @@ from deeprank_plugin.datasets import SkeletonDataset
 from deeprank_plugin.datasets.annotation_writing import write_pickle
 from tests.converters.poses import files
 
+SPARE = '{0}/poses are not in {0}/list.csv'
 SETTINGS = Settings(fps=10, img_shape=(480, 640))
 
 
@@ -104,7 +105,7 @@ def test_what_is_odd_is_counted(folder):
     expected = [
         '2 frames are missing from the numbering',
         '1 frames show nobody',
-        '1 joints are NaN or infinite',
+        '1 joints are NaN, infinite or beyond 1e9',
         '1 persons beyond --max-persons are left out',
     ]
     assert len(doubts) == 4 and all(map(str.startswith, doubts, expected))
@@ -173,7 +174,30 @@ def test_sizes_of_images(folder):
 def test_bodies_that_are_not_in_metres(tmp_path):
     path = files.write(tmp_path / 'a.json', files.azure(files.walk(1, 5, 32, 3, size=1500)))
     _, _, _, doubts = convert_recordings(path, Settings(scale=1.0))
-    assert 'looks like millimetres' in doubts[0]
+    assert 'looks like millimetres' in doubts[0] and '--scale 0.001' in doubts[0]
     content, layout, _, doubts = convert_recordings(path, Settings(to_layout='nturgb+d'))
     assert doubts == [] and layout.name == 'nturgb+d'
     assert np.isfinite(content['annotations'][0]['keypoint']).all()
+    path = files.write(tmp_path / 'a.json', files.azure(files.walk(1, 5, 32, 3)))  # metres
+    (doubt,) = convert_recordings(path, Settings())[3]
+    assert '--scale has to be 1000 times as large, 1 for files in metres' in doubt
+
+
+@pytest.mark.parametrize('up, how', [(None, 'by default'), ('y', 'with --up=y')])
+def test_bodies_that_do_not_stand_along_y(tmp_path, up, how):
+    poses = files.walk(1, 5, 32, 3, size=300)
+    poses[:, :, [20, 24], 1] += 1000 if up else -1000  # ankles; the format has y down
+    path = files.write(tmp_path / 'a.json', files.azure(poses))
+    (doubt,) = convert_recordings(path, Settings(up=up))[3]
+    assert f'-y points up {how}, expected y: correct --up (y, -y, z, ' in doubt
+    assert convert_recordings(path, Settings(up=None if up else 'y'))[3] == []
+
+
+def test_lines_that_overlap(folder):
+    lines = ['file,label,start,end']
+    lines += ['anna/1.json,up,2,3', 'anna/1.json,down,0,1', 'anna/1.json,up,1,2']  # no overlap
+    assert convert(folder, lines)[3] == ['2 recordings of ' + SPARE.format(folder)]
+    lines += ['anna/1.json,down,2.5,3', 'anna/2.json,up,0,1', 'anna/2.json,up,0,1']
+    lines += ['ben.json,up,,', 'ben.json,up,1,2']
+    doubt = convert(folder, lines)[3][0]
+    assert doubt.startswith('3 pairs of lines, such as 2 and 5 of the list, take parts')

@@ -75,7 +75,6 @@ def test_recordings_of_a_folder(tmp_path):
     [
         ({'a': 1}, 'an object with a; expected mmpose, openpose, alphapose, mediapipe'),
         ([[1, 2]], 'a list of 1 entries'),
-        ([], 'a list of 0 entries'),
         ({'people': []}, 'the persons of one image; expected a recording: name the folder'),
         (7, "'7'"),
     ],
@@ -150,3 +149,10 @@ def test_nan_is_read(tmp_path):
     path = files.write(tmp_path / 'a.json', files.mmpose(poses))
     assert 'NaN' in path.read_text() and json.loads(path.read_text())
     assert read_recording(path)[0].counts['broken'] == 1
+
+
+@pytest.mark.parametrize('content', [[], dict(joint_names=[], frames=[])])
+def test_a_recording_without_frames(tmp_path, content):
+    path = files.write(tmp_path / 'a.json', content)
+    with pytest.raises(BrokenFile, match='a.json holds no frame; expected the poses'):
+        read_recording(path)

@@ -13,6 +13,7 @@ from deeprank_plugin.converters.poses.recording import (
     number_images,
     read_json,
     split_triplets,
+    take,
     to_numbers,
 )
 
@@ -96,6 +97,27 @@ def test_broken_joints_are_absent_and_counted():
     np.testing.assert_array_equal(cleaned.keypoint, [[0, 0], [2, 3], [0, 0]])
     np.testing.assert_array_equal(cleaned.score, [0, 0, 0])
     assert checked.counts['broken'] == 2
+
+
+def test_joints_that_are_absurdly_far_away():
+    pose = np.ones((3, 2))
+    pose[1] = 1e300, 0
+    made = check_frames(Recording({0: [Person(pose, np.ones(3))]}), Path('a.json'))
+    np.testing.assert_array_equal(made.frames[0][0].keypoint[:, 0], [1, 0, 1])
+    assert made.frames[0][0].score.tolist() == [1, 0, 1] and made.counts['broken'] == 1
+
+
+@pytest.mark.parametrize(
+    'content, message',
+    [
+        ({'b': 1}, 'a.json is an object with b; expected an object with n'),
+        ({'n': '7'}, "a.json has n '7'; expected an integer"),
+        ({'n': True}, "has n 'True'; expected an integer"),
+    ],
+)
+def test_entries_of_another_kind(content, message):
+    with pytest.raises(BrokenFile, match=message):
+        take(content, 'n', int, 'a.json')
 
 
 def test_a_person_without_a_joint_is_nobody():

@@ -143,6 +143,21 @@ def test_nobody(tmp_path):
     assert counts['blank'] == 1
 
 
+def test_parts_that_reach_far_beyond_the_recording(coco):
+    rows = part(0, 4.2), part(1, 9, 2), part(0, 4000, 3)  # of 4 seconds
+    samples, faults, counts = convert(coco, *rows, fps=10)
+    assert [s['total_frames'] for s in samples] == [40, 30, 40] and faults == []
+    assert counts['beyond'] == 2
+
+
+def test_times_in_another_unit(tmp_path):
+    path = files.write(tmp_path / 'a.json', files.azure(files.walk(1, 9, 32, 3), fps=30e-3))
+    _, (fault,), _ = convert(path, cut=1.0)
+    assert 'a.json says 0.03 frames a second; expected 1 to 1000' in fault
+    (sample,), faults, _ = convert(path, fps=30)
+    assert sample['fps'] == 30 and faults == []
+
+
 def test_most_persons(coco):
     (sample,), _, counts = convert(coco, max_persons=1)
     np.testing.assert_array_equal(sample['keypoint'], COCO[:1].astype(np.float32))
@@ -164,7 +179,9 @@ def test_joints_of_another_layout(tmp_path):
 @pytest.mark.parametrize(
     'settings, message',
     [
-        (dict(fps=0.0), 'fps=0.0; expected a positive number'),
+        (dict(fps=0.0), 'fps=0.0; expected 1 to 1000 frames a second'),
+        (dict(to_fps=1e9), 'to_fps=1000000000.0; expected 1 to 1000'),
+        (dict(cut=0.0), 'cut=0.0; expected a positive number'),
         (dict(scale=float('nan')), 'scale=nan'),
         (dict(max_persons=0), 'max_persons=0'),
         (dict(max_gap=-1), 'max_gap=-1'),

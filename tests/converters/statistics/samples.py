@@ -4,10 +4,10 @@ import numpy as np
 
 
 def person(seed, frames=8, bodies=1, scale=1.0):
-    """A body of 25 joints about 1.7 m high that trembles, a stick from foot to head."""
+    """A body of 25 joints about 1.7 m high that trembles, a stick from head to foot."""
     rng = np.random.default_rng(seed)
     stick = np.zeros((25, 3))
-    stick[:, 1] = np.linspace(-1, 0.7, 25)
+    stick[:, 1] = np.linspace(0.7, -1, 25)
     moving = stick + rng.normal(scale=1e-3, size=(bodies, frames, 25, 3)) + [0.1, 0.0, 3.0]
     return (scale * moving).astype(np.float32)
 

@@ -95,6 +95,16 @@ def test_joints_in_another_order():
     assert 'bones change in length by' in warn(content)
 
 
+@pytest.mark.parametrize('up, order, sign', [('-y', [0, 1, 2], -1), ('z', [2, 0, 1], 1)])
+def test_axes_that_point_elsewhere(up, order, sign):
+    content = make()
+    assert 'points up' not in warn(content)
+    for annotation in content['annotations']:
+        annotation['keypoint'] = sign * annotation['keypoint'][..., order]
+    assert f'{up} points up; expected y' in warn(content)
+    assert 'points up' not in warn(content, layout=Layout('own', (0,) * 25, center=0))
+
+
 def test_warnings_on_splits_and_bodies():
     content = make()
     annotations = content['annotations']

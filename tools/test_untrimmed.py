@@ -14,8 +14,6 @@ Example:
 """
 
 import argparse
-import json
-import sys
 import warnings
 from pathlib import Path
 from typing import Dict, List
@@ -23,6 +21,7 @@ from typing import Dict, List
 from tqdm import tqdm
 
 from deeprank_plugin.apis import init_model, read_sequences
+from deeprank_plugin.apis.inferencer import write_json
 from deeprank_plugin.apis.inputs import pack_infos
 from deeprank_plugin.apis.models import label_names, require_classifier
 from deeprank_plugin.apis.segments import read_truths
@@ -34,6 +33,7 @@ from deeprank_plugin.command_line import (
     find_checkpoint,
     load_config,
     parameters_of,
+    print_warnings,
     require_writable,
 )
 from deeprank_plugin.evaluation.functional import Detection, detection_map
@@ -140,8 +140,7 @@ def write(
     records = [dict(d._asdict(), name=names[d.label]) for d in detections]
     contents = dict(metrics=dict(settings, results=metrics), detections=records)
     for name, content in contents.items():
-        text = json.dumps(content, indent=2, ensure_ascii=False) + '\n'
-        (Path(args.out_dir) / f'{name}.json').write_text(text, encoding='utf-8')
+        write_json(Path(args.out_dir) / f'{name}.json', content)
     print(f'{args.out_dir}: metrics.json, detections.json')
 
 
@@ -150,14 +149,11 @@ def main() -> None:
     args = parse_args()
     args.checkpoint = find_checkpoint(args.checkpoint)
     require_writable(args.out_dir, 'folder', '--out-dir')
-    with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_, **__: print(
-            f'warning: {message}', file=sys.stderr
-        )
-        try:
+    try:
+        with print_warnings():
             evaluate(args)
-        except (FileNotFoundError, ValueError) as error:
-            exit_with_error(str(error))
+    except (FileNotFoundError, ValueError) as error:
+        exit_with_error(str(error))
 
 
 if __name__ == '__main__':

@@ -5,12 +5,12 @@ holds its recording's as a list under ``segments``; a CSV file has the columns f
 label, one line for each segment.
 """
 
-import csv
 from pathlib import Path
 from typing import Any, List, Mapping, NoReturn, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
+from deeprank_plugin.converters.generic.sequence_list import read_records
 from deeprank_plugin.evaluation.functional import Segment
 
 COLUMNS = ('file', 'start', 'end', 'label')
@@ -37,8 +37,8 @@ def read_truths(
             a second. Defaults to None: they are frames.
 
     Raises:
-        ValueError: If a segment is invalid or of no recording, or there is none.
-        FileNotFoundError: If there is no such CSV file.
+        ValueError: If the CSV file cannot be read, a segment is invalid or of no recording, or
+            there is none.
     """
     lengths = {str(s['frame_dir']): s['keypoint'].shape[1] for s in sequences}
     rows: List[Tuple[str, str, Any, Any, Any]] = []  # place in the file, recording, segment
@@ -85,23 +85,10 @@ def listed(sequence: Mapping, source: Union[str, Path]) -> List[Sequence]:
 
 def read_table(path: Path, fps: Optional[float] = None) -> List[Tuple[str, str, Any, Any, Any]]:
     """The lines of a CSV file: place, recording, start, end, label; times become frames."""
-    if not path.is_file():
-        raise FileNotFoundError(f'{path} does not exist; expected a CSV file of {COLUMNS}')
-    try:
-        with path.open(newline='', encoding='utf-8-sig') as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            header = [name.strip() for name in reader.fieldnames or ()]
-            reader.fieldnames = header
-            records = [(reader.line_num, record) for record in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f'{path} is no CSV file ({error}); expected UTF-8 text') from None
-    missing = [name for name in COLUMNS if name not in header]
-    if missing:
-        raise ValueError(f'{path} has the columns {header}; expected {COLUMNS} in its first line')
     rows = []
-    for line, record in records:
+    for line, record in read_records(path, COLUMNS)[1]:
         where = f'{path}, line {line}'
-        fields = [(record[name] or '').strip() for name in COLUMNS]
+        fields = [record[name] for name in COLUMNS]
         if not all(fields):
             raise ValueError(f'{where} has {fields}; expected {COLUMNS}: fill in what is missing')
         start, end = (to_frame(text, fps, where) for text in fields[1:3])

@@ -79,16 +79,16 @@ def test_invalid_segments(segments, message):
 @pytest.mark.parametrize(
     ('text', 'message'),
     [
-        ('', r"has the columns \[\]; expected \('file', 'start', 'end', 'label'\)"),
-        ('file,start,end\nr0,0,1\n', 'has the columns'),
-        ('file,start,end,label\n', 'a.csv has no segment'),
+        ('', 'a.csv is empty; expected a CSV list'),
+        ('file,start,end\nr0,0,1\n', "line 1 lacks the column 'label'"),
+        ('file,start,end,label\n', 'a.csv has only a header'),
         ('file,start,end,label\nr0,0,,1\n', 'line 2 has .*fill in what is missing'),
-        ('file,start,end,label\nr0,0\n', 'line 2 has .*fill in what is missing'),
+        ('file,start,end,label\nr0,0\n', 'line 2 has 2 fields; expected 4'),
         ('file,start,end,label\nr9,0,1,1\n', "names 'r9', and folder has no such recording"),
         ('file,start,end,label\nr0,0.5,1,1\n', "has the time '0.5'; .*in seconds, give --fps"),
         ('file,start,end,label\nr0,0,inf,1\n', "has the time 'inf'"),
         ('file,start,end,label\nr0,0,99,1\n', '0 <= start < end <= 50'),
-        ('\xff', 'a.csv is no CSV file'),
+        ('\xff', 'a.csv is not UTF-8 text'),
     ],
 )
 def test_invalid_csv_files(tmp_path, text, message):
@@ -101,5 +101,5 @@ def test_seconds_that_are_none(tmp_path):
     (tmp_path / 'a.csv').write_text('file,start,end,label\nr0,0,inf,1\n')
     with pytest.raises(ValueError, match="has the time 'inf'; expected seconds"):
         read_truths(recordings([]), 'folder', NAMES, tmp_path / 'a.csv', 30)
-    with pytest.raises(FileNotFoundError, match='none.csv does not exist'):
+    with pytest.raises(ValueError, match='none.csv cannot be read'):
         read_truths(recordings([]), 'folder', NAMES, tmp_path / 'none.csv')

@@ -89,7 +89,7 @@ def test_a_recording_without_an_action_is_told(run, recordings, tmp_path):
     ('arguments', 'message'),
     [
         (('none.pkl',), 'none.pkl does not exist'),
-        (('long.pkl', '--truth', 'none.csv'), 'none.csv does not exist'),
+        (('long.pkl', '--truth', 'none.csv'), 'none.csv cannot be read'),
         (('long.pkl', '--split', 'other'), "split 'other' is not in long.pkl"),
         (('long.pkl', '--stride', '11'), 'window=10 and stride=11; expected 1 <= stride'),
         (('long.pkl', '--theta', '0'), 'theta=0.0; expected an overlap above 0'),

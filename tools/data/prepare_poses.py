@@ -30,9 +30,9 @@ from deeprank_plugin.command_line.summary import print_summary
 from deeprank_plugin.converters.batch import check_output, report_faults
 from deeprank_plugin.converters.generic.class_list import read_class_names
 from deeprank_plugin.converters.poses import FORMATS, Settings, convert_recordings
-from deeprank_plugin.converters.poses.coordinates import UP
 from deeprank_plugin.converters.poses.tracking import LINKS
 from deeprank_plugin.datasets.annotation_writing import write_pickle
+from deeprank_plugin.datasets.reading import TURNS
 from deeprank_plugin.layouts import LAYOUTS
 
 
@@ -109,7 +109,7 @@ def add_coordinates(group) -> None:
     )
     group.add_argument(
         '--up',
-        choices=list(UP),
+        choices=list(TURNS),
         help='axis of the files that points up (3D), such as z or, with =, --up=-y; default: by '
         'format',
     )

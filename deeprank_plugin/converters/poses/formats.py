@@ -159,7 +159,7 @@ def name_joints(
                 f'{named.dims or "2 or 3"}: correct --layout'
             )
         return named
-    table = (FILES.get(form) or FOLDERS[form]).LAYOUTS
+    table = (FILES.get(form) or FOLDERS[form]).LAYOUT_OF
     if channels == 2 and joints in BODY_FIRST and (17, 2) in table:
         recording.frames = {
             number: [

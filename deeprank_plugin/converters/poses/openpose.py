@@ -9,7 +9,7 @@ from typing import Any, List, Optional
 
 from .recording import Person, split_triplets, take
 
-LAYOUTS = {(25, 2): 'body25', (18, 2): 'openpose'}
+LAYOUT_OF = {(25, 2): 'body25', (18, 2): 'openpose'}
 
 
 def matches_image(content: Any) -> bool:

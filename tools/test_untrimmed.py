@@ -50,7 +50,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('file', help='file or folder of recordings')
     parser.add_argument('--truth', metavar='CSV', help='segments; default: those in FILE')
     parser.add_argument(
-        '--fps', type=float, help='times of the CSV are seconds, at so many frames a second'
+        '--fps', type=float, help='times of the CSV are seconds, at so many frames per second'
     )
     parser.add_argument('--split', help='split of annotations; default: all recordings')
     parser.add_argument('--window', type=int, default=60, help='in frames (%(default)s)')

@@ -148,7 +148,7 @@ def from_file(args: argparse.Namespace) -> Gallery:
 
 
 def read_names(path: Optional[Path]) -> Optional[List[str]]:
-    """The names of the classes, one a line, if there is a file of them."""
+    """The names of the classes, one per line, if there is a file of them."""
     return None if path is None else path.read_text(encoding='utf-8').splitlines()
 
 

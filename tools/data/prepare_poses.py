@@ -3,7 +3,7 @@
 
 SOURCE is a recording, or a folder of them: JSON files of MMPose (inferencers, demos), AlphaPose,
 MediaPipe landmarks (docs/camera.md has the form), Azure Kinect (the offline processor of its
-samples), or folders with one JSON file a frame, of OpenPose or MMPose. Persons keep their track
+samples), or folders with one JSON file per frame, of OpenPose or MMPose. Persons keep their track
 ids, or are linked from frame to frame by distance.
 
 --labels LIST is a CSV file with a header: file (inside SOURCE), label (an integer from 0, or a
@@ -144,8 +144,8 @@ def add_persons(group) -> None:
         metavar='BODIES',
         help='mean distance of the joints of two linked poses, in body sizes (%(default)s)',
     )
-    group.add_argument('--fps', type=float, help='frames a second; default: what the files say')
-    group.add_argument('--to-fps', type=float, help='frames a second of the samples')
+    group.add_argument('--fps', type=float, help='frames per second; default: what the files say')
+    group.add_argument('--to-fps', type=float, help='frames per second of the samples')
     group.add_argument(
         '--cut', type=float, metavar='SECONDS', help='cut whole recordings into pieces'
     )

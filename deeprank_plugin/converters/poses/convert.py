@@ -29,13 +29,13 @@ ODD = dict(
     missing='frames are missing from the numbering; nobody is in them',
     empty='frames show nobody',
     broken='joints are NaN or infinite; they count as absent',
-    step='recordings have every k-th frame only; --fps is taken for the rate before that',
+    step='recordings keep only every k-th frame; --fps is taken as the rate of all frames',
     unnumbered='recordings have images whose names tell no frame number; they are numbered in the '
     'order of their names, and missing frames are not noticed',
-    body='recordings have more joints than the body; the 17 of COCO are kept',
+    body='recordings have more joints than those of the body; the 17 of COCO are kept',
     ids='recordings have track ids that are missing or occur twice in a frame; persons are linked '
     'by distance',
-    swaps='times two track ids seem to exchange their persons; --link distance ignores the ids',
+    swaps='times two track ids seem to swap persons; --link distance ignores the ids',
     persons='persons beyond --max-persons are left out; those seen longest are kept',
     blank='pieces of --cut show nobody; they are left out',
 )

@@ -31,8 +31,8 @@ def resample(
     Args:
         keypoint (np.ndarray): Coordinates of shape (M, T, V, C), absent joints zero.
         score (np.ndarray, optional): Scores of shape (M, T, V).
-        fps (float): Their frames a second.
-        to_fps (float): Those wanted.
+        fps (float): Their frame rate, in frames per second.
+        to_fps (float): The frame rate to get.
 
     Returns:
         tuple: Coordinates (M, T', V, C) and scores (M, T', V), or None. The first frame is kept.

@@ -1,4 +1,4 @@
-"""Poses that OpenPose writes with ``--write_json``: a folder with one JSON file a frame.
+"""Poses that OpenPose writes with ``--write_json``: a folder with one JSON file per frame.
 
 ``<video>_000000000012_keypoints.json`` holds ``{"people": [{"person_id": [-1],
 "pose_keypoints_2d": [x, y, score, ...], "pose_keypoints_3d": [...], ...}]}``, with 25 joints

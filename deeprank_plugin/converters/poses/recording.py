@@ -37,7 +37,7 @@ class Recording:
 
     Attributes:
         frames (dict): Persons of each frame, by its number in the file, from 0.
-        fps (float, optional): Frames a second, where the file says so.
+        fps (float, optional): Frames per second, where the file says so.
         img_shape (tuple[int], optional): Height and width of the images, where the file says so.
         scale (float): Factor to metres of 3D coordinates. Defaults to 1.
         up (str): Axis that points up in 3D, see ``coordinates.turn_up``. Defaults to 'y'.
@@ -146,7 +146,7 @@ def number_images(names: Sequence[str]) -> Tuple[List[int], bool]:
 
 
 def find_rate(times: Dict[int, Any], ticks: float) -> Optional[float]:
-    """Frames a second by the median time between frames; None where times are absent.
+    """Frames per second, from the median time between frames; None without times.
 
     Args:
         times (dict): Time by frame number.

@@ -27,8 +27,8 @@ class Settings(NamedTuple):
         dims (int, optional): 2 or 3 coordinates, where files have both.
         layout (str, optional): Joints of the files. None: by their number.
         to_layout (str, optional): Joints of the samples. None: those of the files.
-        fps (float, optional): Frames a second. None: what the files say.
-        to_fps (float, optional): Frames a second of the samples. None: those of the files.
+        fps (float, optional): Frames per second. None: what the files say.
+        to_fps (float, optional): Frames per second of the samples. None: those of the files.
         scale (float, optional): Factor to metres. None: by the format.
         up (str, optional): Axis that points up in the files, see ``TURNS``. None: by the format.
         img_shape (tuple[int], optional): Height and width of the images. None: what the files say.
@@ -210,7 +210,8 @@ class Clock(NamedTuple):
         seconds = any(row.part for row, _ in parts) and not settings.in_frames
         if fps is None and (seconds or settings.to_fps or settings.cut):
             raise BrokenFile(
-                f'{path} does not say how many frames a second has; expected --fps: give it'
+                f'{path} does not state its frame rate, which --to-fps, --cut and times in seconds '
+                'need; expected --fps'
             )
         rate = 1.0 if fps is None or settings.to_fps is None else settings.to_fps / fps
         return cls(min(recording.frames), recording.step, fps, rate)

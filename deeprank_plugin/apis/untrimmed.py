@@ -1,7 +1,7 @@
 """Detect actions in untrimmed recordings with a classifier and sliding windows."""
 
 import warnings
-from typing import List, Mapping, Optional, Tuple
+from typing import List, Mapping, Optional
 
 import numpy as np
 from mmengine.model import BaseModel
@@ -10,15 +10,23 @@ from deeprank_plugin.evaluation.functional import Detection
 
 from .inputs import pack_infos, pack_recordings
 from .models import label_names, require_classifier
-from .timeline import find_intervals, smooth_scores
-from .windows import Place, Windows, WindowSize, place_windows, score_windows
+from .timeline import find_intervals, find_rates, smooth_scores
+from .windows import (
+    Place,
+    Windows,
+    find_clip_len,
+    place_windows,
+    score_windows,
+    size_windows,
+)
 
 
 def detect_actions(
     model: BaseModel,
     recording: Mapping,
-    window: int = 60,
-    stride: int = 15,
+    window: float = 2.0,
+    stride: float = 0.5,
+    fps: Optional[float] = None,
     threshold: Optional[float] = None,
     batch_size: Optional[int] = None,
     scale: Optional[float] = None,
@@ -34,8 +42,7 @@ def detect_actions(
         model (BaseModel): A classifier from :func:`init_model`.
         recording (dict): Annotation with ``frame_dir`` and keypoint of shape (M, T, V, C), as from
             :func:`read_sequences`.
-        window (int): Frames of a window; shorter recordings make one. Defaults to 60.
-        stride (int): Frames from a window to the next, at most ``window``. Defaults to 15.
+        window, stride, fps (float): As for :func:`~deeprank_plugin.apis.name_actions`.
         threshold (float, optional): Frames whose highest score is lower are background. Defaults to
             None: none is, but for those of windows without a body.
         batch_size (int, optional): As for :func:`inference_skeleton_sequence`.
@@ -52,10 +59,12 @@ def detect_actions(
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # the rest has been said as well
         (info,), _, rules = pack_recordings(model, [recording], scale)
+    rate = find_rates([info], fps)[0]
+    size = size_windows(window, stride, rate, find_clip_len(rules.transforms))
     keypoint, bodies = info['keypoint'], tuple(range(len(info['keypoint'])))
     places = [
         Place(0, bodies, *bounds)
-        for bounds in slide_windows(keypoint.shape[1], window, stride)
+        for bounds in place_windows(keypoint.shape[1], size)
         if keypoint[:, slice(*bounds)].any()
     ]
     scores = score_windows([model], Windows([info], places, rules.num_person), batch_size)
@@ -69,16 +78,3 @@ def detect_actions(
             whole, edges, means, label_names(model), fps=1.0
         )
     ]
-
-
-def slide_windows(length: int, window: int, stride: int) -> List[Tuple[int, int]]:
-    """(start, stop) of the windows of a recording; the last one ends with it.
-
-    Raises:
-        ValueError: Unless 1 <= stride <= window.
-    """
-    if not 1 <= stride <= window:
-        raise ValueError(
-            f'window={window} and stride={stride}; expected 1 <= stride <= window, in frames'
-        )
-    return place_windows(length, WindowSize(window, stride, fps=1.0))

@@ -16,9 +16,8 @@ Example:
 
 import argparse
 import sys
-import warnings
 from pathlib import Path
-from typing import Callable, Dict, List, Optional
+from typing import Dict, List, Optional
 
 from rich.console import Console
 from rich.table import Table
@@ -50,6 +49,7 @@ from deeprank_plugin.command_line import (
     find_checkpoint,
     load_config,
     parameters_of,
+    print_warnings,
     require_writable,
 )
 from deeprank_plugin.visualization.animation import check_format
@@ -217,30 +217,17 @@ def classify_windows(args: argparse.Namespace, models: List, sequences: List[Dic
     print(f'{out_dir}: {len(jobs)} pictures, the first is {jobs[0][2]}.png')
 
 
-def make_printer() -> Callable[..., None]:
-    """A function that prints a warning once, in one line: each model reads the sequences anew."""
-    printed = set()
-
-    def show(message, *_, **__) -> None:
-        if str(message) not in printed:
-            printed.add(str(message))
-            print(f'warning: {message}', file=sys.stderr)
-
-    return show
-
-
 def main() -> None:
     """Check the paths, then classify."""
     args = parse_args()
     args.checkpoint = find_checkpoint(args.checkpoint)
     args.stream = [(config, find_checkpoint(checkpoint)) for config, checkpoint in args.stream]
     require_writable(args.out_dir, 'folder', '--out-dir')
-    with warnings.catch_warnings():
-        warnings.showwarning = make_printer()
-        try:
+    try:
+        with print_warnings():
             classify(args)
-        except (OSError, ValueError) as error:
-            exit_with_error(str(error))
+    except (OSError, ValueError) as error:
+        exit_with_error(str(error))
 
 
 if __name__ == '__main__':

@@ -3,9 +3,9 @@
 
 FILE is an annotation file whose samples hold segments, a list of (start, end, label) in frames from
 0 with the end excluded (prepare_pkummd.py --untrimmed writes one), or any file or folder of
-recordings with a CSV file of file,start,end,label (--truth). The classifier sees windows; frames in
-a row with the same class make a detection. Prints the mean average precision by action (mAP_a) and
-by video (mAP_v) at each overlap theta; writes metrics.json and detections.json.
+recordings with a CSV file of file,start,end,label in seconds (--truth). The classifier sees
+windows; consecutive frames of the same class make a detection. Prints the mean average precision by
+action (mAP_a) and by video (mAP_v) at each overlap theta; writes metrics.json and detections.json.
 
 Example:
     python tools/test_untrimmed.py work_dirs/<run>/<config>.py work_dirs/<run> \\
@@ -14,8 +14,6 @@ Example:
 """
 
 import argparse
-import json
-import sys
 import warnings
 from pathlib import Path
 from typing import Dict, List
@@ -23,10 +21,13 @@ from typing import Dict, List
 from tqdm import tqdm
 
 from deeprank_plugin.apis import init_model, read_sequences
-from deeprank_plugin.apis.inputs import model_layout, pack_infos
+from deeprank_plugin.apis.inferencer import write_json
+from deeprank_plugin.apis.inputs import find_rules, model_layout, pack_infos
 from deeprank_plugin.apis.models import label_names, require_classifier
 from deeprank_plugin.apis.segments import read_truths
-from deeprank_plugin.apis.untrimmed import detect_actions, slide_windows
+from deeprank_plugin.apis.timeline import find_rates
+from deeprank_plugin.apis.untrimmed import detect_actions
+from deeprank_plugin.apis.windows import find_clip_len, size_windows
 from deeprank_plugin.command_line import (
     OptionAction,
     add_parameters,
@@ -34,6 +35,7 @@ from deeprank_plugin.command_line import (
     find_checkpoint,
     load_config,
     parameters_of,
+    print_warnings,
     require_writable,
 )
 from deeprank_plugin.datasets.reading import suspect_axes
@@ -49,13 +51,18 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='config of a finetuned model')
     parser.add_argument('checkpoint', help='its checkpoint, or its work dir')
     parser.add_argument('file', help='file or folder of recordings')
-    parser.add_argument('--truth', metavar='CSV', help='segments; default: those in FILE')
     parser.add_argument(
-        '--fps', type=float, help='times of the CSV are seconds, at so many frames a second'
+        '--truth', metavar='CSV', help='segments, in seconds; default: those in FILE'
     )
+    parser.add_argument(
+        '--in-frames',
+        action='store_true',
+        help='start and end of the CSV are the numbers of the first and the last frame',
+    )
+    parser.add_argument('--fps', type=float, help="frames per second; default: the file's, else 30")
     parser.add_argument('--split', help='split of annotations; default: all recordings')
-    parser.add_argument('--window', type=int, default=60, help='in frames (%(default)s)')
-    parser.add_argument('--stride', type=int, default=15, help='in frames (%(default)s)')
+    parser.add_argument('--window', type=float, default=2.0, help='in seconds (%(default)s)')
+    parser.add_argument('--stride', type=float, default=0.5, help='in seconds (%(default)s)')
     parser.add_argument(
         '--threshold', type=float, help='lower scores are background; default: none is'
     )
@@ -84,15 +91,15 @@ def parse_args() -> argparse.Namespace:
             parser.error(f'--{name.replace("_", "-")} {value}: expected more than 0')
     if args.threshold is not None and not 0 <= args.threshold <= 1:
         parser.error(f'--threshold {args.threshold}: expected a probability, 0 to 1')
-    if args.fps is not None and args.truth is None:
-        parser.error('--fps is for the times of --truth; segments in FILE are frames')
+    if args.in_frames and args.truth is None:
+        parser.error('--in-frames is for the times of --truth; segments in FILE are frames')
     return args
 
 
 def evaluate(args: argparse.Namespace) -> None:
     """Read, detect, score, print, write."""
-    slide_windows(1, args.window, args.stride)  # raises before the model is built
     sequences = read_sequences(args.file, args.split)
+    rates = find_rates(sequences, args.fps)
     config = load_config(args.config, **parameters_of(args))
     model = init_model(config, args.checkpoint, args.device, args.cfg_options)
     require_classifier(model)
@@ -102,7 +109,10 @@ def evaluate(args: argparse.Namespace) -> None:
     doubt = suspect_axes(arrays, model_layout(model), args.file)
     if doubt is not None:
         warnings.warn(doubt, stacklevel=1)
-    truths = read_truths(sequences, args.file, names, args.truth, args.fps)
+    clip_len = find_clip_len(find_rules(model).transforms)
+    for rate in sorted(set(rates)):
+        size_windows(args.window, args.stride, rate, clip_len)  # warns of short ones
+    truths = read_truths(sequences, args.file, names, args.truth, None if args.in_frames else rates)
     for theta in args.theta:
         detection_map([], truths, theta)  # raises before detection takes its time
     known = {truth.video for truth in truths}
@@ -116,12 +126,13 @@ def evaluate(args: argparse.Namespace) -> None:
     detections: List[Detection] = []
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # pack_infos has spoken of all recordings
-        for sequence in tqdm(sequences, desc='Detecting', disable=None):
+        for sequence, rate in tqdm(list(zip(sequences, rates)), desc='Detecting', disable=None):
             detections += detect_actions(
                 model,
                 sequence,
                 args.window,
                 args.stride,
+                rate,
                 args.threshold,
                 args.batch_size,
                 args.scale,
@@ -143,12 +154,11 @@ def write(
     """Write metrics.json and detections.json; numpy's numbers have become Python's."""
     for found in metrics:
         found['by_action'] = {names[label]: ap for label, ap in found['by_action'].items()}
-    settings = {key: getattr(args, key) for key in ('rule', 'window', 'stride', 'threshold')}
+    settings = {key: getattr(args, key) for key in ('rule', 'window', 'stride', 'fps', 'threshold')}
     records = [dict(d._asdict(), name=names[d.label]) for d in detections]
     contents = dict(metrics=dict(settings, results=metrics), detections=records)
     for name, content in contents.items():
-        text = json.dumps(content, indent=2, ensure_ascii=False) + '\n'
-        (Path(args.out_dir) / f'{name}.json').write_text(text, encoding='utf-8')
+        write_json(Path(args.out_dir) / f'{name}.json', content)
     print(f'{args.out_dir}: metrics.json, detections.json')
 
 
@@ -157,14 +167,11 @@ def main() -> None:
     args = parse_args()
     args.checkpoint = find_checkpoint(args.checkpoint)
     require_writable(args.out_dir, 'folder', '--out-dir')
-    with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_, **__: print(
-            f'warning: {message}', file=sys.stderr
-        )
-        try:
+    try:
+        with print_warnings():
             evaluate(args)
-        except (OSError, ValueError) as error:
-            exit_with_error(str(error))
+    except (OSError, ValueError) as error:
+        exit_with_error(str(error))
 
 
 if __name__ == '__main__':

@@ -2,10 +2,9 @@
 
 A segment is (start, end, label): frames from 0, the end excluded, and a class from 0. An annotation
 holds its recording's as a list under ``segments``; a CSV file has the columns file, start, end and
-label, one line for each segment.
+label, one line for each segment, with times as in the lists of ``prepare_poses.py``.
 """
 
-import csv
 import itertools
 import warnings
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, List, Mapping, NoReturn, Optional, Sequence, Tuple, Unio
 
 import numpy as np
 
+from deeprank_plugin.converters.generic.sequence_list import read_records
 from deeprank_plugin.evaluation.functional import Segment
 
 COLUMNS = ('file', 'start', 'end', 'label')
@@ -23,7 +23,7 @@ def read_truths(
     source: Union[str, Path],
     names: Sequence[str],
     table: Optional[Union[str, Path]] = None,
-    fps: Optional[float] = None,
+    rates: Optional[Sequence[float]] = None,
 ) -> List[Segment]:
     """The segments of recordings, checked.
 
@@ -35,19 +35,21 @@ def read_truths(
         table (str, optional): CSV file with the segments; ``file`` is a recording's name, with or
             without the ending of its file, ``label`` a class or its name. Defaults to None: the
             ``segments`` of the recordings.
-        fps (float, optional): Start and end of the CSV file are seconds, at this number of frames
-            a second. Defaults to None: they are frames.
+        rates (Sequence[float], optional): Frames per second of each recording; start and end of
+            the CSV file are seconds. Defaults to None: they are the numbers of the first and the
+            last frame.
 
     Warns of segments of one class that overlap.
 
     Raises:
-        ValueError: If a segment is invalid or of no recording, or there is none.
-        FileNotFoundError: If there is no such CSV file.
+        ValueError: If the CSV file cannot be read, a segment is invalid or of no recording, or
+            there is none.
     """
     lengths = {str(s['frame_dir']): s['keypoint'].shape[1] for s in sequences}
+    rate_of = dict(zip(lengths, rates or ()))
     rows: List[Tuple[str, str, Any, Any, Any]] = []  # place in the file, recording, segment
     if table is not None:
-        rows = read_table(Path(table), fps)
+        rows = read_table(Path(table))
     else:
         for sequence in sequences:
             name = str(sequence['frame_dir'])
@@ -60,6 +62,8 @@ def read_truths(
                 f'{where} names {name!r}, and {source} has no such recording; expected one of '
                 f'{sorted(lengths)[:3]}: correct the name or remove the line'
             )
+        if table is not None:
+            start, end = to_frames(start, end, None if rates is None else rate_of[video], where)
         if not all(isinstance(n, (int, np.integer)) for n in (start, end)) or not (
             0 <= start < end <= lengths[video]
         ):
@@ -99,43 +103,31 @@ def listed(sequence: Mapping, source: Union[str, Path]) -> List[Sequence]:
     return list(segments)
 
 
-def read_table(path: Path, fps: Optional[float] = None) -> List[Tuple[str, str, Any, Any, Any]]:
-    """The lines of a CSV file: place, recording, start, end, label; times become frames."""
-    if not path.is_file():
-        raise FileNotFoundError(f'{path} does not exist; expected a CSV file of {COLUMNS}')
-    try:
-        with path.open(newline='', encoding='utf-8-sig') as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            header = [name.strip() for name in reader.fieldnames or ()]
-            reader.fieldnames = header
-            records = [(reader.line_num, record) for record in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f'{path} is no CSV file ({error}); expected UTF-8 text') from None
-    missing = [name for name in COLUMNS if name not in header]
-    if missing:
-        raise ValueError(f'{path} has the columns {header}; expected {COLUMNS} in its first line')
+def read_table(path: Path) -> List[Tuple[str, str, Any, Any, Any]]:
+    """The lines of a CSV file: place, recording, start, end, label."""
     rows = []
-    for line, record in records:
+    for line, record in read_records(path, COLUMNS)[1]:
         where = f'{path}, line {line}'
-        fields = [(record[name] or '').strip() for name in COLUMNS]
+        name, start, end, label = fields = [record[column] for column in COLUMNS]
         if not all(fields):
             raise ValueError(f'{where} has {fields}; expected {COLUMNS}: fill in what is missing')
-        start, end = (to_frame(text, fps, where) for text in fields[1:3])
-        rows.append((where, fields[0], start, end, fields[3]))
+        rows.append((where, name, start, end, label))
     return rows
 
 
-def to_frame(text: str, fps: Optional[float], where: str) -> int:
-    """A time of the CSV file as a frame.
+def to_frames(start: str, end: str, fps: Optional[float], where: str) -> Tuple[int, int]:
+    """Times of the CSV file as frames, the end excluded.
 
     Raises:
-        ValueError: If it is no number of frames, or of seconds if there is a frame rate.
+        ValueError: If they are no numbers of frames, or of seconds if there is a frame rate.
     """
     try:
-        return int(text) if fps is None else round(float(text) * fps)
+        if fps is None:
+            return int(start), int(end) + 1
+        return round(float(start) * fps), round(float(end) * fps)
     except (ValueError, OverflowError):
-        hint = 'a frame: if times are in seconds, give --fps' if fps is None else 'seconds'
-        raise ValueError(f'{where} has the time {text!r}; expected {hint}') from None
+        unit = 'numbers of frames' if fps is None else 'seconds (of frames with --in-frames)'
+        raise ValueError(f'{where} has the times {start!r} to {end!r}; expected {unit}') from None
 
 
 def find_label(label: Any, names: Sequence[str], where: str) -> int:

@@ -7,6 +7,8 @@ import numpy as np
 from mmengine.model import BaseModel
 from rich.table import Table
 
+from deeprank_plugin.visualization.figure import as_clock
+
 from .inference import shared_names
 from .inputs import Keypoints, pack_recordings
 from .windows import (
@@ -303,20 +305,12 @@ def tabulate(timelines: Sequence[Timeline]) -> Table:
     for timeline in timelines:
         for index, interval in enumerate(timeline.intervals):
             head = ('', '') if index else (timeline.name, str(timeline.track))
+            times = [as_clock(second, tenths=True) for second in interval[:2]]
             table.add_row(
-                *(*head, clock(interval.start), clock(interval.end), f'{interval.score:.1%}'),
+                *(*head, *times, f'{interval.score:.1%}'),
                 *(str(interval.label), interval.name),
                 end_section=index + 1 == len(timeline.intervals),
             )
         if not timeline.intervals:
             table.add_row(timeline.name, str(timeline.track), *('-',) * 4, 'no interval')
     return table
-
-
-def clock(seconds: float) -> str:
-    """Seconds as minutes and seconds: 75.2 is 1:15.2, and an hour 1:00:00.0."""
-    tenths = round(10 * seconds)
-    minutes, rest = divmod(tenths, 600)
-    hours, minutes = divmod(minutes, 60)
-    clock = f'{minutes:02d}' if hours else f'{minutes}'
-    return (f'{hours}:' if hours else '') + f'{clock}:{rest / 10:04.1f}'

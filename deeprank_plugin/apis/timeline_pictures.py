@@ -1,6 +1,5 @@
 """Pictures and animations of timelines."""
 
-import os
 from pathlib import Path
 from typing import Dict, List, Sequence
 
@@ -8,6 +7,7 @@ import numpy as np
 from mmengine.model import BaseModel
 
 from deeprank_plugin.visualization.animation import animate_skeleton
+from deeprank_plugin.visualization.figure import write_whole
 from deeprank_plugin.visualization.timeline import TimelineRow, plot_timeline, running_labels
 
 from .inputs import require_layout
@@ -33,13 +33,8 @@ def draw_timeline(model: BaseModel, info: Dict, timelines: Sequence[Timeline], p
         title=str(info['frame_dir']),
         layout=require_layout(model),
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'{path.stem}.part{path.suffix}')
-    try:
+    with write_whole(path) as temporary:
         figure.savefig(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
 
 

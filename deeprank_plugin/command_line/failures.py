@@ -1,4 +1,4 @@
-"""How the tools end on an error: one sentence and an exit code."""
+"""How the tools warn, and end on an error: one sentence and an exit code."""
 
 import atexit
 import errno
@@ -10,8 +10,10 @@ import pickle
 import re
 import sys
 import tempfile
+import warnings
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable, NoReturn, Optional
+from typing import Callable, Iterator, NoReturn, Optional
 
 import torch
 from mmengine.runner import find_latest_checkpoint
@@ -40,6 +42,21 @@ def exit_with_error(sentence: str, code: int = 2) -> NoReturn:
     """End the program with one sentence on stderr; code 2: invalid request, 1: failed run."""
     print(f'error: {sentence}', file=sys.stderr)
     sys.exit(code)
+
+
+@contextmanager
+def print_warnings() -> Iterator[None]:
+    """Within it each warning is printed once, in one line on stderr, without its place in code."""
+    printed = set()
+
+    def show(message, *_, **__) -> None:
+        if str(message) not in printed:
+            printed.add(str(message))
+            print(f'warning: {message}', file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 def require_writable(folder: str, name: str, option: str) -> None:

@@ -29,6 +29,7 @@ NOT_IN_PART_2 = (12, 14, 16, 18, 21, 24, 26, 27, 29, 38)
 NUM_CLASSES = {1: 51, 2: 41}
 PUBLISHED = {1: 21545, 2: 7000}  # instances; for part II the authors say 'about'
 NAMES = {1: re.compile(r'\d{4}-[LMR]'), 2: re.compile(r'A\d\dN\d\d-[LMR]')}
+FPS = 30.0  # of Kinect v2
 PROTOCOLS = ('xsub', 'xview')
 
 
@@ -250,6 +251,7 @@ def convert_video(
             frame_dir=name,
             segments=sorted(segments),
             total_frames=keypoint.shape[1],
+            fps=FPS,
             keypoint=keypoint[np.argsort(absent, kind='stable')],
         )
         return [whole], faults

@@ -21,11 +21,12 @@ CLEAR_WAY = 0.3
 """Of a body's size, what lies between ankles and head along an axis that points up or down."""
 
 TURNS = {
-    '-x': ((1, 0, 2), (1, -1, 1)),
-    'x': ((1, 0, 2), (-1, 1, 1)),
+    'y': ((0, 1, 2), (1, 1, 1)),
     '-y': ((0, 1, 2), (-1, -1, 1)),
     'z': ((0, 2, 1), (1, 1, -1)),
     '-z': ((0, 2, 1), (1, -1, 1)),
+    'x': ((1, 0, 2), (-1, 1, 1)),
+    '-x': ((1, 0, 2), (1, -1, 1)),
 }
 """The axis that points up, and order and signs of axes that turn it to y; left stays left."""
 

@@ -84,7 +84,7 @@ class KNNMetric(BaseMetric):
             ValueError: If there is no bank, or there are no queries.
         """
         if self.labels is not None:
-            results = self._drop_unlabelled(results)
+            results = self._drop_unlabelled(results, **self.labels)
         features, classes, splits, _ = zip(*results)
         labels = np.array(classes)
         in_bank = np.array([split == self.bank_split for split in splits])
@@ -123,7 +123,7 @@ class KNNMetric(BaseMetric):
             result.update({f'{prefix}top{k}': a for k, a in zip(self.topk, accuracies)})
         return dict(result, num_bank=int(in_bank.sum()), num_queries=int((~in_bank).sum()))
 
-    def _drop_unlabelled(self, results: List) -> List:
+    def _drop_unlabelled(self, results: List, share: float, seed: int) -> List:
         """The queries, and the samples of the bank that are in the labelled subset."""
         bank = [(name, label) for _, label, split, name in results if split == self.bank_split]
         names = [name for name, _ in bank]
@@ -132,5 +132,5 @@ class KNNMetric(BaseMetric):
                 "a labelled subset needs the samples' own names; expected the meta key 'frame_dir' "
                 'to be packed, with a name of its own for each sample of the bank'
             )
-        kept = set(labelled_subset(names, [label for _, label in bank], **self.labels))
+        kept = set(labelled_subset(names, [label for _, label in bank], share, seed))
         return [row for row in results if row[2] != self.bank_split or row[3] in kept]

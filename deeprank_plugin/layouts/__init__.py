@@ -8,7 +8,7 @@ from .built_in import COCO, JOINTS_OF_GRAPHS, KINECT_V1, LAYOUTS, NTU, OPENPOSE
 from .layout import BODY_SIZE, Layout
 from .maps import find_map, map_joints
 from .reading import find_layout, read_layout
-from .recognition import fitting_layouts, recognise_layouts
+from .recognition import recognise_layouts
 
 __all__ = [
     'BODY_SIZE',
@@ -21,7 +21,6 @@ __all__ = [
     'Layout',
     'find_layout',
     'find_map',
-    'fitting_layouts',
     'map_joints',
     'read_layout',
     'recognise_layouts',

@@ -1,7 +1,6 @@
 """Animate a skeleton beside a model's prediction, as GIF or MP4."""
 
 import math
-import os
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple, Union
 
@@ -13,7 +12,7 @@ from matplotlib.figure import Figure
 
 from deeprank_plugin.layouts import Layout, find_layout
 
-from .figure import COLORS, new_figure
+from .figure import COLORS, new_figure, truncate, write_whole
 from .skeletons import LINE_COLORS
 
 DOTS_PER_INCH = 100
@@ -164,11 +163,6 @@ def list_classes(axis: Axes, top: Sequence[Tuple[str, float]], truth: Optional[s
     axis.set_frame_on(False)
 
 
-def truncate(text: str, width: int = 44) -> str:
-    """Shorten a text to a width."""
-    return text if len(text) <= width else text[: width - 1].rstrip() + '…'
-
-
 def animate_skeleton(
     keypoint: np.ndarray,
     path: Union[str, Path],
@@ -211,16 +205,11 @@ def animate_skeleton(
         # delays below 2/100 s
         rate = (1 - 1e-9) * 100 / max(2, round(100 * step / fps))
         writer = PillowWriter(fps=rate)  # type: ignore[arg-type]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'{path.stem}.part{path.suffix}')
-    try:
+    with write_whole(path) as temporary:
         with writer.saving(drawing.figure, str(temporary), dpi=DOTS_PER_INCH):
             for frame in frames:
                 drawing.show_frame(frame)
                 writer.grab_frame()
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
 
 

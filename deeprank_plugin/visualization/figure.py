@@ -1,4 +1,9 @@
-"""Shared by all plots: colours and figures."""
+"""Shared by all plots: colours, figures, texts and files."""
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterator
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -16,3 +21,37 @@ def new_figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), layout='constrained', dpi=130)
     FigureCanvasAgg(figure)
     return figure
+
+
+@contextmanager
+def write_whole(path: Path) -> Iterator[Path]:
+    """A name beside a file to write to: the file gets it whole or not at all.
+
+    Missing folders are created.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f'{path.stem}.part{path.suffix}')
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def truncate(text: str, width: int = 44) -> str:
+    """Shorten a text to a width."""
+    return text if len(text) <= width else text[: width - 1].rstrip() + '…'
+
+
+def as_clock(seconds: float, tenths: bool = False) -> str:
+    """Seconds as minutes:seconds: 75 is 1:15, 75.2 is 1:15.2, and an hour 1:00:00.
+
+    Args:
+        seconds (float): From 0.
+        tenths (bool): Show tenths of whole seconds as well. Defaults to False.
+    """
+    minutes, rest = divmod(round(10 * seconds), 600)
+    hours, minutes = divmod(minutes, 60)
+    text = f'{hours}:{minutes:02d}' if hours else f'{minutes}'
+    second, tenth = divmod(rest, 10)
+    return f'{text}:{second:02d}' + (f'.{tenth}' if tenth or tenths else '')

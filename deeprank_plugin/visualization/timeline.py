@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from deeprank_plugin.layouts import Layout, find_layout
 
-from .figure import COLORS, new_figure
+from .figure import COLORS, as_clock, new_figure, truncate
 from .skeletons import draw_body
 
 WIDTH, STRIP, BARS = 10.0, 0.8, 0.5  # inches
@@ -127,7 +127,9 @@ def draw_bars(axis: Axes, row: TimelineRow, colors: Dict[str, str], duration: fl
                  linewidth=0.6)  # yapf: disable
         letters = int((end - start) * room / LETTER)
         if letters >= 4:
-            text = axis.text((start + end) / 2, 0.05, fit(name, letters), ha='center', fontsize=7)
+            text = axis.text(
+                (start + end) / 2, 0.05, truncate(name, letters), ha='center', fontsize=7
+            )
             text.set_path_effects([withStroke(linewidth=2, foreground='white', alpha=0.7)])
     axis.set(xlim=(0, duration), ylim=(-0.12, 1), yticks=[0.5])
     axis.set_yticklabels([row.title], fontsize=8)
@@ -146,23 +148,12 @@ def add_legend(figure: Figure, colors: Dict[str, str]) -> None:
     figure.legend(handles=handles, loc='outside lower center', ncols=3, fontsize=7, frameon=False)
 
 
-def fit(text: str, letters: int) -> str:
-    """Shorten a text to a number of letters."""
-    return text if len(text) <= letters else text[: letters - 1].rstrip() + '…'
-
-
-def as_clock(seconds: float) -> str:
-    """Seconds as minutes:seconds, with tenths where they are not whole."""
-    minutes, rest = divmod(round(10 * seconds), 600)
-    return f'{minutes}:{rest // 10:02d}' + (f'.{rest % 10}' if rest % 10 else '')
-
-
 def running_labels(rows: Sequence[TimelineRow], frames: int, fps: float) -> List[List[str]]:
     """For an animation: the text of each person in each frame, '' where there is none."""
     labels = [[''] * frames for _ in rows]
     for texts, row in zip(labels, rows):
         for start, end, name, score in row.intervals:
             first, last = round(start * fps), min(round(end * fps), frames)
-            text = f'{textwrap.fill(fit(name, 44), 22)}\n{score:.0%}'
+            text = f'{textwrap.fill(truncate(name), 22)}\n{score:.0%}'
             texts[first:last] = [text] * (last - first)
     return labels

@@ -28,20 +28,20 @@ def test_annotations():
 
 
 @pytest.mark.parametrize(
-    ('text', 'fps'),
+    ('text', 'rates'),
     [
-        ('file,start,end,label\nr0,0,20,1\nr0,20,50,wave\nr1.npy,5,9,sit\n', None),
+        ('file,start,end,label\nr0,0,19,1\nr0,20,49,wave\nr1.npy,5,8,sit\n', None),
         (
             '\ufefflabel, end ,start,file,note\r\nstand,2,0,r0,\r\n'
-            '2,5.0,2,r0,x\r\n0,.9,0.5,r1,\r\n',
-            10,
+            '2,5.0,2,r0,x\r\n0,.45,0.25,r1,\r\n',
+            [10, 20],
         ),
     ],
 )
-def test_csv_files(tmp_path, text, fps):
+def test_csv_files(tmp_path, text, rates):
     (tmp_path / 'a.csv').write_text(text, encoding='utf-8')
     found = recordings([], [])
-    assert read_truths(found, 'folder', NAMES, tmp_path / 'a.csv', fps) == EXPECTED
+    assert read_truths(found, 'folder', NAMES, tmp_path / 'a.csv', rates) == EXPECTED
 
 
 def test_names_of_classes_may_be_their_numbers():
@@ -93,16 +93,19 @@ def test_invalid_segments(segments, message):
 @pytest.mark.parametrize(
     ('text', 'message'),
     [
-        ('', r"has the columns \[\]; expected \('file', 'start', 'end', 'label'\)"),
-        ('file,start,end\nr0,0,1\n', 'has the columns'),
-        ('file,start,end,label\n', 'a.csv has no segment'),
+        ('', 'a.csv is empty; expected a CSV list'),
+        ('file,start,end\nr0,0,1\n', "line 1 lacks the column 'label'"),
+        ('file,start,end,label\n', 'a.csv has only a header'),
         ('file,start,end,label\nr0,0,,1\n', 'line 2 has .*fill in what is missing'),
-        ('file,start,end,label\nr0,0\n', 'line 2 has .*fill in what is missing'),
+        ('file,start,end,label\nr0,0\n', 'line 2 has 2 fields; expected 4'),
         ('file,start,end,label\nr9,0,1,1\n', "names 'r9', and folder has no such recording"),
-        ('file,start,end,label\nr0,0.5,1,1\n', "has the time '0.5'; .*in seconds, give --fps"),
-        ('file,start,end,label\nr0,0,inf,1\n', "has the time 'inf'"),
+        (
+            'file,start,end,label\nr0,0.5,1,1\n',
+            "times '0.5' to '1'; expected numbers of frames",
+        ),
+        ('file,start,end,label\nr0,0,inf,1\n', "has the times '0' to 'inf'"),
         ('file,start,end,label\nr0,0,99,1\n', '0 <= start < end <= 50'),
-        ('\xff', 'a.csv is no CSV file'),
+        ('\xff', 'a.csv is not UTF-8 text'),
     ],
 )
 def test_invalid_csv_files(tmp_path, text, message):
@@ -113,7 +116,7 @@ def test_invalid_csv_files(tmp_path, text, message):
 
 def test_seconds_that_are_none(tmp_path):
     (tmp_path / 'a.csv').write_text('file,start,end,label\nr0,0,inf,1\n')
-    with pytest.raises(ValueError, match="has the time 'inf'; expected seconds"):
-        read_truths(recordings([]), 'folder', NAMES, tmp_path / 'a.csv', 30)
-    with pytest.raises(FileNotFoundError, match='none.csv does not exist'):
+    with pytest.raises(ValueError, match="has the times '0' to 'inf'; expected seconds"):
+        read_truths(recordings([]), 'folder', NAMES, tmp_path / 'a.csv', [30])
+    with pytest.raises(ValueError, match='none.csv cannot be read'):
         read_truths(recordings([]), 'folder', NAMES, tmp_path / 'none.csv')

@@ -13,7 +13,6 @@ from deeprank_plugin.apis import (
     name_actions,
 )
 from deeprank_plugin.apis.timeline import (
-    clock,
     find_intervals,
     find_spans,
     smooth_scores,
@@ -211,12 +210,3 @@ def test_records_and_tables(Counter, standing):
     lines = [line.split() for line in console.export_text().splitlines() if line.strip()]
     assert lines[1] == ['hall', '0', '0:00.0', '0:09.0', '100.0%', '0', 'sit']
     assert lines[2] == ['hall', '1', *'----', 'no', 'interval']
-
-
-def test_clock():
-    assert [clock(s) for s in (0, 59.96, 75.24, 3600)] == [
-        '0:00.0',
-        '1:00.0',
-        '1:15.2',
-        '1:00:00.0',
-    ]

@@ -1,5 +1,6 @@
 """Timelines become a picture and an animation, whole or not at all."""
 
+import matplotlib.figure
 import numpy as np
 import pytest
 from PIL import Image
@@ -23,8 +24,19 @@ def test_rows(named):
     assert second.intervals == [(0, 6, 'stand', 1.0)]
 
 
-def test_picture(named, tmp_path):
-    path = draw_timeline(*named, tmp_path / 'out' / 'hall.png')
+def test_picture_is_written_whole_or_not_at_all(named, tmp_path, monkeypatch):
+    path = tmp_path / 'out' / 'hall.png'
+
+    def fail(self, path):
+        path.write_bytes(b'half')
+        raise OSError('disk full')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(matplotlib.figure.Figure, 'savefig', fail)
+        with pytest.raises(OSError, match='disk full'):
+            draw_timeline(*named, path)
+    assert not list(path.parent.iterdir())
+    draw_timeline(*named, path)
     with Image.open(path) as picture:
         assert picture.format == 'PNG' and picture.width > 1000
     assert [p.name for p in path.parent.iterdir()] == ['hall.png']
@@ -42,14 +54,3 @@ def test_animation_has_the_labels_of_the_persons(named, tmp_path, monkeypatch):
     np.testing.assert_array_equal(given['keypoint'], named[1]['keypoint'][1:])
     assert given['labels'] == [['sit\n100%'] * 6, ['stand\n100%'] * 6]
     assert given['fps'] == 1 and given['title'] == 'hall' and given['layout'].num_joints == 25
-
-
-def test_a_picture_that_fails_leaves_nothing(named, tmp_path, monkeypatch):
-    def fail(self, path):
-        path.write_bytes(b'half')
-        raise OSError('disk full')
-
-    monkeypatch.setattr('matplotlib.figure.Figure.savefig', fail)
-    with pytest.raises(OSError, match='disk full'):
-        draw_timeline(*named, tmp_path / 'hall.png')
-    assert not list(tmp_path.iterdir())

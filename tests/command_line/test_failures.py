@@ -2,6 +2,7 @@
 
 import errno
 import re
+import warnings
 from types import SimpleNamespace
 
 import pytest
@@ -143,6 +144,13 @@ def test_a_tool_ends_with_the_sentence(capsys):
         failures.run_or_exit(lambda: 1 / 0)
     with pytest.raises(ValueError):
         failures.run_or_exit(lambda: int('a'))
+
+
+def test_warnings_are_lines(capsys):
+    with failures.print_warnings():
+        for text in ('one', 'two', 'one'):
+            warnings.warn(text, stacklevel=1)
+    assert capsys.readouterr().err == 'warning: one\nwarning: two\n'
 
 
 def test_an_error_of_a_hook():

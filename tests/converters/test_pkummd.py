@@ -108,6 +108,7 @@ def test_whole_videos_hold_what_the_samples_are_cut_from(raw):
     for name, annotation in whole.items():
         assert annotation['keypoint'].shape == (2, VIDEOS[name], 25, 3)
         assert annotation['total_frames'] == VIDEOS[name] and 'label' not in annotation
+        assert annotation['fps'] == 30
         cuts = {
             (label, annotation['keypoint'][:, start:end].tobytes())
             for start, end, label in annotation['segments']

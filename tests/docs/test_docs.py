@@ -101,10 +101,12 @@ def known_options(tool: Path) -> set:
     text = tool.read_text()
     if 'make_parser' in text:
         text += (ROOT / 'tools' / 'benchmark' / 'common.py').read_text()
+    shared = ROOT / 'deeprank_plugin' / 'command_line'
+    conversion = shared / 'conversion.py'
     if 'add_common_arguments' in text or 'add_parameters' in text:
-        package = ROOT / 'deeprank_plugin'
-        shared = [*package.glob('command_line.py'), *package.glob('command_line/*.py')]
-        text += ''.join(path.read_text() for path in shared)
+        text += ''.join(path.read_text() for path in shared.glob('*.py') if path != conversion)
+    if 'add_conversion_options' in text:
+        text += conversion.read_text()
     return set(re.findall(r"'(--[\w-]+)'", text)) | {'--help'}
 
 

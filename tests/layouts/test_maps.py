@@ -1,7 +1,5 @@
 """Maps between layouts: by hand, on a person measured by hand, and on real skeletons."""
 
-import itertools
-
 import numpy as np
 import pytest
 
@@ -11,7 +9,11 @@ from deeprank_plugin.layouts.maps import MEANS, MEANS_2D, SYNONYMS
 
 SPATIAL = [name for name, layout in LAYOUTS.items() if layout.dims == 3]
 PLANAR = [name for name, layout in LAYOUTS.items() if layout.planar]
-PAIRS = [*itertools.permutations(SPATIAL, 2), *itertools.permutations(PLANAR, 2)]
+SOURCES = {
+    target: [source for source in group if source != target]
+    for group in (SPATIAL, PLANAR)
+    for target in group
+}
 NTU = LAYOUTS['nturgb+d']
 
 # A standing person of 1.75 m who looks at the viewer: x to the person's left, y up, z forward.
@@ -135,8 +137,13 @@ def test_a_whole_person_of_coco(source):
     )
 
 
-@pytest.mark.parametrize(('source', 'target'), PAIRS)
-def test_left_stays_left(source, target):
+@pytest.mark.parametrize('target', SOURCES)
+def test_left_stays_left(target):
+    for source in SOURCES[target]:
+        check_sides(source, target)
+
+
+def check_sides(source, target):
     """Each part lies on the side of its joint; a joint of the trunk has as much of either."""
     one, other = LAYOUTS[source], LAYOUTS[target]
     for name, parts in find_map(source, target).items():
@@ -153,8 +160,13 @@ def test_left_stays_left(source, target):
     np.testing.assert_allclose(mapped, expected, atol=1e-12)
 
 
-@pytest.mark.parametrize(('source', 'target'), PAIRS)
-def test_there_and_back(source, target):
+@pytest.mark.parametrize('target', SOURCES)
+def test_there_and_back(target):
+    for source in SOURCES[target]:
+        check_return(source, target)
+
+
+def check_return(source, target):
     """What both have comes back as it was; what the target lacks is exactly zero, or a mean."""
     rng = np.random.default_rng(1)
     layout = LAYOUTS[source]

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from deeprank_plugin import layouts
-from deeprank_plugin.layouts import LAYOUTS, fitting_layouts, recognise_layouts
+from deeprank_plugin.layouts import LAYOUTS, recognise_layouts
+from deeprank_plugin.layouts.recognition import fitting_layouts
 
 
 def poses(joints, kind, rng=None):

@@ -20,8 +20,9 @@ from deeprank_plugin.apis import (
     init_model,
     name_actions,
 )
-from deeprank_plugin.apis.timeline import clock, to_timeline_record
+from deeprank_plugin.apis.timeline import to_timeline_record
 from deeprank_plugin.command_line import load_config
+from deeprank_plugin.visualization.figure import as_clock
 
 
 @pytest.fixture
@@ -163,7 +164,7 @@ def test_windows_name_actions_over_time(call, folder, tmp_path):
     (written,) = json.loads((tmp_path / 'out' / 'timelines.json').read_text())
     assert written == dict(to_timeline_record(expected), frame_dir='hall')
     assert expected[0].intervals[0].name in result.out
-    assert f'{clock(expected[0].intervals[0].end)}' in result.out
+    assert f'{as_clock(expected[0].intervals[0].end, tenths=True)}' in result.out
     files = sorted(path.name for path in (tmp_path / 'out').iterdir())
     assert files == ['hall.png', 'timelines.json']
 

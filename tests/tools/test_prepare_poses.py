@@ -110,7 +110,7 @@ def test_a_failure_leaves_nothing(run, tmp_path):
         (('poses', '--fps', '0'), 'fps=0.0; expected 1 to 1000 frames'),
         (('poses', '--val-share', '1.5'), 'val_share=1.5; expected a share'),
         (('poses', '--train-subjects', '1'), 'and no list; expected one of the recordings'),
-        (('poses', '--workers', '0'), '--workers 0: expected at least 1'),
+        (('poses', '--workers', '0'), "--workers: '0'; expected at least 1"),
     ],
 )
 def test_wrong_arguments(run, tmp_path, arguments, message):

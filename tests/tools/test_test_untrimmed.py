@@ -15,7 +15,7 @@ def run(call_tool, tiny_model, tmp_path, monkeypatch):
     """Run the tool in this process: exit code, stdout, stderr."""
     monkeypatch.chdir(tmp_path)
     model = tiny_model / 'config.py', tiny_model / 'weights.pth'
-    options = '--out-dir', 'out', '--window', '10', '--stride', '5'
+    options = '--out-dir', 'out', '--window', '1', '--stride', '0.5', '--fps', '10'
     return functools.partial(call_tool, 'test_untrimmed.py', *model, *options)
 
 
@@ -67,21 +67,19 @@ def test_scores_its_detections(run, recordings, tmp_path):
 def test_a_perfect_csv_of_its_own_detections(run, recordings, tmp_path):
     run('long.pkl')
     records = json.loads((tmp_path / 'out' / 'detections.json').read_text())
-    lines = [f'{r["video"]},{r["start"] / 20},{r["end"] / 20},{r["name"]}' for r in records]
+    lines = [f'{r["video"]},{r["start"] / 10},{r["end"] / 10},{r["name"]}' for r in records]
     (tmp_path / 'truth.csv').write_text('\n'.join(['file,start,end,label', *lines]) + '\n')
-    code, out, err = run('long.pkl', '--truth', 'truth.csv', '--fps', '20', '--theta', '1')
+    code, out, err = run('long.pkl', '--truth', 'truth.csv', '--theta', '1')
     assert code == 0 and ' 1.00 | 1.000 | 1.000' in out, err
-    code, out, _ = run(
-        'long.pkl', '--truth', 'truth.csv', '--fps', '20', '--split', 'some', '--theta', '1'
-    )
+    code, out, _ = run('long.pkl', '--truth', 'truth.csv', '--split', 'some', '--theta', '1')
     assert code == 2  # the file names a recording that is not in the split
     code, out, err = run('long.pkl', '--threshold', '1', '--rule', 'once')
     assert code == 0 and '0 detections' in out and ' 0.50 | 0.000 | 0.000' in out
 
 
 def test_a_recording_without_an_action_is_told(run, recordings, tmp_path):
-    (tmp_path / 'truth.csv').write_text('file,start,end,label\na,0,10,3\n')
-    code, _, err = run('long.pkl', '--truth', 'truth.csv')
+    (tmp_path / 'truth.csv').write_text('file,start,end,label\na,0,9,3\n')
+    code, _, err = run('long.pkl', '--truth', 'truth.csv', '--in-frames')
     assert code == 0 and "1 of 2 recordings, such as 'b', have no segment" in err
 
 
@@ -89,11 +87,11 @@ def test_a_recording_without_an_action_is_told(run, recordings, tmp_path):
     ('arguments', 'message'),
     [
         (('none.pkl',), 'none.pkl does not exist'),
-        (('long.pkl', '--truth', 'none.csv'), 'none.csv does not exist'),
+        (('long.pkl', '--truth', 'none.csv'), 'none.csv cannot be read'),
         (('long.pkl', '--split', 'other'), "split 'other' is not in long.pkl"),
-        (('long.pkl', '--stride', '11'), 'window=10 and stride=11; expected 1 <= stride'),
+        (('long.pkl', '--stride', '1.1'), 'stride=1.1 seconds at fps=10 is 11 frames and a window'),
         (('long.pkl', '--theta', '0'), 'theta=0.0; expected an overlap above 0'),
-        (('long.pkl', '--fps', '30'), '--fps is for the times of --truth'),
+        (('long.pkl', '--in-frames'), '--in-frames is for the times of --truth'),
         (('long.pkl', '--batch-size', '0'), '--batch-size 0: expected more than 0'),
         (('long.pkl', '--threshold', 'nan'), '--threshold nan: expected a probability'),
         (('bare.npy',), "recording 'bare' of bare.npy has no segments"),

@@ -2,9 +2,16 @@
 
 import matplotlib.image
 import matplotlib.pyplot
+import pytest
 from matplotlib.colors import to_rgb
 
-from deeprank_plugin.visualization.figure import COLORS, new_figure
+from deeprank_plugin.visualization.figure import (
+    COLORS,
+    as_clock,
+    new_figure,
+    truncate,
+    write_whole,
+)
 
 
 def test_a_figure_draws_without_a_display_and_without_pyplot(tmp_path):
@@ -17,3 +24,22 @@ def test_a_figure_draws_without_a_display_and_without_pyplot(tmp_path):
 def test_colors_are_twenty_and_differ():
     found = {to_rgb(color) for color in COLORS}
     assert len(found) == len(COLORS) == 20
+
+
+def test_texts():
+    assert truncate('walking', 7) == 'walking' and truncate('walking on', 9) == 'walking…'
+    seconds = 0, 61, 2.5, 600, 59.96, 3661
+    assert [as_clock(s) for s in seconds] == '0:00 1:01 0:02.5 10:00 1:00 1:01:01'.split()
+    assert [as_clock(s, tenths=True) for s in seconds[:3]] == '0:00.0 1:01.0 0:02.5'.split()
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / 'new' / 'a.png'
+    with write_whole(path) as temporary:
+        temporary.write_text('one')
+        assert temporary.suffix == '.png' and not path.exists()
+    with pytest.raises(ValueError, match='stop'):
+        with write_whole(path) as temporary:
+            temporary.write_text('two')
+            raise ValueError('stop')
+    assert path.read_text() == 'one' and list(path.parent.iterdir()) == [path]

@@ -7,9 +7,7 @@ from deeprank_plugin.visualization.figure import COLORS
 from deeprank_plugin.visualization.timeline import (
     MOST_NAMES,
     TimelineRow,
-    as_clock,
     choose_colors,
-    fit,
     plot_timeline,
     running_labels,
 )
@@ -104,8 +102,3 @@ def test_running_labels():
     one, two = running_labels(ROWS, frames=39, fps=2)
     assert one[0] == one[23] == 'waving both hands\n90%' and one[24] == 'sit\n50%'
     assert len(one) == len(two) == 39 and two[7] == two[16] == '' and two[8] == 'sit\n25%'
-
-
-def test_texts():
-    assert fit('walking', 7) == 'walking' and fit('walking on', 9) == 'walking…'
-    assert [as_clock(second) for second in (0, 61, 2.5, 600)] == ['0:00', '1:01', '0:02.5', '10:00']

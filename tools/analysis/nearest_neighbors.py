@@ -15,7 +15,6 @@ Example:
 
 import argparse
 import json
-import sys
 import textwrap
 import warnings
 from pathlib import Path
@@ -33,10 +32,12 @@ from deeprank_plugin.command_line import (
     find_checkpoint,
     load_config,
     parameters_of,
+    print_warnings,
     require_writable,
 )
+from deeprank_plugin.command_line.data_file import guess_layout
 from deeprank_plugin.datasets.reading import suspect_axes, suspect_unit
-from deeprank_plugin.layouts import Layout, find_layout, recognise_layouts
+from deeprank_plugin.layouts import Layout, find_layout
 from deeprank_plugin.visualization import draw_skeletons
 
 
@@ -133,10 +134,10 @@ def choose_stream(stream: int, number: int) -> int:
 def from_file(args: argparse.Namespace) -> Gallery:
     """The gallery of a file of features and the annotations of the same data."""
     streams = load_all([args.features])
-    keypoints = {s['frame_dir']: s['keypoint'] for s in read_sequences(args.annotations)}
+    sequences = {s['frame_dir']: s for s in read_sequences(args.annotations)}
     encoder = streams[choose_stream(args.stream, len(streams))]
     names = encoder.names.tolist()
-    absent = [name for name in names if name not in keypoints]
+    absent = [name for name in names if name not in sequences]
     if absent:
         raise ValueError(
             f'{args.annotations} lacks {len(absent)} of the samples, such as {absent[0]!r}.'
@@ -145,40 +146,32 @@ def from_file(args: argparse.Namespace) -> Gallery:
     allowed = np.arange(len(names)) != query
     if args.across:
         allowed &= encoder.splits != encoder.splits[query]
-    sequences = [keypoints[name] for name in names]
-    layout = choose_layout(args, sequences)
     labels = [int(label) if label >= 0 else None for label in encoder.labels]
-    return Gallery(
-        names, encoder.features, labels, sequences, query, allowed, layout, read_names(args.names)
-    )
+    keypoints = [sequences[name]['keypoint'] for name in names]
+    layout, classes = choose_layout(args, [sequences[names[query]]]), read_names(args.names)
+    return Gallery(names, encoder.features, labels, keypoints, query, allowed, layout, classes)
 
 
 def read_names(path: Optional[Path]) -> Optional[List[str]]:
-    """The names of the classes, one a line, if there is a file of them."""
+    """The names of the classes, one per line, if there is a file of them."""
     return None if path is None else path.read_text(encoding='utf-8').splitlines()
 
 
-def choose_layout(args: argparse.Namespace, keypoints: Sequence[np.ndarray]) -> Layout:
-    """The layout that is named, else the only one that the sequences fit.
+def choose_layout(args: argparse.Namespace, sequences: Sequence[Dict]) -> Layout:
+    """The layout that is named, else the one that joints and numbers of the sequences fit.
 
     Raises:
-        ValueError: If none fits, or several do.
+        ValueError: If none fits.
     """
-    if args.layout is not None:
-        layout = find_layout(args.layout)
-        if layout.num_joints != keypoints[0].shape[2]:
-            raise ValueError(
-                f'{args.annotations} has {keypoints[0].shape[2]} joints and --layout {args.layout} '
-                f'{layout.num_joints}; expected the same.'
-            )
-        return layout
-    fits = recognise_layouts(keypoints, scored=keypoints[0].shape[3] == 2)
-    if len(fits) != 1:
+    if args.layout is None:
+        return find_layout(guess_layout(sequences, args.annotations))
+    layout, joints = find_layout(args.layout), sequences[0]['keypoint'].shape[2]
+    if layout.num_joints != joints:
         raise ValueError(
-            f'{args.annotations} has joints of shape {keypoints[0].shape[2:]}, which fit '
-            f'{[layout.name for layout in fits] or "no known layout"}: name theirs with --layout.'
+            f'{args.annotations} has {joints} joints and --layout {args.layout} '
+            f'{layout.num_joints}; expected the same.'
         )
-    return fits[0]
+    return layout
 
 
 def from_encoder(args: argparse.Namespace) -> Gallery:
@@ -207,7 +200,7 @@ def from_encoder(args: argparse.Namespace) -> Gallery:
     ):
         if doubt is not None:
             warnings.warn(doubt, stacklevel=1)
-    layout = model_layout(model) or choose_layout(args, keypoints)
+    layout = model_layout(model) or choose_layout(args, [sequences[query]])
     return Gallery(
         [str(s['frame_dir']) for s in sequences],
         features,
@@ -277,14 +270,11 @@ def main() -> None:
     """Check the paths, then search."""
     args = parse_args()
     require_writable(str(args.out_dir), 'folder', '--out-dir')
-    with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_, **__: print(
-            f'warning: {message}', file=sys.stderr
-        )
-        try:
+    try:
+        with print_warnings():
             search(args)
-        except (ValueError, OSError) as error:
-            exit_with_error(str(error))
+    except (ValueError, OSError) as error:
+        exit_with_error(str(error))
 
 
 if __name__ == '__main__':

@@ -19,9 +19,13 @@ Example:
 import argparse
 from pathlib import Path
 
-from deeprank_plugin.command_line import exit_with_error, require_writable
-from deeprank_plugin.command_line.summary import print_summary
-from deeprank_plugin.converters.batch import check_output, report_faults
+from deeprank_plugin.command_line import exit_with_error
+from deeprank_plugin.command_line.conversion import (
+    add_conversion_options,
+    print_summary,
+    require_output,
+)
+from deeprank_plugin.converters.batch import report_faults
 from deeprank_plugin.converters.generic import Reading, convert_folder
 from deeprank_plugin.converters.generic.class_list import read_class_names
 from deeprank_plugin.datasets.annotation_writing import write_pickle
@@ -73,26 +77,14 @@ def parse_args() -> argparse.Namespace:
         help='annotation file or checkpoint whose class names and numbers to use; default: the '
         'names of LIST, sorted',
     )
-    parser.add_argument('--workers', type=int, help='processes; default: one per core')
-    parser.add_argument('--skip-bad', action='store_true', help='leave out broken files')
-    parser.add_argument(
-        '--report', type=Path, metavar='FILE', help='write what is left out to this file'
-    )
-    parser.add_argument('--force', action='store_true', help='overwrite an existing file')
-    args = parser.parse_args()
-    if args.workers is not None and args.workers < 1:
-        parser.error(f'--workers {args.workers}: expected at least 1')
-    return args
+    add_conversion_options(parser)
+    return parser.parse_args()
 
 
 def main() -> None:
     """Convert, write, and print a summary and how to use the file."""
     args = parse_args()
-    try:
-        check_output(args.out, args.force)
-    except ValueError as error:
-        exit_with_error(str(error))
-    require_writable(str(args.out.parent), 'folder', 'OUT')
+    require_output(args.out, args.force)
     try:
         classes = None if args.classes is None else read_class_names(args.classes)
         image = None if args.img_shape is None else tuple(args.img_shape)

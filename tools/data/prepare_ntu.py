@@ -24,8 +24,9 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import List
 
-from deeprank_plugin.command_line import exit_with_error, require_writable
-from deeprank_plugin.converters.batch import check_output, report_faults
+from deeprank_plugin.command_line import exit_with_error
+from deeprank_plugin.command_line.conversion import add_conversion_options, require_output
+from deeprank_plugin.converters.batch import report_faults
 from deeprank_plugin.converters.ntu import (
     CLASSES,
     compare_counts,
@@ -64,16 +65,8 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='merge the bodies of a performer that the camera lost and found again',
     )
-    parser.add_argument('--workers', type=int, help='processes; default: one per core')
-    parser.add_argument('--skip-bad', action='store_true', help='leave out broken files')
-    parser.add_argument(
-        '--report', type=Path, metavar='FILE', help='write what is left out to this file'
-    )
-    parser.add_argument('--force', action='store_true', help='overwrite an existing file')
-    args = parser.parse_args()
-    if args.workers is not None and args.workers < 1:
-        parser.error(f'--workers {args.workers}: expected at least 1')
-    return args
+    add_conversion_options(parser)
+    return parser.parse_args()
 
 
 def choose_missing(args: argparse.Namespace) -> List[str]:
@@ -92,13 +85,12 @@ def main() -> None:
     """Convert, write, and print counts beside the published ones."""
     args = parse_args()
     parts = args.out.with_name(args.out.name + '.parts')
+    require_output(args.out, args.force)
     try:
-        check_output(args.out, args.force)
         missing = choose_missing(args)
         label_names = list(CLASS_NAMES[args.dataset])
     except (ValueError, OSError) as error:
         exit_with_error(str(error))
-    require_writable(str(args.out.parent), 'folder', 'OUT')
     try:
         content, faults, notes, doubts = convert_files(
             args.sources,

@@ -15,8 +15,9 @@ Example:
 import argparse
 from pathlib import Path
 
-from deeprank_plugin.command_line import exit_with_error, require_writable
-from deeprank_plugin.converters.batch import check_output, report_faults
+from deeprank_plugin.command_line import exit_with_error
+from deeprank_plugin.command_line.conversion import add_conversion_options, require_output
+from deeprank_plugin.converters.batch import report_faults
 from deeprank_plugin.converters.pkummd import (
     PROTOCOLS,
     compare_published,
@@ -46,30 +47,19 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--untrimmed', action='store_true', help='keep videos whole, with their segments'
     )
-    parser.add_argument('--workers', type=int, help='processes; default: one per core')
-    parser.add_argument('--skip-bad', action='store_true', help='leave out what is broken')
-    parser.add_argument(
-        '--report', type=Path, metavar='FILE', help='write what is left out to this file'
-    )
-    parser.add_argument('--force', action='store_true', help='overwrite an existing file')
+    add_conversion_options(parser)
     args = parser.parse_args()
     if args.xsub is None and args.xview is None:
         parser.error('expected --xsub FILE, --xview FILE or both: the split lists of the data set')
     if args.part == 1 and args.classes == 41:
         parser.error('--classes 41 is for part II; part I has 51')
-    if args.workers is not None and args.workers < 1:
-        parser.error(f'--workers {args.workers}: expected at least 1')
     return args
 
 
 def main() -> None:
     """Convert, write, and print counts beside the published ones."""
     args = parse_args()
-    try:
-        check_output(args.out, args.force)
-    except ValueError as error:
-        exit_with_error(str(error))
-    require_writable(str(args.out.parent), 'folder', 'OUT')
+    require_output(args.out, args.force)
     lists = {name: getattr(args, name) for name in PROTOCOLS if getattr(args, name) is not None}
     try:
         content, faults, doubts = convert_videos(

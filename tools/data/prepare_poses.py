@@ -3,7 +3,7 @@
 
 SOURCE is a recording, or a folder of them: JSON files of MMPose (inferencers, demos), AlphaPose,
 MediaPipe landmarks (docs/camera.md has the form), Azure Kinect (the offline processor of its
-samples), or folders with one JSON file a frame, of OpenPose or MMPose. Persons keep their track
+samples), or folders with one JSON file per frame, of OpenPose or MMPose. Persons keep their track
 ids, or are linked from frame to frame by distance.
 
 --labels LIST is a CSV file with a header: file (inside SOURCE), label (an integer from 0, or a
@@ -25,14 +25,18 @@ Examples:
 import argparse
 from pathlib import Path
 
-from deeprank_plugin.command_line import exit_with_error, require_writable
-from deeprank_plugin.command_line.summary import print_summary
-from deeprank_plugin.converters.batch import check_output, report_faults
+from deeprank_plugin.command_line import exit_with_error
+from deeprank_plugin.command_line.conversion import (
+    add_conversion_options,
+    print_summary,
+    require_output,
+)
+from deeprank_plugin.converters.batch import report_faults
 from deeprank_plugin.converters.generic.class_list import read_class_names
 from deeprank_plugin.converters.poses import FORMATS, Settings, convert_recordings
-from deeprank_plugin.converters.poses.coordinates import UP
 from deeprank_plugin.converters.poses.tracking import LINKS
 from deeprank_plugin.datasets.annotation_writing import write_pickle
+from deeprank_plugin.datasets.reading import TURNS
 from deeprank_plugin.layouts import LAYOUTS
 
 
@@ -49,18 +53,8 @@ def parse_args() -> argparse.Namespace:
     add_labels(parser.add_argument_group('labels and splits'))
     add_coordinates(parser.add_argument_group('coordinates'))
     add_persons(parser.add_argument_group('persons and time'))
-    parser.add_argument('--workers', type=int, help='processes; default: one per core')
-    parser.add_argument(
-        '--skip-bad', action='store_true', help='leave out broken recordings and parts'
-    )
-    parser.add_argument(
-        '--report', type=Path, metavar='FILE', help='write what is left out to this file'
-    )
-    parser.add_argument('--force', action='store_true', help='overwrite an existing file')
-    args = parser.parse_args()
-    if args.workers is not None and args.workers < 1:
-        parser.error(f'--workers {args.workers}: expected at least 1')
-    return args
+    add_conversion_options(parser)
+    return parser.parse_args()
 
 
 def add_labels(group) -> None:
@@ -109,7 +103,7 @@ def add_coordinates(group) -> None:
     )
     group.add_argument(
         '--up',
-        choices=list(UP),
+        choices=list(TURNS),
         help='axis of the files that points up (3D), such as z or, with =, --up=-y; default: by '
         'format',
     )
@@ -150,8 +144,8 @@ def add_persons(group) -> None:
         metavar='BODIES',
         help='mean distance of the joints of two linked poses, in body sizes (%(default)s)',
     )
-    group.add_argument('--fps', type=float, help='frames a second; default: what the files say')
-    group.add_argument('--to-fps', type=float, help='frames a second of the samples')
+    group.add_argument('--fps', type=float, help='frames per second; default: what the files say')
+    group.add_argument('--to-fps', type=float, help='frames per second of the samples')
     group.add_argument(
         '--cut', type=float, metavar='SECONDS', help='cut whole recordings into pieces'
     )
@@ -163,11 +157,7 @@ def add_persons(group) -> None:
 def main() -> None:
     """Convert, write, and print a summary and how to use the file."""
     args = parse_args()
-    try:
-        check_output(args.out, args.force)
-    except ValueError as error:
-        exit_with_error(str(error))
-    require_writable(str(args.out.parent), 'folder', 'OUT')
+    require_output(args.out, args.force)
     try:
         classes = None if args.classes is None else read_class_names(args.classes)
         given = {name: getattr(args, name) for name in Settings._fields}

@@ -14,7 +14,7 @@ from deeprank_plugin.converters.batch import BrokenFile
 from .openpose import read_id
 from .recording import Person, Recording, number_images, split_triplets, take
 
-LAYOUTS = {(17, 2): 'coco', (18, 2): 'openpose'}
+LAYOUT_OF = {(17, 2): 'coco', (18, 2): 'openpose'}
 PEOPLE = {'people': 'pose_keypoints_2d', 'bodies': 'joints'}  # of --format open and cmu
 
 

@@ -8,13 +8,11 @@ camera. Captures without a depth image have no frame.
 from pathlib import Path
 from typing import Any, Optional
 
-import numpy as np
-
 from deeprank_plugin.converters.batch import BrokenFile
 
-from .recording import Person, Recording, take, to_numbers
+from .recording import Person, Recording, find_rate, take, to_numbers
 
-LAYOUTS = {(32, 3): 'azure-kinect'}
+LAYOUT_OF = {(32, 3): 'azure-kinect'}
 NAMES = (
     'PELVIS SPINE_NAVEL SPINE_CHEST NECK CLAVICLE_LEFT SHOULDER_LEFT ELBOW_LEFT WRIST_LEFT '
     'HAND_LEFT HANDTIP_LEFT THUMB_LEFT CLAVICLE_RIGHT SHOULDER_RIGHT ELBOW_RIGHT WRIST_RIGHT '
@@ -63,18 +61,3 @@ def read(content: Any, path: Path, dims: Optional[int] = None) -> Recording:
             for body in take(frame, 'bodies', list, where)
         ]
     return Recording(frames, fps=find_rate(times, 1e6), scale=MILLIMETRE, up='-y')
-
-
-def find_rate(times: dict, ticks: float) -> Optional[float]:
-    """Frames a second by the median time between frames; None where times are absent.
-
-    Args:
-        times (dict): Time by frame number.
-        ticks (float): Units of time in a second.
-    """
-    known = sorted((n, t) for n, t in times.items() if isinstance(t, (int, float)))
-    if len(known) < 2:
-        return None
-    numbers, moments = np.array(known, dtype=float).T
-    interval = float(np.median(np.diff(moments) / np.diff(numbers)))
-    return ticks / interval if interval > 0 else None

@@ -20,11 +20,10 @@ from deeprank_plugin.converters.generic.sequence_list import (
     split_rows,
     suspect_labels,
 )
-from deeprank_plugin.datasets.reading import suspect_axes
+from deeprank_plugin.datasets.reading import TURNS, suspect_axes
 from deeprank_plugin.datasets.subsets import draw_holdout
 from deeprank_plugin.layouts import Layout
 
-from .coordinates import UP
 from .formats import find_recordings
 from .samples import Converted, Settings, convert_recording
 
@@ -35,13 +34,13 @@ ODD = dict(
     missing='frames are missing from the numbering; nobody is in them',
     empty='frames show nobody',
     broken='joints are NaN, infinite or beyond 1e9; they count as absent',
-    step='recordings have every k-th frame only; --fps is taken for the rate before that',
+    step='recordings keep only every k-th frame; --fps is taken as the rate of all frames',
     unnumbered='recordings have images whose names tell no frame number; they are numbered in the '
     'order of their names, and missing frames are not noticed',
-    body='recordings have more joints than the body; the 17 of COCO are kept',
+    body='recordings have more joints than those of the body; the 17 of COCO are kept',
     ids='recordings have track ids that are missing or occur twice in a frame; persons are linked '
     'by distance',
-    swaps='times two track ids seem to exchange their persons; --link distance ignores the ids',
+    swaps='times two track ids seem to swap persons; --link distance ignores the ids',
     beyond='parts of the list reach far beyond their recording, and are cut: see the unit of start '
     'and end',
     persons='persons beyond --max-persons are left out; those seen longest are kept',
@@ -232,7 +231,7 @@ def suspect_up(
     if doubt is None:
         return None
     found = 'by default' if up is None else f'with --up={up}'
-    return f'{doubt.partition(";")[0]} {found}, expected y: correct --up ({", ".join(UP)})'
+    return f'{doubt.partition(";")[0]} {found}, expected y: correct --up ({", ".join(TURNS)})'
 
 
 def suspect_overlap(rows: Sequence[Row]) -> Optional[str]:

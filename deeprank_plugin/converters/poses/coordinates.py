@@ -4,30 +4,23 @@ from typing import Optional, Tuple
 
 import numpy as np
 
-UP = {
-    'y': ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
-    '-y': ((-1, 0, 0), (0, -1, 0), (0, 0, 1)),
-    'z': ((1, 0, 0), (0, 0, 1), (0, -1, 0)),
-    '-z': ((1, 0, 0), (0, 0, -1), (0, 1, 0)),
-    'x': ((0, -1, 0), (1, 0, 0), (0, 0, 1)),
-    '-x': ((0, 1, 0), (-1, 0, 0), (0, 0, 1)),
-}
-"""Rotations to y up, as NTU RGB+D has it, by the axis that points up."""
+from deeprank_plugin.datasets.reading import TURNS
 
-MIRRORED = {'z mirrored': ((1, 0, 0), (0, 0, 1), (0, 1, 0))}
+MIRRORED = {'z mirrored': ((0, 2, 1), (1, 1, 1))}
 """What MMPose's 3D inferencer does to the axes, undone: left and right are right again."""
 
 MOMENT = 1e-6  # of a frame: closer than this is the frame itself
 
 
 def turn_up(keypoint: np.ndarray, up: str) -> np.ndarray:
-    """Rotate 3D coordinates (..., 3) so that y points up; absent joints stay zero.
+    """Rotate 3D coordinates (..., 3) so that y points up, as in NTU RGB+D; absent joints stay zero.
 
     Args:
         keypoint (np.ndarray): Coordinates of shape (..., 3).
-        up (str): The axis that points up in them, a key of :data:`UP` or :data:`MIRRORED`.
+        up (str): The axis that points up in them, a key of :data:`TURNS` or :data:`MIRRORED`.
     """
-    return keypoint @ np.array({**UP, **MIRRORED}[up], dtype=keypoint.dtype).T
+    order, signs = {**TURNS, **MIRRORED}[up]
+    return keypoint[..., order] * np.array(signs, dtype=keypoint.dtype)
 
 
 def resample(
@@ -38,8 +31,8 @@ def resample(
     Args:
         keypoint (np.ndarray): Coordinates of shape (M, T, V, C), absent joints zero.
         score (np.ndarray, optional): Scores of shape (M, T, V).
-        fps (float): Their frames a second.
-        to_fps (float): Those wanted.
+        fps (float): Their frame rate, in frames per second.
+        to_fps (float): The frame rate to get.
 
     Returns:
         tuple: Coordinates (M, T', V, C) and scores (M, T', V), or None. The first frame is kept.

@@ -9,13 +9,13 @@ from deeprank_plugin.layouts import Layout, find_layout
 from . import alphapose, azure_kinect, mediapipe, mmpose, openpose
 from .recording import Person, Recording, check_frames, describe, number_images, read_json
 
-FILES: Dict[str, Any] = {  # one file a recording
+FILES: Dict[str, Any] = {  # one file per recording
     'mmpose': mmpose,
     'alphapose': alphapose,
     'mediapipe': mediapipe,
     'azure-kinect': azure_kinect,
 }
-FOLDERS: Dict[str, Any] = {'mmpose': mmpose, 'openpose': openpose}  # one file an image
+FOLDERS: Dict[str, Any] = {'mmpose': mmpose, 'openpose': openpose}  # one file per image
 FORMATS = ('mmpose', 'openpose', 'alphapose', 'mediapipe', 'azure-kinect')
 BODY_FIRST = {26: 'Halpe-26', 133: 'COCO-WholeBody', 136: 'Halpe-136'}
 """Skeletons whose first 17 joints are those of 'coco', by their number of joints."""
@@ -58,7 +58,7 @@ def is_image(path: Path) -> bool:
 def read_recording(
     path: Path, form: str = 'auto', dims: Optional[int] = None, layout: Optional[str] = None
 ) -> Tuple[Recording, Layout]:
-    """Read a recording: a file, or a folder with one file an image.
+    """Read a recording: a file, or a folder with one file per image.
 
     Args:
         path (Path): The file or folder.
@@ -108,7 +108,7 @@ def recognise(content: Any, path: Path, form: str) -> str:
 
 
 def read_folder(path: Path, form: str, dims: Optional[int]) -> Tuple[str, Recording]:
-    """Read a folder with one JSON file an image; returns the format as well.
+    """Read a folder with one JSON file per image; returns the format as well.
 
     Raises:
         BrokenFile: If it has no such file, or one is broken or of another format.
@@ -130,7 +130,9 @@ def read_folder(path: Path, form: str, dims: Optional[int]) -> Tuple[str, Record
                 f'other files of {path}: set --format, or move the file'
             )
         if number in frames:
-            raise BrokenFile(f'{file} is frame {number}, and another file as well; expected one')
+            raise BrokenFile(
+                f'{file} is frame {number}, and so is another file; expected one file per frame'
+            )
         form = fit[0]
         frames[number] = FOLDERS[form].read_image(content, str(file), dims)
     recording = Recording(frames, up='z mirrored' if form == 'mmpose' else '-y')
@@ -161,7 +163,7 @@ def name_joints(
                 f'{named.dims or "2 or 3"}: correct --layout'
             )
         return named
-    table = (FILES.get(form) or FOLDERS[form]).LAYOUTS
+    table = (FILES.get(form) or FOLDERS[form]).LAYOUT_OF
     if channels == 2 and joints in BODY_FIRST and (17, 2) in table:
         recording.frames = {
             number: [

@@ -18,10 +18,9 @@ import numpy as np
 
 from deeprank_plugin.converters.batch import BrokenFile
 
-from .azure_kinect import find_rate
-from .recording import Person, Recording, describe, take, to_numbers
+from .recording import Person, Recording, describe, find_rate, take, to_numbers
 
-LAYOUTS = {(33, 3): 'mediapipe', (33, 2): 'mediapipe-2d'}
+LAYOUT_OF = {(33, 3): 'mediapipe', (33, 2): 'mediapipe-2d'}
 WORLD = ('pose_world_landmarks', 'poseWorldLandmarks', 'world_landmarks', 'worldLandmarks')
 IMAGE = ('pose_landmarks', 'poseLandmarks', 'landmarks')
 NUMBERS = ('frame', 'frame_index', 'frame_id', 'index')

@@ -14,7 +14,7 @@ from deeprank_plugin.converters.batch import BrokenFile
 
 from .recording import Person, Recording, take, to_numbers
 
-LAYOUTS = {(17, 2): 'coco', (17, 3): 'h36m'}
+LAYOUT_OF = {(17, 2): 'coco', (17, 3): 'h36m'}
 SKELETONS = dict(
     coco='coco', humanart='coco', coco_wholebody='coco', halpe='coco', halpe26='coco', h36m='h36m'
 )

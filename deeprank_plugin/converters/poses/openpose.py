@@ -1,4 +1,4 @@
-"""Poses that OpenPose writes with ``--write_json``: a folder with one JSON file a frame.
+"""Poses that OpenPose writes with ``--write_json``: a folder with one JSON file per frame.
 
 ``<video>_000000000012_keypoints.json`` holds ``{"people": [{"person_id": [-1],
 "pose_keypoints_2d": [x, y, score, ...], "pose_keypoints_3d": [...], ...}]}``, with 25 joints
@@ -9,7 +9,7 @@ from typing import Any, List, Optional
 
 from .recording import Person, split_triplets, take
 
-LAYOUTS = {(25, 2): 'body25', (18, 2): 'openpose'}
+LAYOUT_OF = {(25, 2): 'body25', (18, 2): 'openpose'}
 
 
 def matches_image(content: Any) -> bool:

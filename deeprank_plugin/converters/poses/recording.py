@@ -39,10 +39,10 @@ class Recording:
 
     Attributes:
         frames (dict): Persons of each frame, by its number in the file, from 0.
-        fps (float, optional): Frames a second, where the file says so.
+        fps (float, optional): Frames per second, where the file says so.
         img_shape (tuple[int], optional): Height and width of the images, where the file says so.
         scale (float): Factor to metres of 3D coordinates. Defaults to 1.
-        up (str): Axis that points up in 3D, see ``coordinates.UP``. Defaults to 'y'.
+        up (str): Axis that points up in 3D, see ``coordinates.turn_up``. Defaults to 'y'.
         shares (bool): Whether 2D coordinates are shares of the image's sides. Defaults to False.
         step (int): Every how many-th frame the file has, see :func:`check_frames`. Defaults to 1.
         skeleton (str, optional): What the file calls its skeleton. Defaults to None.
@@ -146,6 +146,21 @@ def number_images(names: Sequence[str]) -> Tuple[List[int], bool]:
         return [int(match[2]) for match in found if match], True
     order = {name: number for number, name in enumerate(sorted(set(names)))}
     return [order[name] for name in names], False
+
+
+def find_rate(times: Dict[int, Any], ticks: float) -> Optional[float]:
+    """Frames per second, from the median time between frames; None without times.
+
+    Args:
+        times (dict): Time by frame number.
+        ticks (float): Units of time in a second.
+    """
+    known = sorted((n, t) for n, t in times.items() if isinstance(t, (int, float)))
+    if len(known) < 2:
+        return None
+    numbers, moments = np.array(known, dtype=float).T
+    interval = float(np.median(np.diff(moments) / np.diff(numbers)))
+    return ticks / interval if interval > 0 else None
 
 
 def check_frames(recording: Recording, path: Path) -> Recording:

@@ -10,16 +10,16 @@ import numpy as np
 from deeprank_plugin.converters.batch import BrokenFile
 from deeprank_plugin.converters.generic.sequence_list import Row
 from deeprank_plugin.datasets.annotations import AnnotationFault, check_keypoint
+from deeprank_plugin.datasets.reading import TURNS
 from deeprank_plugin.layouts import Layout, find_layout, map_joints
 
-from .coordinates import UP, resample, turn_up
+from .coordinates import MOMENT, resample, turn_up
 from .formats import FORMATS, read_recording
 from .recording import Recording
 from .tracking import LINKS, keep_longest, track
 
-MOMENT = 1e-6  # of a frame
 MOST = 0.9  # of a part has to lie in its recording
-SLOWEST, FASTEST = 1, 1000  # frames a second that are believed
+SLOWEST, FASTEST = 1, 1000  # frames per second that are believed
 
 
 class Settings(NamedTuple):
@@ -30,10 +30,10 @@ class Settings(NamedTuple):
         dims (int, optional): 2 or 3 coordinates, where files have both.
         layout (str, optional): Joints of the files. None: by their number.
         to_layout (str, optional): Joints of the samples. None: those of the files.
-        fps (float, optional): Frames a second. None: what the files say.
-        to_fps (float, optional): Frames a second of the samples. None: those of the files.
+        fps (float, optional): Frames per second. None: what the files say.
+        to_fps (float, optional): Frames per second of the samples. None: those of the files.
         scale (float, optional): Factor to metres. None: by the format.
-        up (str, optional): Axis that points up in the files, see ``UP``. None: by the format.
+        up (str, optional): Axis that points up in the files, see ``TURNS``. None: by the format.
         img_shape (tuple[int], optional): Height and width of the images. None: what the files say.
         link (str): How persons are linked, see :func:`~.tracking.track`.
         max_gap (int): See there.
@@ -75,7 +75,7 @@ class Settings(NamedTuple):
             raise ValueError(
                 f'max_persons={self.max_persons}, max_gap={self.max_gap}; expected at least 1 and 0'
             )
-        choices = dict(form=('auto', *FORMATS), link=LINKS, up=(None, *UP), dims=(None, 2, 3))
+        choices = dict(form=('auto', *FORMATS), link=LINKS, up=(None, *TURNS), dims=(None, 2, 3))
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f'{name}={getattr(self, name)!r}; expected one of {allowed}')
@@ -225,7 +225,8 @@ class Clock(NamedTuple):
         seconds = any(row.part for row, _ in parts) and not settings.in_frames
         if fps is None and (seconds or settings.to_fps or settings.cut):
             raise BrokenFile(
-                f'{path} does not say how many frames a second has; expected --fps: give it'
+                f'{path} does not state its frame rate, which --to-fps, --cut and times in seconds '
+                'need; expected --fps'
             )
         rate = 1.0 if fps is None or settings.to_fps is None else settings.to_fps / fps
         return cls(min(recording.frames), recording.step, fps, rate)

@@ -46,7 +46,7 @@ class Detection(NamedTuple):
     score: float
 
 
-Interval = Union[Segment, Detection]
+Span = Union[Segment, Detection]
 
 
 def detection_map(
@@ -118,7 +118,7 @@ def find_right(
     return right
 
 
-def overlap(one: Interval, other: Interval) -> float:
+def overlap(one: Span, other: Span) -> float:
     """Intersection over union of two intervals; 0 if they do not meet."""
     both = min(one.end, other.end) - max(one.start, other.start)
     return max(both, 0) / (max(one.end, other.end) - min(one.start, other.start))
@@ -172,7 +172,7 @@ def check_request(
         raise ValueError(f'theta={theta!r}; expected an overlap above 0 and up to 1')
     if rule not in RULES:
         raise ValueError(f'rule={rule!r} is unknown; expected one of {RULES}')
-    intervals: List[Interval] = [*truths, *detections]
+    intervals: List[Span] = [*truths, *detections]
     for interval in intervals:
         if not interval.start < interval.end:
             raise ValueError(f'{interval} has no length; expected start < end')

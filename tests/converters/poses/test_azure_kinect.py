@@ -38,11 +38,3 @@ def test_frames_that_lack_a_key(key):
     del content['frames'][2][key]
     with pytest.raises(BrokenFile, match=f'a.json, frame 2 .* expected an object with {key}'):
         azure_kinect.read(content, PATH)
-
-
-@pytest.mark.parametrize(
-    'times, rate',
-    [({0: 0, 1: 40, 2: 80, 5: 200}, 25), ({0: None, 1: 5}, None), ({}, None), ({0: 3, 1: 3}, None)],
-)
-def test_frame_rates(times, rate):
-    assert azure_kinect.find_rate(times, 1000) == rate

@@ -91,7 +91,7 @@ def test_folders_of_several_formats(tmp_path):
         read_recording(tmp_path)
     first = tmp_path / 'clip_000000000001_keypoints.json'
     (tmp_path / 'clip_3.json').rename(tmp_path / 'clip_01.json').write_text(first.read_text())
-    with pytest.raises(BrokenFile, match='is frame 1, and another file as well'):
+    with pytest.raises(BrokenFile, match='is frame 1, and so is another file'):
         read_recording(tmp_path)
 
 

@@ -10,6 +10,7 @@ from deeprank_plugin.converters.poses.recording import (
     Person,
     Recording,
     check_frames,
+    find_rate,
     number_images,
     read_json,
     split_triplets,
@@ -138,3 +139,11 @@ def test_a_person_without_a_joint_is_nobody():
 def test_frames_that_cannot_be_used(made, message):
     with pytest.raises(BrokenFile, match=f'a.json .*{message}'):
         check_frames(made, PATH)
+
+
+@pytest.mark.parametrize(
+    'times, rate',
+    [({0: 0, 1: 40, 2: 80, 5: 200}, 25), ({0: None, 1: 5}, None), ({}, None), ({0: 3, 1: 3}, None)],
+)
+def test_frame_rates(times, rate):
+    assert find_rate(times, 1000) == rate

@@ -108,7 +108,7 @@ def test_another_frame_rate(coco):
         (part(4, 9), dict(fps=10), 'line 2 of the list takes 4 to 9 of .* has 0 to 4 seconds'),
         (part(40, 50), dict(in_frames=True), 'takes 40 to 50 .* has 0 to 40 frames'),
         (part(1, 1), dict(fps=10), 'takes 1 to 1'),
-        (part(1, 2), {}, 'does not say how many frames a second has; expected --fps'),
+        (part(1, 2), {}, 'does not state its frame rate, .* expected --fps'),
         (WHOLE, dict(to_fps=25), 'expected --fps'),
         (WHOLE, dict(cut=2.0), 'expected --fps'),
         (WHOLE, dict(up='z'), 'is 2D; expected 3D poses: leave --up out'),

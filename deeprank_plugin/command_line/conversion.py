@@ -1,10 +1,46 @@
-"""What the converters print of an annotation file: splits, classes, warnings, the next command."""
+"""What the converters share: options, checks of the file to write, and what they print of it."""
 
+import argparse
 import shlex
 from pathlib import Path
 from typing import Dict, Sequence
 
+from deeprank_plugin.converters.batch import check_output
+
 from .data_file import find_splits
+from .failures import exit_with_error, require_writable
+
+
+def add_conversion_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how a pickle is made and replaced."""
+    parser.add_argument(
+        '--workers', type=count_workers, metavar='N', help='processes; default: one per core'
+    )
+    parser.add_argument('--skip-bad', action='store_true', help='leave out what is broken')
+    parser.add_argument(
+        '--report', type=Path, metavar='FILE', help='write what is left out to this file'
+    )
+    parser.add_argument('--force', action='store_true', help='overwrite an existing file')
+
+
+def count_workers(text: str) -> int:
+    """A number of processes.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is none.
+    """
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text!r}; expected at least 1')
+    return int(text)
+
+
+def require_output(path: Path, force: bool) -> None:
+    """Exit with an error if the pickle cannot or must not be written, before any work is done."""
+    try:
+        check_output(path, force)
+    except ValueError as error:
+        exit_with_error(str(error))
+    require_writable(str(path.parent), 'folder', 'OUT')
 
 
 def print_summary(

@@ -1,10 +1,16 @@
-"""What a converter prints of its file."""
+"""Options of the converters, and what they print of their file."""
 
+import argparse
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from deeprank_plugin.command_line.summary import print_summary
+from deeprank_plugin.command_line.conversion import (
+    add_conversion_options,
+    print_summary,
+    require_output,
+)
 
 
 def summary(capsys, split, labels=(0, 2), **more):
@@ -43,3 +49,25 @@ def test_a_file_to_predict_on(capsys):
 def test_a_file_whose_splits_are_no_pair(capsys):
     lines = summary(capsys, dict(all=['a', 'b']))
     assert lines[4].startswith('tools/train.py does not know what to train on: annotation file')
+
+
+def test_options(capsys):
+    parser = argparse.ArgumentParser()
+    add_conversion_options(parser)
+    assert vars(parser.parse_args([])) == dict(
+        workers=None, skip_bad=False, report=None, force=False
+    )
+    assert parser.parse_args(['--workers', '2']).workers == 2
+    for text in ('0', '-1', 'two'):
+        with pytest.raises(SystemExit):
+            parser.parse_args([f'--workers={text}'])
+        assert f'--workers: {text!r}; expected at least 1' in capsys.readouterr().err
+
+
+def test_a_file_is_not_replaced_by_mistake(tmp_path, capsys):
+    require_output(tmp_path / 'new' / 'a.pkl', False)
+    (tmp_path / 'a.pkl').touch()
+    require_output(tmp_path / 'a.pkl', True)
+    with pytest.raises(SystemExit):
+        require_output(tmp_path / 'a.pkl', False)
+    assert '--force' in capsys.readouterr().err

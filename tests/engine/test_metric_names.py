@@ -28,7 +28,9 @@ def test_accuracies(topk):
 
 def test_neighbours_and_ranking():
     metric = METRICS.build(dict(type='KNNMetric', bank_split='a', k=1))
-    feats = [({'': np.eye(4)[i], 'bone': np.eye(4)[i]}, i % 2, 'ab'[i % 2]) for i in range(4)]
+    feats = [
+        ({'': np.eye(4)[i], 'bone': np.eye(4)[i]}, i % 2, 'ab'[i % 2], str(i)) for i in range(4)
+    ]
     check(metric, metric.compute_metrics(feats))
     metric = METRICS.build(dict(type='RankMetric'))
     sums = {

@@ -18,6 +18,7 @@ def call_tool(monkeypatch, capsys):
     """A function that runs a tool, by its path below tools/: exit code, stdout, stderr."""
 
     def call(tool, *arguments):
+        capsys.readouterr()  # what the test itself has printed
         monkeypatch.setattr(sys, 'path', list(sys.path))
         monkeypatch.setattr(sys, 'argv', [Path(tool).name, *map(str, arguments)])
         code = 0

@@ -3,8 +3,8 @@ _base_ = ['../skeleton.py', '../default_runtime.py']
 
 segments = int('{{$SEGMENTS:1}}')  # equal parts of the time that are pooled apart
 share = '{{$SHARE:all}}'  # of the bank's labels; labels.seed draws it
-variant = '' if segments == 1 else f'_segments-{segments}'
-variant += '' if share == 'all' else f'_{share}'
+variant = '' if share == 'all' else f'_{share}'
+variant += '' if segments == 1 else f'_segments-{segments}'
 
 default_hooks = dict(strict_load=dict(allow_unexpected=['head', 'cls_head']))
 test_dataloader = dict(dataset=_base_.knn_part)

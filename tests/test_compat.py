@@ -240,6 +240,7 @@ def test_installed_packages_are_found_by_module_and_distribution_name():
         compat.get_installed_path('no_such_package')
 
 
+@pytest.mark.slow
 def test_import_is_silent_and_filters_are_narrow():
     message = 'Fail to import ``MultiScaleDeformableAttention``'
     result = run_python(f"""

@@ -87,6 +87,7 @@ def test_real_data(tool, shared_data, tmp_path, name):
     assert identical(first, second)
 
 
+@pytest.mark.slow
 def test_as_a_program(make_annotations, tmp_path):
     printed = output_of(TOOL, make_annotations(), tmp_path / 'a.npz')
     assert 'splits: xsub_train 15, xsub_val 5' in printed

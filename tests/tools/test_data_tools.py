@@ -42,6 +42,7 @@ def test_make_toy_and_a_subset_of_it(tmp_path):
     assert set(names) <= set(content['split']['xsub_train'])
 
 
+@pytest.mark.slow
 def test_make_toy_where_it_cannot_write(tmp_path):
     (tmp_path / 'file').write_text('')
     rejected = run('make_toy.py', tmp_path / 'file' / 'toy.pkl', *SMALL, fails=True)

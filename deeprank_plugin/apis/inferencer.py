@@ -123,17 +123,16 @@ class SkeletonInferencer(BaseInferencer):
         Raises:
             ValueError: If a sequence is invalid, or ``vis`` lacks ``out_dir`` or ffmpeg.
         """
-        if vis and out_dir is None:
-            raise ValueError('vis=True and no out_dir; expected a folder for the animations')
         if vis:
+            if out_dir is None:
+                raise ValueError('vis=True and no out_dir; expected a folder for the animations')
             check_format(f'.{vis_format}')
         if topk < 1:
             raise ValueError(f'topk={topk}; expected at least 1')
         folder = None if out_dir is None else Path(out_dir)
         if window is not None:
             if return_datasamples:
-                raise ValueError('return_datasamples=True and window; expected one: windows give '
-                                 'timelines, not samples')  # yapf: disable
+                raise ValueError('return_datasamples=True and window; expected one of them')
             options = dict(window=window, stride=stride, fps=fps, near=near, scale=scale)
             return self._name_actions(inputs, options, batch_size, folder, vis, vis_format)
         return super().__call__(

@@ -111,16 +111,19 @@ def convert_recordings(
     if label_names is not None and keep_label:
         content['label_names'] = label_names
     layout = same_layout(converted)
-    doubts = [
-        *describe_odd(converted),
-        suspect_labels([a['label'] for a in annotations]) if keep_label else None,
+    doubts = [suspect_labels([a['label'] for a in annotations])] if keep_label else []
+    doubts += [*find_doubts(annotations, layout, settings.up), suspect_overlap(rows), *remarks]
+    said = [*describe_odd(converted), *(doubt for doubt in doubts if doubt is not None)]
+    return content, layout, faults, said
+
+
+def find_doubts(annotations: List[Dict], layout: Layout, up: Optional[str]) -> List[Optional[str]]:
+    """Sentences on units, axes and image sizes that look wrong; None for each that does not."""
+    return [
         suspect_unit(annotations, layout),
-        suspect_up(annotations, layout, settings.up),
+        suspect_up(annotations, layout, up),
         suspect_shapes(annotations, layout),
-        suspect_overlap(rows),
-        *remarks,
     ]
-    return content, layout, faults, [doubt for doubt in doubts if doubt is not None]
 
 
 def find_rows(

@@ -67,18 +67,7 @@ def examine(
         of_name = {annotation['frame_dir']: annotation for annotation in annotations}
         parts = {split: [of_name[n] for n in members] for split, members in splits.items()}
         report['splits'] = {split: count_split(part) for split, part in parts.items()}
-        report['bodies'] = count_bodies(annotations)
-        report['sizes'] = measure_sizes(annotations)
-        fit = guess_layouts(annotations) if layout is None else [layout]
-        layout = fit[0] if fit else None
-        report['layout'] = None if layout is None else layout.name
-        report['other_layouts'] = [other.name for other in fit[1:]]
-        channels = annotations[0]['keypoint'].shape[3]
-        metres = channels == 3 and (layout is None or layout.body_size is not None)
-        if channels == 3 and layout is not None and not layout.planar:
-            report['bones'] = measure_bones(annotations, layout.bones)
-            part = annotations[:: max(1, len(annotations) // LOOKED_AT)]
-            report['axes'] = suspect_axes([a['keypoint'] for a in part], layout, str(path))
+        metres = measure(annotations, layout, report)
         report['pairs'] = compare_pairs(parts)
         add_shared_samples(faults, report['pairs'], path)
     else:
@@ -90,6 +79,22 @@ def examine(
     report['warnings'] = find_warnings(report, metres)
     report['verdict'] = 'faults' if faults else 'warnings' if report['warnings'] else 'ok'
     return report, annotations
+
+
+def measure(annotations: List[Dict], layout: Optional[Layout], report: Dict) -> bool:
+    """Enter layout, bodies, sizes, bones and axes; return whether metres are expected."""
+    report['bodies'] = count_bodies(annotations)
+    report['sizes'] = measure_sizes(annotations)
+    fit = guess_layouts(annotations) if layout is None else [layout]
+    layout = fit[0] if fit else None
+    report['layout'] = None if layout is None else layout.name
+    report['other_layouts'] = [other.name for other in fit[1:]]
+    channels = annotations[0]['keypoint'].shape[3]
+    if channels == 3 and layout is not None and not layout.planar:
+        report['bones'] = measure_bones(annotations, layout.bones)
+        part = annotations[:: max(1, len(annotations) // LOOKED_AT)]
+        report['axes'] = suspect_axes([a['keypoint'] for a in part], layout, report['file'])
+    return channels == 3 and (layout is None or layout.body_size is not None)
 
 
 def add_shared_samples(faults: Dict[str, Dict], pairs: Dict[str, Dict], path: str) -> None:

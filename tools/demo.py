@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Full demo on toy data: pretrain without labels, then classify with 10 % of the labels.
 
-Runs the project's tools, two at a time, and prints one table: raw coordinates, a random encoder and
-the pretrained one. Everything is written to work_dirs/demo, with the output of each tool in
+Runs the project's tools, a few at a time, and prints one table: raw coordinates, a random encoder
+and the pretrained one. Everything is written to work_dirs/demo, with the output of each tool in
 work_dirs/demo/logs.
 """
 
@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -31,7 +31,6 @@ SEEDS = (0, 1, 2)  # of finetuning; each draws its own 10 % of the labels
 ENCODERS = dict(raw='raw coordinates', random='random encoder', pretrained='pretrained encoder')
 DATA = ('--data', OUT / 'toy.pkl')
 EXAMPLE = 'S001C002P002R001A004'  # a test sequence to animate: a kick, seen from the front
-AT_ONCE = 2  # processes, with one thread each
 
 
 @dataclass
@@ -87,8 +86,12 @@ def finetune(seed: int, name: str, *options) -> Job:
     )
 
 
-def list_stages() -> List[List[Job]]:
-    """The jobs; those of a stage need what the stages before have written."""
+def list_stages() -> List[Tuple[List[Job], int]]:
+    """Jobs, and how many of them run at once, with one thread each.
+
+    Those of a stage need what the stages before have written. Pretraining, which takes longest,
+    has a core of its own; three finetunings share two cores better than two and then one.
+    """
     toy = Job('Make toy data', ['tools/data/make_toy.py', OUT / 'toy.pkl', '--force'])
     random = [
         finetune(seed, 'random', '--cfg-options', 'model.backbone.init_cfg=None') for seed in SEEDS
@@ -97,7 +100,7 @@ def list_stages() -> List[List[Job]]:
         train('Pretrain without labels', 'pretrain', PRETRAIN, EPOCHS['pretrain'], 0),
         extract('Features, random encoder', 'random', PRETRAIN),
         extract('Features, raw coordinates', 'raw', 'configs/finetune/raw_knn.py'),
-        *random[:-1],
+        *random,
     ]
     pretrained = OUT / 'pretrain'
     after = [
@@ -106,7 +109,6 @@ def list_stages() -> List[List[Job]]:
             finetune(seed, 'pretrained', '--pretrained', pretrained, '--cfg-options')
             for seed in SEEDS
         ),
-        random[-1],  # here it keeps a core busy that would have nothing to do
     ]
     run = OUT / f'pretrained_{SEEDS[0]}'
     example = Job(
@@ -117,7 +119,7 @@ def list_stages() -> List[List[Job]]:
             *('--names', EXAMPLE, '--topk', 3, '--out-dir', OUT / 'example'),
         ],
     )
-    return [[toy], before, after, [example]]
+    return [([toy], 1), (before, 2), (after, 3), ([example], 1)]
 
 
 def read_log(folder: Path) -> List[Dict]:
@@ -188,8 +190,8 @@ class Display:
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def run_jobs(jobs: List[Job], display: Display) -> None:
-    """Run jobs, ``AT_ONCE`` at a time.
+def run_jobs(jobs: List[Job], at_once: int, display: Display) -> None:
+    """Run jobs, ``at_once`` at a time.
 
     Raises:
         SystemExit: If one fails; shows the end of its log.
@@ -197,7 +199,7 @@ def run_jobs(jobs: List[Job], display: Display) -> None:
     waiting, running = list(jobs), []
     try:
         while waiting or running:
-            while waiting and len(running) < AT_ONCE:
+            while waiting and len(running) < at_once:
                 running.append(waiting.pop(0))
                 running[-1].start()
             for job in list(running):
@@ -295,8 +297,8 @@ def main() -> None:
     console = Console(width=None if sys.stdout.isatty() else 100)
     display = Display(console)
     with display.bars:
-        for jobs in list_stages():
-            run_jobs(jobs, display)
+        for jobs, at_once in list_stages():
+            run_jobs(jobs, at_once, display)
     prefix = 'relabel/'
     rounds = [
         {key[len(prefix) :]: value for key, value in entry.items() if key.startswith(prefix)}

@@ -39,12 +39,12 @@ def show(demo, jobs, **options):
     output = StringIO()
     display = demo['Display'](Console(file=output, width=160, **options))
     with display.bars:
-        demo['run_jobs'](jobs, display)
+        demo['run_jobs'](jobs, 2, display)
     return output.getvalue()
 
 
 def test_jobs_fit_the_configs(demo):
-    jobs = [job for jobs in demo['list_stages']() for job in jobs]
+    jobs = [job for jobs, _ in demo['list_stages']() for job in jobs]
     assert len({job.log for job in jobs}) == len(jobs)
     for job in jobs:
         paths = [path for path in map(str, job.command) if path.startswith(('tools/', 'configs/'))]

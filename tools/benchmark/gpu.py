@@ -86,6 +86,8 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if is_gpu(args.device) and not torch.cuda.is_available():
         parser.error(f'--device {args.device}, and PyTorch finds no GPU; expected one')
+    if torch.device(args.device).index:
+        parser.error(f'--device {args.device}; expected cuda: choose it by CUDA_VISIBLE_DEVICES')
     args.batch, args.frames, args.sequences = (6, 12, 24) if args.tiny else (64, 120, 4096)
     if args.tiny:
         args.workers, args.seconds = [0], 0.0

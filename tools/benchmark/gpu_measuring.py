@@ -1,6 +1,7 @@
 """How long a call takes on a GPU that is kept busy, how busy it was, and its memory."""
 
 import gc
+import os
 import statistics
 import subprocess
 import time
@@ -45,10 +46,12 @@ def measure_busy(call: Callable[[], object], device: str, seconds: float) -> Fou
 
 
 class Watch:
-    """Looks at a GPU's utilisation ten times a second, by nvidia-smi."""
+    """Looks at the first visible GPU's utilisation ten times a second, by nvidia-smi."""
 
     def __init__(self, on_gpu: bool) -> None:
-        command = ['nvidia-smi', '--query-gpu=utilization.gpu', '--format=csv,noheader,nounits']
+        visible = os.environ.get('CUDA_VISIBLE_DEVICES') or '0'
+        command = ['nvidia-smi', f'--id={visible.split(",")[0]}', '--query-gpu=utilization.gpu']
+        command.append('--format=csv,noheader,nounits')
         self.process: Optional[subprocess.Popen] = None
         if on_gpu:
             try:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import warnings
 
 import gpu
 import gpu_hours
@@ -163,6 +164,22 @@ def test_projected_hours():
     assert len(aims) == 2
     with pytest.raises(ValueError, match='--only steps ... hours'):
         gpu_hours.project({}, gpu.CONFIGS)
+
+
+def test_waits_are_counted_by_place(monkeypatch):
+    modes = []
+    monkeypatch.setattr(torch.cuda, 'set_sync_debug_mode', modes.append)
+
+    def call():
+        if modes == ['warn']:
+            for _ in range(2):
+                warnings.warn('called a synchronizing CUDA operation', stacklevel=1)
+            warnings.warn('something else', stacklevel=1)
+
+    found = gpu_measuring.count_waits(call, 'cuda')
+    ((place, number),) = found.items()
+    assert place.startswith('test_benchmarks.py:') and number == 2
+    assert modes == ['warn', 'default'] and gpu_measuring.count_waits(call, 'cpu') is None
 
 
 def test_utilisation_is_that_of_the_gpu_in_use(monkeypatch, capsys):

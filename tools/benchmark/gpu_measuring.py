@@ -5,7 +5,10 @@ import os
 import statistics
 import subprocess
 import time
-from typing import Callable, NamedTuple, Optional
+import warnings
+from collections import Counter
+from pathlib import Path
+from typing import Callable, Dict, NamedTuple, Optional
 
 import torch
 from common import synchronize
@@ -43,6 +46,27 @@ def measure_busy(call: Callable[[], object], device: str, seconds: float) -> Fou
     ms = 1000 * (time.perf_counter() - start) / number
     mib = torch.cuda.max_memory_allocated() / 2**20 if on_gpu else None
     return Found(ms, watch.stop(), mib)
+
+
+def count_waits(call: Callable[[], object], device: str) -> Optional[Dict[str, int]]:
+    """How often a call makes the host wait for the GPU, by file and line; None without a GPU.
+
+    PyTorch warns of each wait that it knows of. The call is made twice before.
+    """
+    if not is_gpu(device):
+        call()
+        return None
+    call()
+    call()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        torch.cuda.set_sync_debug_mode('warn')
+        try:
+            call()
+        finally:
+            torch.cuda.set_sync_debug_mode('default')
+    known = [each for each in caught if 'synchroniz' in str(each.message)]
+    return dict(Counter(f'{Path(each.filename).name}:{each.lineno}' for each in known))
 
 
 class Watch:

@@ -85,7 +85,8 @@ class BatchDistortion:
         """Distort clips (B, 1, M, T, V, C) with given parameters; the shape stays the same."""
         swapped, shears, noise, kept = (to_device(part, clips.device) for part in draws)
         if self.mirrored is not None:
-            mirror = clips[..., list(self.mirrored), :]
+            order = to_device(torch.tensor(self.mirrored), clips.device)  # a list would wait
+            mirror = clips[..., order, :]
             clips = torch.where(swapped[:, None, None, None, None, None], mirror, clips)
         if self.shear:
             clips = apply_matrices(clips, shears.to(clips))

@@ -11,7 +11,7 @@ from ..datasets.collate import SampleBatch, SequenceBatch, join_sequences
 from ..layouts import JOINTS_OF_GRAPHS, Layout, find_layout
 from .batch_augmentation import BatchCropResizeRotate
 from .batch_distortion import BatchDistortion
-from .utils import without_autocast
+from .utils import to_device, without_autocast
 
 MODALITIES = ('joint', 'bone', 'motion')
 
@@ -157,7 +157,8 @@ class SkeletonPreprocessor(ActionDataPreprocessor):
             return joint
         score = self.has_score and joint.shape[-1] == 3
         if modality == 'bone':
-            parent = joint[..., self.parents, :]
+            parents = to_device(torch.tensor(self.parents), joint.device)  # a list would wait
+            parent = joint[..., parents, :]
             derived = joint - parent
             if score:
                 derived[..., 2] = (joint[..., 2] + parent[..., 2]) / 2

@@ -1,13 +1,15 @@
 """MMAction2's recogniser for skeletons, faster where bodies are absent."""
 
-from typing import Dict, Optional, Tuple
+from typing import Dict, Optional, Sequence, Tuple
 
+import torch
+from mmaction.models.heads import BaseHead
 from mmaction.models.recognizers import RecognizerGCN
 from mmaction.registry import MODELS
 from mmaction.utils import SampleList
-from torch import Tensor
+from torch import Tensor, nn
 
-from .utils import encode_bodies
+from .utils import encode_bodies, to_device
 from .utils.fit import check_fit, tell_initializers
 
 
@@ -44,6 +46,23 @@ class SkeletonRecognizer(RecognizerGCN):
             getattr(head, 'segments', 1),
         )
 
+    def loss(self, inputs: Tensor, data_samples: SampleList, **kwargs) -> Dict[str, Tensor]:
+        """The head's ``loss_cls`` and ``top<k>_acc``, without waiting for the device.
+
+        MMAction2's heads read scores and labels from it in each step to compute the accuracies.
+        They still do for several labels or clips a sample, smoothed labels, or a loss of their own.
+        """
+        head, labels = self.cls_head, [sample.gt_label for sample in data_samples]
+        single = inputs.shape[1] == 1 and all(label.numel() == 1 for label in labels)
+        if not single or not has_usual_loss(head) or head.label_smooth_eps:
+            return super().loss(inputs, data_samples, **kwargs)
+        scores, _ = self.extract_feat(inputs, stage='head')
+        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+        target = to_device(torch.cat(labels), scores.device)
+        losses = accuracies(scores.detach(), target, head.topk)
+        found = head.loss_cls(scores, target)
+        return {**losses, **(found if isinstance(found, dict) else dict(loss_cls=found))}
+
     def predict(self, inputs: Tensor, data_samples: SampleList, **kwargs) -> SampleList:
         """Set ``pred_score`` and ``pred_label``, on the host, in one copy from the device."""
         if not hasattr(self.cls_head, 'predict_by_feat'):  # such as PoolHead
@@ -59,3 +78,16 @@ class SkeletonRecognizer(RecognizerGCN):
         if stage == 'head' and self.with_cls_head:
             x = self.cls_head(x)
         return x, {}
+
+
+def has_usual_loss(head: nn.Module) -> bool:
+    """Whether a head takes its loss from MMAction2's ``BaseHead``."""
+    names = ('loss', 'loss_by_feat')
+    return all(getattr(type(head), name, None) is getattr(BaseHead, name) for name in names)
+
+
+def accuracies(scores: Tensor, labels: Tensor, topk: Sequence[int]) -> Dict[str, Tensor]:
+    """``top<k>_acc``: share of the rows of (B, classes) whose label is among the k best scores."""
+    best = scores.topk(min(max(topk), scores.shape[1]), dim=1).indices
+    right = best == labels[:, None]
+    return {f'top{k}_acc': right[:, :k].sum().double() / len(labels) for k in topk}

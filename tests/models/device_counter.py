@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Any, List
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
@@ -11,6 +12,7 @@ from torch.utils._pytree import tree_flatten, tree_map_only
 
 COPIES = ('aten::_to_copy', 'aten::copy_')
 FROM_NUMBERS = (torch.tensor, torch.as_tensor, Tensor.new_tensor)
+INDEXING = (Tensor.__getitem__, Tensor.__setitem__)
 # On a GPU their result's shape or value must be known before the host goes on.
 DEPENDENT = ('aten::nonzero', 'aten::masked_select', 'aten::bincount', 'aten::equal')
 
@@ -36,7 +38,10 @@ def indexes_by_mask(name: str, args: tuple) -> bool:
 
 
 class TensorsFromNumbers(TorchFunctionMode):
-    """Counts tensors made from numbers on the device, which no dispatch mode sees on 'meta'."""
+    """Counts tensors made from numbers on the device, which no dispatch mode sees on 'meta'.
+
+    A list as an index is one: PyTorch copies it to the device, and waits.
+    """
 
     def __init__(self, counter: 'DeviceCounter') -> None:
         super().__init__()
@@ -44,13 +49,20 @@ class TensorsFromNumbers(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         result = func(*args, **(kwargs or {}))
+        if func in INDEXING and on_meta(args[0]):
+            index = args[1] if isinstance(args[1], tuple) else (args[1],)
+            self.count(sum(isinstance(part, (list, np.ndarray)) for part in index))
         if func not in FROM_NUMBERS:
             return result
         data = args[1] if func is Tensor.new_tensor else args[0] if args else kwargs['data']
         if result.is_meta and not isinstance(data, Tensor):
-            self.counter.copies += 1
-            self.counter.blocking += 1
+            self.count(1)
         return result
+
+    def count(self, number: int) -> None:
+        """Count copies that block."""
+        self.counter.copies += number
+        self.counter.blocking += number
 
 
 class DeviceCounter(TorchDispatchMode):

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from mmaction.models.heads import GCNHead
 from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
 
@@ -83,3 +84,44 @@ def test_scores_of_a_batch_are_one_copy_to_the_host(monkeypatch):
     for ours, theirs in zip(found, plain):
         assert torch.equal(ours.pred_score, theirs.pred_score)
         assert torch.equal(ours.pred_label, theirs.pred_label)
+
+
+class OwnLoss(GCNHead):
+    """A head with a loss of its own."""
+
+    def loss_by_feat(self, cls_scores, data_samples):
+        return dict(loss_own=cls_scores.sum())
+
+
+MODELS.register_module(module=OwnLoss, force=True)
+
+
+@pytest.mark.parametrize(
+    'number, labels, head',
+    [
+        (8, 1, dict()),
+        (8, 1, dict(dropout=0.0)),  # in mixed precision
+        (1, 1, dict(topk=(1, 2, 5))),
+        (8, 1, dict(loss_cls=dict(type='CrossEntropyLoss', class_weight=[1.0, 2.0, 3.0]))),
+        (8, 1, dict(label_smooth_eps=0.1)),
+        (8, 3, dict(multi_class=True)),
+        (8, 1, dict(type='OwnLoss')),
+    ],
+)
+def test_the_loss_is_that_of_mmaction2(number, labels, head):
+    samples = [ActionDataSample() for _ in range(number)]
+    for index, sample in enumerate(samples):
+        sample.set_gt_label(index % 3 if labels == 1 else torch.eye(3)[index % 3])
+    inputs, found = torch.randn(number, 1, 2, 8, 25, 3), []
+    for kind in ('SkeletonRecognizer', 'RecognizerGCN'):
+        torch.manual_seed(0)
+        own = dict(dict(type='GCNHead', num_classes=3, in_channels=8), **head)
+        own['init_cfg'] = dict(type='Normal', layer='Linear', std=1.0)  # some are right
+        model = MODELS.build(dict(type=kind, backbone=BACKBONE, cls_head=own))
+        model.init_weights()
+        with torch.autocast('cpu', torch.bfloat16, enabled='dropout' in head):
+            found.append(model(inputs, samples, mode='loss'))
+    ours, expected = found
+    assert list(ours) == list(expected)
+    for name, value in expected.items():
+        assert torch.equal(ours[name], value) and ours[name].dtype == value.dtype, name

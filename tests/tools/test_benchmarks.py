@@ -2,9 +2,11 @@
 
 import json
 import sys
+import warnings
 
 import gpu
 import gpu_hours
+import gpu_measuring
 import pytest
 import ranking_loss
 import run_all
@@ -162,6 +164,36 @@ def test_projected_hours():
     assert len(aims) == 2
     with pytest.raises(ValueError, match='--only steps ... hours'):
         gpu_hours.project({}, gpu.CONFIGS)
+
+
+def test_waits_are_counted_by_place(monkeypatch):
+    modes = []
+    monkeypatch.setattr(torch.cuda, 'set_sync_debug_mode', modes.append)
+
+    def call():
+        if modes == ['warn']:
+            for _ in range(2):
+                warnings.warn('called a synchronizing CUDA operation', stacklevel=1)
+            warnings.warn('something else', stacklevel=1)
+
+    found = gpu_measuring.count_waits(call, 'cuda')
+    ((place, number),) = found.items()
+    assert place.startswith('test_benchmarks.py:') and number == 2
+    assert modes == ['warn', 'default'] and gpu_measuring.count_waits(call, 'cpu') is None
+
+
+def test_utilisation_is_that_of_the_gpu_in_use(monkeypatch, capsys):
+    commands = []
+    monkeypatch.setattr(gpu_measuring.subprocess, 'Popen', lambda c, **_: commands.append(c))
+    for visible in ('2,3', ''):
+        monkeypatch.setenv('CUDA_VISIBLE_DEVICES', visible)
+        gpu_measuring.Watch(on_gpu=True)
+    assert ['--id=2' in commands[0], '--id=0' in commands[1]] == [True, True]
+    monkeypatch.setattr(sys, 'argv', ['gpu.py', '--device', 'cuda:1'])
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    with pytest.raises(SystemExit):
+        gpu.parse_args()
+    assert 'choose it by CUDA_VISIBLE_DEVICES' in capsys.readouterr().err
 
 
 def test_sttformer_speed_leaves_the_model_as_it_is():

@@ -76,9 +76,9 @@ def extract(args: argparse.Namespace, cfg: Config) -> None:
     found = []
     for batch in tqdm(loader, desc='Extracting features', disable=None):
         data = model.data_preprocessor(batch, False)
-        for feature, sample in zip(encoder(data['inputs']), data['data_samples']):
+        for feature, sample in zip(encoder(data['inputs']).cpu(), data['data_samples']):
             meta = sample.metainfo
-            found.append((feature.cpu(), int(sample.gt_label), meta['frame_dir'], meta['split']))
+            found.append((feature, int(sample.gt_label), meta['frame_dir'], meta['split']))
     features, labels, names, splits = zip(*found)
     streams = dict(streams=model.modalities) if features[0].dim() == 2 else {}
     np.savez(

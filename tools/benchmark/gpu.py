@@ -4,6 +4,7 @@
 steps       a training step of DeepRank: samples a second, utilisation, memory, in each precision
 share       share of the ranking loss, labels included, in that step
 mv          MV-DeepRank's step and memory: encoders one by one, and all at once
+waits       how often the host waits for the GPU in a training step, and where; none is wanted
 extraction  extraction by RelabelHook against a bare loop
 loader      samples a second that the loader hands over, and how long a training waits for it
 hours       projected hours of each row of Table IV, from what was measured before
@@ -30,7 +31,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 import gpu_hours
 import torch
 from common import conditions, make_parser, print_table, synchronize, write_json
-from gpu_measuring import Found, Watch, free_memory, is_gpu, measure_busy
+from gpu_measuring import Found, Watch, count_waits, free_memory, is_gpu, measure_busy
 from growth import write_random
 from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
@@ -86,6 +87,8 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if is_gpu(args.device) and not torch.cuda.is_available():
         parser.error(f'--device {args.device}, and PyTorch finds no GPU; expected one')
+    if torch.device(args.device).index:
+        parser.error(f'--device {args.device}; expected cuda: choose it by CUDA_VISIBLE_DEVICES')
     args.batch, args.frames, args.sequences = (6, 12, 24) if args.tiny else (64, 120, 4096)
     if args.tiny:
         args.workers, args.seconds = [0], 0.0
@@ -126,7 +129,10 @@ def make_batch(args: argparse.Namespace) -> Dict:
         sample = ActionDataSample(metainfo=dict(sample_idx=index, frame_dir=f's{index}'))
         sample.set_gt_label(index % 60)
         samples.append(dict(inputs=keypoint, data_samples=sample))
-    return collate_function(read('DeepRank', 'stgcn').train_dataloader)(samples)
+    batch = collate_function(read('DeepRank', 'stgcn').train_dataloader)(samples)
+    if is_gpu(args.device):  # from ordinary memory a copy would make each step wait
+        batch['inputs'] = batch['inputs'].pin_memory()
+    return batch
 
 
 def collate_function(loader: Dict) -> Callable:
@@ -230,6 +236,18 @@ def mv(args: argparse.Namespace) -> List[Dict]:
     return rows
 
 
+def waits(args: argparse.Namespace) -> List[Dict]:
+    """How often the host waits for the GPU in a training step, and where."""
+    rows, batch, network = [], make_batch(args), args.networks[0]
+    for method in METHODS:
+        step = make_step(args, build(args, method, network), WAYS['default'])
+        found = count_waits(lambda step=step: step(batch), args.device)
+        number = None if found is None else sum(found.values())
+        row = dict(part='waits', method=method, network=network, waits=number)
+        rows.append(dict(row, places=', '.join(found or ()) or None))
+    return rows
+
+
 def extraction(args: argparse.Namespace) -> List[Dict]:
     """A pass over sequences that take no time to load, whose number is a few dozen batches."""
     rows = []
@@ -237,7 +255,8 @@ def extraction(args: argparse.Namespace) -> List[Dict]:
         model = build(args, 'DeepRank', network)
         data = RandomSequences(args.sequences, args.frames, bodies=2)
         collate = collate_function(read('DeepRank', network).val_dataloader)
-        loader = DataLoader(data, args.batch, num_workers=args.workers[-1], collate_fn=collate)
+        options = dict(num_workers=args.workers[-1], pin_memory=is_gpu(args.device))
+        loader = DataLoader(data, args.batch, collate_fn=collate, **options)
         runner = SimpleNamespace(model=model, call_hook=lambda name: None)
         bare_loop(model, loader)  # cuDNN's choices, and the first start of the workers
         seconds = {}
@@ -311,6 +330,7 @@ PARTS: Dict[str, Tuple[Optional[Callable], str]] = dict(
     steps=(steps, 'A training step of DeepRank'),
     share=(share, 'The ranking loss in a step'),
     mv=(mv, 'A training step of MV-DeepRank'),
+    waits=(waits, 'Waits of the host in a training step'),
     extraction=(extraction, 'Extraction by RelabelHook'),
     loader=(loader, 'The loader, alone and in a training'),
     hours=(None, 'Projected hours of Table IV, one seed, NTU RGB+D 60'),

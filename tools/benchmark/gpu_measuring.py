@@ -1,10 +1,14 @@
 """How long a call takes on a GPU that is kept busy, how busy it was, and its memory."""
 
 import gc
+import os
 import statistics
 import subprocess
 import time
-from typing import Callable, NamedTuple, Optional
+import warnings
+from collections import Counter
+from pathlib import Path
+from typing import Callable, Dict, NamedTuple, Optional
 
 import torch
 from common import synchronize
@@ -44,11 +48,34 @@ def measure_busy(call: Callable[[], object], device: str, seconds: float) -> Fou
     return Found(ms, watch.stop(), mib)
 
 
+def count_waits(call: Callable[[], object], device: str) -> Optional[Dict[str, int]]:
+    """How often a call makes the host wait for the GPU, by file and line; None without a GPU.
+
+    PyTorch warns of each wait that it knows of. The call is made twice before.
+    """
+    if not is_gpu(device):
+        call()
+        return None
+    call()
+    call()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        torch.cuda.set_sync_debug_mode('warn')
+        try:
+            call()
+        finally:
+            torch.cuda.set_sync_debug_mode('default')
+    known = [each for each in caught if 'synchroniz' in str(each.message)]
+    return dict(Counter(f'{Path(each.filename).name}:{each.lineno}' for each in known))
+
+
 class Watch:
-    """Looks at a GPU's utilisation ten times a second, by nvidia-smi."""
+    """Looks at the first visible GPU's utilisation ten times a second, by nvidia-smi."""
 
     def __init__(self, on_gpu: bool) -> None:
-        command = ['nvidia-smi', '--query-gpu=utilization.gpu', '--format=csv,noheader,nounits']
+        visible = os.environ.get('CUDA_VISIBLE_DEVICES') or '0'
+        command = ['nvidia-smi', f'--id={visible.split(",")[0]}', '--query-gpu=utilization.gpu']
+        command.append('--format=csv,noheader,nounits')
         self.process: Optional[subprocess.Popen] = None
         if on_gpu:
             try:

@@ -1,12 +1,14 @@
 """Makes the encoder's own features the new labels, round by round (Sec. V-B)."""
 
 import time
-from typing import Any, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from mmaction.registry import HOOKS, TASK_UTILS
 from mmengine.dist import all_gather_object, get_world_size
 from mmengine.hooks import Hook
+from mmengine.optim import OptimWrapper
 from mmengine.runner import BaseLoop
+from torch import Tensor
 
 from deeprank_plugin.engine import reporting
 from deeprank_plugin.engine.extraction import (
@@ -107,6 +109,7 @@ class RelabelHook(Hook):
         """Make the first labels, or restore those of the checkpoint."""
         reporting.log_separate_ranking(runner, unwrap(runner.model))
         unwrap(runner.model).equal_batches = have_equal_batches(runner.train_dataloader)
+        unwrap(runner.model).scale_loss = loss_scaling(runner.optim_wrapper)
         self._loader = build_extraction_loader(runner, self.pipeline)
         if not runner._resume or self._loaded is None and runner.epoch == 0:
             if self.calibrate:
@@ -174,6 +177,17 @@ class RelabelHook(Hook):
         if self.schedule.round:
             reset_optimizer(runner, self.reset_optimizer)
         reporting.report(runner, self.schedule.round, metrics)
+
+
+def loss_scaling(wrapper: OptimWrapper) -> Callable[[Tensor], Tensor]:
+    """What multiplies a loss before its backward pass: accumulation, then ``GradScaler``."""
+
+    def scale(loss: Tensor) -> Tensor:
+        scaler = getattr(wrapper, 'loss_scaler', None)
+        loss = wrapper.scale_loss(loss)
+        return loss if scaler is None else scaler.scale(loss)
+
+    return scale
 
 
 def require_same_bank(runner) -> None:

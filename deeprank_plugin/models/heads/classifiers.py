@@ -6,6 +6,8 @@ from typing import Tuple
 import torch
 from torch import Tensor, nn
 
+from ..utils import to_device
+
 
 class MLPClassifier(nn.Module):
     """Two 2-layer MLPs with ReLU: one for [anchor; candidate], one for the two results ('MLP').
@@ -84,9 +86,8 @@ class ViTClassifier(nn.Module):
 
     def forward(self, tokens: Tensor, triplets: Tensor) -> Tensor:
         """Logits (K, 2) of triplets (3, K), from the output of :meth:`prepare`."""
-        hidden = tokens[triplets.T] + sincos_positions(3, tokens.shape[1]).to(
-            tokens
-        )  # (K, 3, hidden)
+        positions = sincos_positions(3, tokens.shape[1]).to(tokens.dtype)
+        hidden = tokens[triplets.T] + to_device(positions, tokens.device)  # (K, 3, hidden)
         for block in self.blocks:
             hidden = block(hidden)
         return self.fc(self.norm(hidden).mean(dim=1))

@@ -5,7 +5,7 @@ come from the encoder's own features, extracted in rounds by ``RelabelHook``, su
 :class:`BankPretrainer`.
 """
 
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 import torch
 from mmaction.registry import MODELS
@@ -141,6 +141,9 @@ class BankPretrainer(EncoderPretrainer):
 
     equal_batches = False
     """Whether all processes train on batches of the same size; ``RelabelHook`` finds out."""
+
+    scale_loss: Optional[Callable[[Tensor], Tensor]] = None
+    """Multiplies a loss as the run does before its backward pass; set by ``RelabelHook``."""
 
     def __init__(
         self,

@@ -105,7 +105,6 @@ class MVDeepRank(RankingPretrainer):
                 for modality in self.modalities
             }
         )
-        self._grad_state: Dict = {}
         heads = self.streams[self.modalities[0]]['heads']
         self.check_encoder(next(iter(heads.values())).in_channels, 'head.in_channels')
 
@@ -150,7 +149,7 @@ class MVDeepRank(RankingPretrainer):
 
             if self.one_by_one:
                 parameters = list(self.streams[modality].parameters())
-                loss = early_gradient(stream_loss, parameters, self._grad_state)
+                loss = early_gradient(stream_loss, parameters, self.scale_loss)
             else:
                 loss = stream_loss()
             results[f'{modality}/loss_rank'] = loss

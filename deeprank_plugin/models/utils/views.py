@@ -1,5 +1,6 @@
 """The three views that define a stream's ranking labels (Sec. IV-A)."""
 
+import torch
 from torch import Tensor
 
 VIEWS = ('self', 'other', 'all')
@@ -30,7 +31,7 @@ def view_distances(distances: Tensor, stream: int, view: str) -> Tensor:
         return distances.sum(dim=0)
     if view != 'other':
         raise ValueError(f'view={view!r} is not known; choose from {VIEWS}')
-    others = [index for index in range(len(distances)) if index != stream]
-    if not others:
+    if len(distances) < 2:
         raise ValueError("view 'other' needs a second modality; found one")
-    return distances[others].sum(dim=0)
+    # a list of the others as an index would make the host wait for the device
+    return torch.cat([distances[:stream], distances[stream + 1 :]]).sum(dim=0)

@@ -3,6 +3,7 @@
 import json
 import math
 import pickle
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from helpers import free_port, load, make_config, spawn, train, write_annotations
 from mmaction.registry import TASK_UTILS
+from mmengine.optim.optimizer import amp_optimizer_wrapper
 
 from deeprank_plugin.engine import RelabelHook
 from deeprank_plugin.engine.extraction import extract_split
@@ -193,6 +195,23 @@ def test_validation_without_training_builds_no_train_loop():
     hook = RelabelHook(monitor='m', patience=1)
     hook.after_val_epoch(SimpleNamespace(_train_loop=dict(max_epochs=1)), {'m': 1.0})
     assert hook.schedule.round == 0 and hook.schedule.best == math.inf
+
+
+def test_the_model_learns_what_scales_its_loss(tmp_path, monkeypatch):
+    """As MV-DeepRank takes gradients before the run's backward pass; also after a resume."""
+    monkeypatch.setattr(amp_optimizer_wrapper, 'is_cuda_available', lambda: True)
+    monkeypatch.setattr(amp_optimizer_wrapper, 'GradScaler', partial(torch.amp.GradScaler, 'cpu'))
+    cfg = make_config(tmp_path / 'run', streams=True, interval=9)
+    options = dict(init_scale=64.0, growth_interval=3)  # steps, as many as the epoch has
+    cfg.optim_wrapper.update(type='AmpOptimWrapper', dtype='bfloat16', loss_scale=options)
+    cfg.model.backbone.num_stages = cfg.train_cfg.max_epochs = 1
+    cfg.default_hooks.relabel.pipeline = cfg.val_dataloader.dataset.pipeline
+    cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
+    for resume in (False, True):  # the second run has nothing left to train
+        cfg.resume = resume
+        runner = train(cfg)
+        assert runner.optim_wrapper.loss_scaler.get_scale() == 128.0
+        assert runner.model.scale_loss(torch.tensor(3.0)) == 3.0 * 128.0
 
 
 def test_without_a_test_pipeline(tmp_path):

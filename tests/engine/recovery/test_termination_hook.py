@@ -1,10 +1,13 @@
 """Runs that get SIGTERM: what they save, how they exit, and that they resume to the same end."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from runs import Chain, assert_equal_ends, assert_same, kept, kill, make_resumable
 
 from deeprank_plugin.engine import TerminationHook
+from deeprank_plugin.engine.recovery import termination_hook
 
 
 @pytest.mark.slow
@@ -86,6 +89,17 @@ def test_an_error_ends_the_run_although_workers_ignore_sigterm(server, data, tmp
     chain = Chain(server, make_resumable(data, workers=2), tmp_path / 'error')
     assert chain.start(kill('train', 2, 'error')) == 1
     assert 'RuntimeError: an error of the test' in chain.printed
+
+
+def test_processes_agree_every_tenth_iteration_and_at_the_end_of_an_epoch(monkeypatch):
+    asked, hook = [], TerminationHook()
+    monkeypatch.setattr(termination_hook, 'get_world_size', lambda: 2)
+    monkeypatch.setattr(termination_hook, 'all_reduce', lambda *_: asked.append(runner.iter))
+    runner = SimpleNamespace(iter=0, train_dataloader=range(24))
+    for index in range(24):
+        runner.iter = index
+        hook.after_train_iter(runner, index)
+    assert asked == [9, 19, 23]
 
 
 def test_bad_argument():

@@ -7,7 +7,9 @@ from mmaction.structures import ActionDataSample
 from mmengine.model import BaseModule
 from mmengine.optim import OptimWrapper
 from torch import nn
+from torch.amp import GradScaler
 
+from deeprank_plugin.engine.hooks.relabel_hook import loss_scaling
 from deeprank_plugin.evaluation import KNNMetric, RankMetric
 from deeprank_plugin.models import DeepRank, MVDeepRank
 
@@ -137,13 +139,14 @@ def test_one_by_one_equals_all_at_once_in_mixed_precision(dtype):
     found = []
     for one_by_one in (True, False):
         model = make(one_by_one=one_by_one).float()
+        model.scale_loss = GradScaler('cpu').scale
         inputs, samples, frozen = make_batch(model)
         inputs = {name: tensor.float() for name, tensor in inputs.items()}
         model.relabel(frozen, NAMES)
         torch.manual_seed(7)
         with torch.autocast('cpu', dtype):
             losses = model(inputs, samples, mode='loss')
-        (model.parse_losses(losses)[0] * 2.0**16).backward()
+        model.scale_loss(model.parse_losses(losses)[0]).backward()
         found.append({name: p.grad for name, p in model.named_parameters()})
     for name, gradient in found[0].items():
         assert torch.equal(gradient, found[1][name]), name
@@ -198,9 +201,10 @@ def test_training_steps_through_mmengine_with_accumulation():
         inputs, samples, frozen = make_batch(model)
         model.relabel(frozen, NAMES)
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-        wrapper = OptimWrapper(optimizer, accumulative_counts=2)
+        wrapper = OptimWrapper(optimizer, accumulative_counts=3)
+        model.scale_loss = loss_scaling(wrapper)
         sequences = list(inputs['joint'])
-        for number in range(4):
+        for number in range(6):
             torch.manual_seed(number)
             data = dict(inputs=sequences, data_samples=samples)
             model.float().train_step(data, wrapper)

@@ -1,5 +1,7 @@
 """MV-DeepRank: labels of the views, streams one by one against all at once."""
 
+import itertools
+
 import pytest
 import torch
 from mmaction.registry import MODELS
@@ -116,6 +118,42 @@ def test_loss_is_a_plain_loop_over_triplets(views):
             accuracy = sum(right) / len(right)
             assert float(losses[f'{modality}/acc_{view}']) == pytest.approx(accuracy)
         torch.testing.assert_close(losses[f'{modality}/loss_rank'], expected)
+
+
+def test_triplets_count_less_where_the_modalities_disagree():
+    model = make(disagree_weight=0.25)
+    inputs, samples, frozen = make_batch(model, number=6)
+    model.relabel(frozen, NAMES[:6])
+    model.bank.features = model.bank.features.double()
+    model.eval()
+    losses = model(inputs, samples, mode='loss')
+    features, frozen = model(inputs, mode='tensor'), frozen.double()
+    triplets = list(itertools.permutations(range(6), 3))
+    agree = []
+    for a, i, j in triplets:
+        labels = [
+            float(plain_label_distance(frozen, stream, 'self', a, i))
+            < float(plain_label_distance(frozen, stream, 'self', a, j))
+            for stream in range(3)
+        ]
+        agree.append(len(set(labels)) == 1)
+    weights = torch.where(torch.tensor(agree), 1.0, 0.25).double()
+    assert 0 < sum(agree) < len(agree)
+    for stream, modality in enumerate(MODALITIES):
+        expected = 0.0
+        for view in VIEWS:
+            scores = model.streams[modality]['heads'][view]
+            f, costs = features[:, stream], []
+            for a, i, j in triplets:
+                near, far = (plain_label_distance(frozen, stream, view, a, c) for c in (i, j))
+                hidden = [scores.act(scores.fc0(torch.cat([f[a], f[c]]))) for c in (i, j)]
+                logits = scores.fc1(hidden[0] - hidden[1])
+                costs.append(-logits.log_softmax(0)[0 if near < far else 1])
+            expected = expected + (torch.stack(costs) * weights).sum() / weights.sum()
+        torch.testing.assert_close(losses[f'{modality}/loss_rank'], expected)
+    samples = [sample.new() for sample in samples]
+    ranks = [sample.rank['bone/other'] for sample in model(inputs, samples, mode='predict')]
+    assert float(torch.stack(ranks)[:, 3].sum()) == pytest.approx(float(weights.sum()))
 
 
 @pytest.mark.parametrize('views', [('self',), VIEWS])
@@ -352,6 +390,11 @@ def test_two_modalities():
         (dict(views=('self', 'self')), 'twice'),
         (dict(views=dict(self=1.0, other=0.0)), 'positive weights'),
         (dict(modalities=('bone',)), r"views=\('self',\)"),
+        (dict(disagree_weight=1.5), 'from 0 to 1'),
+        (
+            dict(disagree_weight=0.5, modalities=('bone',), views=('self',)),
+            'needs a second modality',
+        ),
         (dict(data='joint'), 'an encoder for each modality'),
         (dict(head=9), 'set head.in_channels=8'),
     ],

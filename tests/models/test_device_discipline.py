@@ -235,6 +235,18 @@ def test_waits_and_copies(kind, autocast_on_meta):
     assert found == ALLOWED[kind], f'waits: {causes}'
 
 
+@pytest.mark.parametrize(('kind', 'encoders'), [('DeepRank', 1), ('MVDeepRank', 3)])
+def test_a_teacher_waits_once_for_each_encoder(kind, encoders, autocast_on_meta):
+    model = make_model(kind, teacher_momentum=0.9)
+    wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1))
+    with DeviceCounter():
+        fill_bank(model)
+    with DeviceCounter() as counter:
+        model.train().train_step(make_batch(clips=2), wrapper)
+    # the copy of the batch; in eval mode an encoder finds out which bodies are present
+    assert Counts(*counter.counts) == Counts(encoders, 1, 0), dict(counter.waits)
+
+
 def test_device_augmentation():
     augment = dict(clip_len=FRAMES, min_frames=4)
     model = make_model(

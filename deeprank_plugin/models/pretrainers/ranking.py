@@ -108,7 +108,8 @@ class RankingPretrainer(BankPretrainer):
         """
         if isinstance(inputs, dict):
             parts = {name: self.split_plain(sequences) for name, sequences in inputs.items()}
-            return tuple({name: part[i] for name, part in parts.items()} for i in range(2))
+            seen = {name: part[0] for name, part in parts.items()}
+            return seen, {name: part[1] for name, part in parts.items()}
         if inputs.shape[1] < 2:
             raise ValueError(
                 f'1 clip a sequence; {type(self).__name__}(teacher_momentum='

@@ -19,6 +19,7 @@ TOGETHER = {
     'docs',  # the pages and their examples
     'engine/recovery/test_base_config.py',  # configs/_base_/recovery.py
     'engine/recovery/test_dead_processes.py',
+    'models/pretrainers/test_teacher.py',  # of DeepRank and MV-DeepRank
     'models/pretrainers/test_twenty_steps.py',  # several processes
     'models/pretrainers/test_two_processes.py',
     'models/test_device_discipline.py',  # all models, on 'meta'

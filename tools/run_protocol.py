@@ -42,9 +42,11 @@ from deeprank_plugin.command_line import (
     has_weights,
     load_config,
     merge_or_exit,
+    repeat_data,
     require_writable,
     run_or_exit,
 )
+from deeprank_plugin.command_line.arguments import DataAction
 from deeprank_plugin.command_line.data_file import hash_data, hash_file
 from deeprank_plugin.command_line.parameters import SHARES
 from deeprank_plugin.command_line.plan import describe_batch, describe_steps
@@ -72,7 +74,8 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--streams', nargs='+', default=['joint'], choices=MODALITIES)
     parser.add_argument('--seeds', nargs='+', type=int, default=[0])
-    for option in ('--data', '--layout', '--views', '--segments', '--head-init'):
+    parser.add_argument('--data', action=DataAction, help='as for train.py, but one file')
+    for option in ('--layout', '--views', '--segments', '--head-init'):
         parser.add_argument(option, help='as for train.py')
     parser.add_argument('--num-classes', type=int, help='as for train.py')
     parser.add_argument('--holdout-subjects', nargs='+', help='as for train.py')
@@ -89,7 +92,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='as for train.py'
     )
-    return parser.parse_args()
+    args = parser.parse_args(repeat_data(sys.argv[1:]))
+    if isinstance(args.data, list):
+        exit_with_error(
+            f'--data {" ".join(args.data)}: a protocol trains and tests on one data set. To '
+            'pretrain on several files, give them to tools/train.py with a pretraining config, '
+            'and its work dir as --checkpoint here.'
+        )
+    return args
 
 
 # ---------------------------------------------------------------------- settings

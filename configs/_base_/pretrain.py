@@ -1,6 +1,12 @@
 # Pretraining: 5 % of the training split are held out to validate; the test is k-NN.
 _base_ = ['./views.py', './default_runtime.py']
 
+pretrained = (
+    '{{$PRETRAINED:none}}'  # the encoder to begin with: checkpoint or work dir, such as MoCo's
+)
+if pretrained != 'none':
+    model = dict(backbone=dict(init_cfg=dict(type='Pretrained', checkpoint=pretrained)))
+
 train_dataloader = dict(dataset=dict(holdout=dict(share=0.05, seed=0, part='train')))
 val_dataloader = dict(
     dataset=dict(

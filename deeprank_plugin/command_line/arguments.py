@@ -91,7 +91,8 @@ def add_parameters(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         '--pretrained',
         metavar='CHECKPOINT',
-        help='checkpoint or work dir of the encoder (default: the DeepRank run)',
+        help='checkpoint or work dir of the encoder (default: the DeepRank run; in pretraining '
+        'none, a new encoder)',
     )
     group.add_argument(
         '--holdout-subjects',

@@ -4,6 +4,7 @@ from .collate import SampleBatch, stack_samples
 from .samplers import ClusterSampler
 from .skeleton_dataset import SkeletonDataset
 from .transforms import (
+    AddPlainView,
     CenterSkeleton,
     CropResize,
     JointMask,
@@ -15,6 +16,7 @@ from .transforms import (
 )
 
 __all__ = [
+    'AddPlainView',
     'CenterSkeleton',
     'ClusterSampler',
     'CropResize',

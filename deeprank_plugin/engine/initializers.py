@@ -65,8 +65,9 @@ class Pretrained(PretrainedInit):
     neither (the state dict of a backbone). Its keys must be exactly those of the module.
 
     Args:
-        checkpoint (str): File, any address that MMEngine's ``CheckpointLoader`` accepts, or the
-            work dir of a pretraining run, whose latest checkpoint is used.
+        checkpoint (str or dict): File, any address that MMEngine's ``CheckpointLoader`` accepts, or
+            the work dir of a pretraining run, whose latest checkpoint is used; or a dict of
+            modality to these, such as of three MoCo runs for the encoders of MV-DeepRank.
         prefix (str, optional): Use the keys with this prefix. Defaults to None: found.
         map_location (str): Where to put the tensors. Defaults to ``'cpu'``.
         modality (str, optional): 'joint', 'bone' or 'motion': the modality that the encoder must
@@ -88,7 +89,7 @@ class Pretrained(PretrainedInit):
 
     def __init__(
         self,
-        checkpoint: str,
+        checkpoint: Union[str, Mapping[str, str]],
         prefix: Optional[str] = None,
         map_location: str = 'cpu',
         modality: Optional[str] = None,
@@ -98,12 +99,13 @@ class Pretrained(PretrainedInit):
     ) -> None:
         super().__init__(checkpoint, prefix, map_location)
         self.segments = segments
-        self.checkpoint: str = checkpoint
+        self.checkpoint: Any = checkpoint
         self.allow_other = check_aspects('Pretrained', allow_other)
         self.modality = modality
         self.layout = None if layout is None else find_layout(layout)
 
     def __call__(self, module: nn.Module) -> None:
+        self._choose()
         if osp.isdir(self.checkpoint):
             # None if the folder records no checkpoint: the error then names the folder
             self.checkpoint = find_latest_checkpoint(self.checkpoint) or self.checkpoint
@@ -121,6 +123,17 @@ class Pretrained(PretrainedInit):
         print_log(f'{type(module).__name__}: loaded {part} of {self.checkpoint}', logger='current')
         if hasattr(module, '_params_init_info'):
             update_init_info(module, init_info=self._get_init_info())
+
+    def _choose(self) -> None:
+        """Take the checkpoint of the own modality, of several."""
+        if not isinstance(self.checkpoint, Mapping):
+            return
+        if self.modality not in self.checkpoint:
+            raise ValueError(
+                f'init_cfg.checkpoint names checkpoints of {", ".join(self.checkpoint)}; expected '
+                f'one for modality {self.modality}: add it, or set init_cfg.modality'
+            )
+        self.checkpoint = self.checkpoint[self.modality]
 
     def _open(self) -> Any:
         """Load the checkpoint."""

@@ -53,13 +53,16 @@ def recent_metrics(runner) -> Dict[str, float]:
     return metrics
 
 
-def report(runner, number: int, metrics: Dict[str, float]) -> None:
+def report(runner, number: int, metrics: Dict[str, float]) -> Dict[str, float]:
     """Log a round to the terminal, the JSON log and the other visual back ends.
 
     Args:
         runner (Runner): Its most recent training and validation metrics are added.
         number (int): Rounds completed.
         metrics (dict): Metrics of the features and the labels.
+
+    Returns:
+        dict: All that was logged.
     """
     metrics = {**metrics, **recent_metrics(runner)}
     metrics = dict(round=number, **{name: float(value) for name, value in metrics.items()})
@@ -79,6 +82,7 @@ def report(runner, number: int, metrics: Dict[str, float]) -> None:
         step=runner.epoch,
         file_path=f'{runner.timestamp}.json',
     )
+    return metrics
 
 
 def format_metrics(metrics: Dict[str, float]) -> str:

@@ -74,6 +74,13 @@ class BatchCropResizeRotate:
         """Draw and apply: B sequences (1, M, T_i, V, 3) to (B, 1, M, clip_len, V, 3)."""
         return self.apply(sequences, self.sample_parameters([s.shape[2] for s in sequences]))
 
+    def middle(self, sequences: List[Tensor], share: float) -> Tensor:
+        """The plain views that ``CropResize(p_interval=(share,))`` gives, without rotation."""
+        total = torch.tensor([sequence.shape[2] for sequence in sequences])
+        starts = ((1 - share) * total.double() / 2).long()
+        draws = AugmentationParameters(starts, total - 2 * starts, torch.zeros(len(total), 3))
+        return self.apply(sequences, draws)
+
     def apply(self, sequences: List[Tensor], draws: AugmentationParameters) -> Tensor:
         """Crop, resize and rotate with given parameters.
 

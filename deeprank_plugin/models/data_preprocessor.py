@@ -34,7 +34,8 @@ class SkeletonPreprocessor(ActionDataPreprocessor):
             resizes and rotates whole sequences on the device in training; the training pipeline
             must then do none of these. 2D layouts need ``angle=0``. A key ``distort`` holds
             arguments of :class:`BatchDistortion`, and ``clips=2`` makes two views of each sample,
-            as ``TwoViews`` does. Defaults to None: the pipeline augments.
+            as ``TwoViews`` does; ``plain=0.95`` adds the middle 95 % as one more clip, as
+            ``AddPlainView`` does. Defaults to None: the pipeline augments.
 
     Raises:
         ValueError: If an argument is unknown, 2D data are to be rotated, or an input does not have
@@ -61,12 +62,16 @@ class SkeletonPreprocessor(ActionDataPreprocessor):
         self.augment: Optional[BatchCropResizeRotate] = None
         self.distort: Optional[BatchDistortion] = None
         self.clips = 1
+        self.plain: Optional[float] = None
         if augment is not None:
             augment = dict(augment)
             self.clips = augment.pop('clips', 1)
+            self.plain = augment.pop('plain', None)
             if 'distort' in augment:
                 self.distort = BatchDistortion(self.layout, **augment.pop('distort'))
             self.augment = BatchCropResizeRotate(**augment)
+        if self.plain is not None and not 0 < self.plain <= 1:
+            raise ValueError(f'augment.plain={self.plain}; expected a share in (0, 1]')
         if self.augment is not None and self.layout.planar and self.augment.angle:
             raise ValueError(
                 f'augment rotates by up to {self.augment.angle:g} rad about x, y and z, and layout '
@@ -123,7 +128,10 @@ class SkeletonPreprocessor(ActionDataPreprocessor):
             if training and self.augment is not None:
                 sequences = list(inputs)
                 check_augmentable(sequences, data_samples)
-                joint = torch.cat([self.make_view(sequences) for _ in range(self.clips)], dim=1)
+                views = [self.make_view(sequences) for _ in range(self.clips)]
+                if self.plain is not None:
+                    views.append(self.augment.middle(sequences, self.plain))
+                joint = torch.cat(views, dim=1)
             else:
                 joint = inputs if isinstance(inputs, Tensor) else torch.stack(list(inputs))
                 joint = joint.float()

@@ -98,6 +98,15 @@ def test_without_the_paths_of_the_pretrained_encoder():
     assert cfg.model.backbone.init_cfg.checkpoint == cfg.pretrained == 'work_dirs/mv'
 
 
+def test_pretraining_from_another_encoder():
+    for method in ('deeprank/deeprank', 'mv_deeprank/mv-deeprank', 'segrank/segrank', 'moco/moco'):
+        path = f'{method}_stgcn-w16.py'
+        assert 'init_cfg' not in read(path, data='toy_xsub').model.backbone
+        cfg = read(path, data='toy_xsub', pretrained='work_dirs/moco/epoch_9.pth')
+        init_cfg = dict(type='Pretrained', checkpoint='work_dirs/moco/epoch_9.pth')
+        assert cfg.model.backbone.init_cfg == init_cfg and cfg.work_dir.endswith('_from-moco')
+
+
 @pytest.mark.parametrize('network', ['stgcn-slim', 'sttformer-s'])
 def test_segments_of_the_time_reach_classifier_and_knn(network):
     plain = read(f'finetune/{network}_scratch.py', segments=1)

@@ -7,6 +7,9 @@ from mmengine.registry import DefaultScope
 
 import deeprank_plugin  # noqa: F401  registers the initialiser
 from deeprank_plugin.engine import initializers
+from deeprank_plugin.engine.identity import identify_model, to_meta
+from deeprank_plugin.models import DeepRank, MVDeepRank, SkeletonMoCo
+from deeprank_plugin.models.utils.fit import tell_initializers
 
 
 @pytest.fixture(autouse=True)
@@ -104,6 +107,49 @@ def test_the_encoder_of_a_modality_is_taken_from_several_streams(tmp_path, modal
     init_cfg = dict(pretrained(str(tmp_path / 'mv.pth'), None), modality=modality)
     target = build_recognizer(init_cfg).backbone.state_dict()
     assert all(torch.equal(target[key], value) for key, value in encoders[modality].items())
+
+
+def test_moco_runs_of_each_modality_begin_several_streams(tmp_path):
+    head = dict(type='RankHead', in_channels=4, hidden_channels=4)
+    graph = dict(layout='nturgb+d', mode='stgcn_spatial')
+    backbone = dict(type='STGCN', graph_cfg=graph, base_channels=4, num_stages=1)
+    files = {}
+    for seed, modality in enumerate(('joint', 'bone')):
+        torch.manual_seed(seed)
+        preprocessor = dict(type='SkeletonPreprocessor', modality=modality)
+        moco = SkeletonMoCo(backbone, 4, preprocessor, dim=3, queue_size=5)
+        with torch.no_grad():  # the momentum encoder differs
+            for parameter in moco.key_backbone.parameters():
+                parameter.add_(1)
+        files[modality] = str(tmp_path / f'{modality}.pth')
+        meta = to_meta(identify_model(moco))
+        torch.save(dict(state_dict=moco.state_dict(), meta=meta), files[modality])
+    preprocessor = dict(type='SkeletonPreprocessor', modality=['joint', 'bone'])
+    backbone['init_cfg'] = dict(type='Pretrained', checkpoint=files)
+    model = MVDeepRank(backbone, head, preprocessor)
+    tell_initializers(model)
+    model.init_weights()
+    for modality, encoder in model.encoders.items():
+        weights = torch.load(files[modality])['state_dict']
+        for name, value in encoder.state_dict().items():
+            assert torch.equal(value, weights[f'backbone.{name}']), (modality, name)
+
+    backbone['init_cfg'] = dict(type='Pretrained', checkpoint=files['joint'])
+    single = DeepRank(backbone, head, dict(type='SkeletonPreprocessor'))
+    tell_initializers(single)
+    single.init_weights()
+    expected = model.encoders['joint'].state_dict()
+    assert all(torch.equal(v, expected[k]) for k, v in single.backbone.state_dict().items())
+
+    for checkpoint, message in (
+        (files['joint'], 'is of modality joint, and this model takes bone'),
+        (dict(joint=files['joint']), 'expected one for modality bone'),
+    ):
+        backbone['init_cfg'] = dict(type='Pretrained', checkpoint=checkpoint)
+        model = MVDeepRank(backbone, head, preprocessor)
+        tell_initializers(model)
+        with pytest.raises(ValueError, match=message):
+            model.init_weights()
 
 
 def test_several_streams_and_no_modality(tmp_path):

@@ -167,3 +167,19 @@ def test_what_cannot_be_augmented():
     for wrong in (dict(p_interval=(0.9,)), dict(clip_len=0), dict(angle=-1)):
         with pytest.raises(ValueError, match='must be'):
             SkeletonPreprocessor(augment=wrong)
+
+
+def test_the_plain_view_is_the_last_clip():
+    sequences = make_sequences()
+    crop = CropResize((0.95,), 24)
+    expected = np.stack([crop(dict(keypoint=sequence))['keypoint'] for sequence in sequences])
+    preprocessor = SkeletonPreprocessor(augment=dict(clip_len=24, clips=2, plain=0.95))
+    torch.manual_seed(1)
+    found = preprocessor(batch(sequences), training=True)['inputs']
+    assert found.shape[:2] == (len(FRAMES), 3)
+    np.testing.assert_allclose(found[:, 2].numpy(), expected, rtol=1e-5, atol=2e-6)
+    without = SkeletonPreprocessor(augment=dict(clip_len=24, clips=2))
+    torch.manual_seed(1)
+    assert torch.equal(found[:, :2], without(batch(sequences), training=True)['inputs'])
+    with pytest.raises(ValueError, match='augment.plain=1.5'):
+        SkeletonPreprocessor(augment=dict(plain=1.5))

@@ -237,6 +237,19 @@ def test_waits_and_copies(kind, autocast_on_meta):
     assert found == ALLOWED[kind], f'waits: {causes}'
 
 
+@pytest.mark.parametrize(('kind', 'encoders', 'copies'), [('DeepRank', 1, 1), ('MVDeepRank', 3, 2)])
+def test_a_teacher_waits_once_for_each_encoder(kind, encoders, copies, autocast_on_meta):
+    model = make_model(kind, teacher_momentum=0.9)
+    wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1))
+    with DeviceCounter():
+        fill_bank(model)
+    with DeviceCounter() as counter:
+        model.train().train_step(make_batch(clips=2), wrapper)
+    # copies of the batch and of the bones' parents; in eval mode an encoder finds out which bodies
+    # are present
+    assert Counts(*counter.counts) == Counts(encoders, copies, 0), dict(counter.waits)
+
+
 @pytest.mark.parametrize('distort', [False, True])
 def test_device_augmentation(distort):
     augment = dict(clip_len=FRAMES, min_frames=4)

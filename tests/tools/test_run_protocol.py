@@ -188,6 +188,7 @@ def test_knn_of_a_published_stream_and_from_scratch(folder):
         (['--checkpoint', 'none', '--data', 'toy'], 'is not known; expected one of hdm05_xsub'),
         (['--checkpoint', 'none', '--weights', '1', '2'], 'give one for each'),
         (['--checkpoint', 'FOREIGN'], 'holds the encoder of bone'),
+        (['--checkpoint', 'none', '--data', 'a.pkl', 'b.pkl'], 'a.pkl b.pkl: .*tools/train.py'),
     ],
 )
 def test_errors(tool, monkeypatch, capsys, tmp_path, more, message):

@@ -1,5 +1,6 @@
 """Transforms that importing the package registers in MMAction2's ``TRANSFORMS``."""
 
+from .add_plain_view import AddPlainView
 from .center import CenterSkeleton
 from .crop_resize import CropResize
 from .distort import JointMask, JointNoise, RandomSwapSides
@@ -9,6 +10,7 @@ from .shear import RandomShear3D
 from .two_views import TwoViews
 
 __all__ = [
+    'AddPlainView',
     'CenterSkeleton',
     'CropResize',
     'JointMask',

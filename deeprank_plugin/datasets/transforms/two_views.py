@@ -32,12 +32,16 @@ class TwoViews(BaseTransform):
 
     def transform(self, results: Dict) -> Dict:
         """Augment one sequence twice."""
-        views = [self.transforms(dict(results)) for _ in range(2)]
-        joined = dict(views[0], num_clips=2)
-        for key in ('keypoint', 'keypoint_score'):
-            if key in joined:
-                joined[key] = np.concatenate([view[key] for view in views], axis=1)
-        return joined
+        return join_views([self.transforms(dict(results)) for _ in range(2)])
 
     def __repr__(self) -> str:
         return f'{self.__class__.__name__}({self.transforms})'
+
+
+def join_views(views: List[Dict]) -> Dict:
+    """One sample of the clips of several views, which have equal lengths, in their order."""
+    joined = dict(views[0], num_clips=sum(view.get('num_clips', 1) for view in views))
+    for key in ('keypoint', 'keypoint_score'):
+        if key in joined:
+            joined[key] = np.concatenate([view[key] for view in views], axis=1)
+    return joined

@@ -11,13 +11,14 @@ from mmengine.runner import BaseLoop
 from torch import Tensor
 
 from deeprank_plugin.engine import reporting
+from deeprank_plugin.engine.best_round import BestRound
 from deeprank_plugin.engine.extraction import (
     build_extraction_loader,
     calibrate_batch_norm,
     extract_split,
 )
 from deeprank_plugin.engine.loaders import have_equal_batches, index_sampler
-from deeprank_plugin.engine.recovery.checkpoint_hook import save_early_end
+from deeprank_plugin.engine.recovery.checkpoint_hook import save_best, save_early_end
 from deeprank_plugin.engine.relabel_schedule import RelabelSchedule
 from deeprank_plugin.models.utils import FeatureBank, unwrap
 
@@ -54,6 +55,11 @@ class RelabelHook(Hook):
         reset_optimizer (bool): Clear the optimiser's state (momentum) at each relabelling.
             Defaults to False.
         pipeline (list, optional): Test pipeline. Defaults to that of ``val_dataloader``.
+        best (dict, optional): Arguments of :class:`BestRound`, such as ``dict(monitor=
+            'effective_rank_var', patience=2)``: the weights after the round in which this metric is
+            best are kept in the work dir as ``best_<monitor>.pth``, and the run ends after
+            ``patience`` rounds without a better one (with :class:`ResumableTrainLoop`; any other
+            loop trains one more epoch). Defaults to None.
         **kwargs: Arguments of the schedule: ``interval``, or ``monitor`` with ``rule``,
             ``patience`` and ``min_delta``; ``max_rounds``.
 
@@ -67,12 +73,14 @@ class RelabelHook(Hook):
         calibrate: bool = True,
         reset_optimizer: bool = False,
         pipeline: Optional[List[Dict]] = None,
+        best: Optional[Dict] = None,
         **kwargs,
     ) -> None:
         self.schedule = TASK_UTILS.build({'type': 'RelabelSchedule', **(schedule or {}), **kwargs})
         self.calibrate = calibrate
         self.reset_optimizer = reset_optimizer
         self.pipeline = pipeline
+        self.best = None if best is None else BestRound(**best)
         self._loaded: Optional[Dict] = None
         self._loader: Any = None
 
@@ -84,6 +92,8 @@ class RelabelHook(Hook):
         checkpoint['relabel'] = dict(
             state=self.schedule.state_dict(), bank=None if bank is None else bank.state_dict()
         )
+        if self.best is not None:
+            checkpoint['relabel']['best'] = self.best.state_dict()
 
     def after_load_checkpoint(self, runner, checkpoint: Dict) -> None:
         """Keep the checkpoint's labels until it is known whether the run is resumed."""
@@ -97,6 +107,8 @@ class RelabelHook(Hook):
                 'run with load_from and without resume'
             )
         self.schedule.load_state_dict(self._loaded['state'])
+        if self.best is not None and 'best' in self._loaded:
+            self.best.load_state_dict(self._loaded['best'])
         if self._loaded['bank'] is not None:
             unwrap(runner.model).bank = FeatureBank.from_state_dict(self._loaded['bank'])
             require_same_bank(runner)
@@ -119,9 +131,9 @@ class RelabelHook(Hook):
             return
         self._restore(runner)
         self._stop_if_spent(runner)
-        if self.schedule.spent:
+        if self.spent:
             runner.logger.info(
-                f'This run is finished: all {self.schedule.round} rounds are over after epoch '
+                f'This run is finished: its {self.schedule.round} rounds are over after epoch '
                 f'{runner.epoch}, and nothing is left to train.'
             )
 
@@ -135,8 +147,9 @@ class RelabelHook(Hook):
     def before_train_epoch(self, runner) -> None:
         """Relabel if the last epoch ended a round."""
         if self.schedule.due:
-            self._relabel(runner)
+            metrics = self._relabel(runner)
             self.schedule.start_round()
+            self._compare_rounds(runner, metrics)
 
     def after_train_epoch(self, runner) -> None:
         """Count the epoch."""
@@ -149,23 +162,47 @@ class RelabelHook(Hook):
             self.schedule.end_validation(metrics)
             self._stop_if_spent(runner)
 
+    @property
+    def spent(self) -> bool:
+        """Whether the run is to end: after its last round, or because none became better."""
+        return self.schedule.spent or (self.best is not None and self.best.spent)
+
     def _stop_if_spent(self, runner) -> None:
-        if self.schedule.spent:
+        if self.spent:
             runner.train_loop.stop_training = True
 
     def after_train(self, runner) -> None:
         """Save the last epoch of a run that ended early, and report on the final features."""
-        if self.schedule.spent:
+        if self.spent:
             save_early_end(runner)
         extracted = extract_split(runner, self._loader)
         model = unwrap(runner.model)
         metrics = reporting.measure_features(model, extracted)
         metrics.update(model.compare(extracted.features))
-        reporting.report(runner, self.schedule.round, metrics)
+        metrics = reporting.report(runner, self.schedule.round, metrics)
+        if self.best is not None and runner.epoch > self.best.epoch:
+            self._compare_rounds(runner, metrics)
+
+    def _compare_rounds(self, runner, metrics: Dict[str, float]) -> None:
+        """Keep the weights if the round that is over is the best, or end the run."""
+        if self.best is None:
+            return
+        if self.best.update(metrics, runner.epoch):
+            save_best(runner, self.best.filename)
+            runner.logger.info(
+                f'{self.best.filename}: the best round so far, {self.best.monitor} '
+                f'{metrics[self.best.monitor]:.4g} after epoch {runner.epoch}'
+            )
+        elif self.best.spent:
+            runner.logger.info(
+                f'{self.best.monitor} has not become better in {self.best.waited} rounds: the run '
+                f'ends after epoch {runner.epoch}.'
+            )
+        self._stop_if_spent(runner)
 
     # ------------------------------------------------------------------ what
 
-    def _relabel(self, runner) -> None:
+    def _relabel(self, runner) -> Dict[str, float]:
         start, model = time.time(), unwrap(runner.model)
         extracted = extract_split(runner, self._loader)
         metrics = reporting.measure_features(model, extracted)
@@ -176,7 +213,10 @@ class RelabelHook(Hook):
         set_sampler_labels(runner)
         if self.schedule.round:
             reset_optimizer(runner, self.reset_optimizer)
-        reporting.report(runner, self.schedule.round, metrics)
+        metrics = reporting.report(runner, self.schedule.round, metrics)
+        if self.best is not None and not self.schedule.round:
+            self.best.check(metrics)
+        return metrics
 
 
 def loss_scaling(wrapper: OptimWrapper) -> Callable[[Tensor], Tensor]:

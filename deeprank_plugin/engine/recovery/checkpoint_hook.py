@@ -131,6 +131,25 @@ def save_early_end(runner) -> None:
             save_whole(hook, runner, runner.epoch, dict(epoch=runner.epoch, iter=runner.iter))
 
 
+def save_best(runner, filename: str) -> None:
+    """Save the weights of a run that is best so far, whole or not at all; nothing to resume from.
+
+    Args:
+        runner (Runner): Its state is saved, without optimiser and schedule, as by ``save_best`` of
+            MMEngine's ``CheckpointHook``.
+        filename (str): Name of the file in the work dir; replaced.
+    """
+    require_folder(runner.work_dir)
+    runner.save_checkpoint(
+        runner.work_dir,
+        filename,
+        save_optimizer=False,
+        save_param_scheduler=False,
+        meta=dict(epoch=runner.epoch, iter=runner.iter),
+        backend_args=dict(WHOLE_FILES),
+    )
+
+
 def misses_validation(runner) -> bool:
     """Whether the last epoch of a resumed run should have been validated and was not."""
     loop = runner.train_loop

@@ -62,6 +62,8 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
     def run_epoch(self) -> None:
         """Train for one epoch, or for the rest of it."""
         self.runner.call_hook('before_train_epoch')
+        if self.stop_training:  # a hook found that the last epoch is enough
+            return
         self.runner.model.train()
         batches = iter(self.dataloader)
         first = 0

@@ -9,7 +9,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ..losses import RankingSums, Weighting, ranking_sums
+from ..losses import Agreement, RankingSums, Weighting, ranking_sums
 from ..losses.ranking_loss import TIES, triplet_sums
 from ..utils import to_device, without_autocast
 from .classifiers import CLASSIFIERS, stratified_places, unrank_triplets
@@ -148,7 +148,9 @@ class RankHead(BaseModule):
                 "backbone's number of output channels"
             )
 
-    def sums(self, feats: Tensor, distances: Tensor) -> RankingSums:
+    def sums(
+        self, feats: Tensor, distances: Tensor, agreement: Optional[Agreement] = None
+    ) -> RankingSums:
         """Sums of loss, correct answers and triplets over the triplets of each anchor.
 
         Computed in at least float32, also under automatic mixed precision.
@@ -156,6 +158,8 @@ class RankHead(BaseModule):
         Args:
             feats (Tensor): Features of shape (B, D).
             distances (Tensor): Label distances of shape (B, B).
+            agreement (Agreement, optional): What triplets count where modalities disagree.
+                Defaults to None: all count fully.
 
         Returns:
             RankingSums: Each of shape (B,).
@@ -178,15 +182,23 @@ class RankHead(BaseModule):
             if feats.dtype in (torch.float16, torch.bfloat16):
                 feats = feats.float()
             if self.classifier is not None:
-                return self.classified_sums(self.classifier, feats, distances)
+                return self.classified_sums(self.classifier, feats, distances, agreement)
             scores = self(feats)
             if self.metric is not None:
                 bias = scores.new_zeros(())
             else:
                 bias = self.fc1.bias[0] - self.fc1.bias[1]
-            return ranking_sums(scores, distances, bias, self.ties, self.chunk_size, self.weighting)
+            return ranking_sums(
+                scores, distances, bias, self.ties, self.chunk_size, self.weighting, agreement
+            )
 
-    def classified_sums(self, classifier: Any, feats: Tensor, distances: Tensor) -> RankingSums:
+    def classified_sums(
+        self,
+        classifier: Any,
+        feats: Tensor,
+        distances: Tensor,
+        agreement: Optional[Agreement] = None,
+    ) -> RankingSums:
         """:meth:`sums` with a classifier that takes whole triplets."""
         self.check_features(feats)
         number = len(feats)
@@ -205,7 +217,7 @@ class RankHead(BaseModule):
             triplets = unrank_triplets(places, number)
             logits = classifier(*prepared, triplets)
             margins = logits[:, 0] - logits[:, 1]
-            return triplet_sums(margins, distances, triplets, self.ties, self.weighting)
+            return triplet_sums(margins, distances, triplets, self.ties, self.weighting, agreement)
 
         chunks = places.split(self.chunk_size or TRIPLETS_AT_ONCE)
         if len(chunks) == 1:
@@ -216,7 +228,9 @@ class RankHead(BaseModule):
         ]
         return RankingSums(*(torch.stack(part).sum(dim=0) for part in zip(*parts)))
 
-    def loss(self, feats: Tensor, distances: Tensor) -> Dict[str, Tensor]:
+    def loss(
+        self, feats: Tensor, distances: Tensor, agreement: Optional[Agreement] = None
+    ) -> Dict[str, Tensor]:
         """Mean cross-entropy and accuracy over the ordered triplets of a batch.
 
         With the scores s of :meth:`forward`, the logit difference of a triplet (a, i, j) is
@@ -228,13 +242,14 @@ class RankHead(BaseModule):
         Args:
             feats (Tensor): Features of shape (B, D).
             distances (Tensor): Label distances of shape (B, B).
+            agreement (Agreement, optional): As in :meth:`sums`. Defaults to None.
 
         Returns:
             dict: ``loss_rank``, a weighted scalar; ``acc_rank``, the share of triplets ranked
             correctly; and ``acc_near``, the same over triplets of the anchor's nearest tenth of
             the candidates. If every triplet is tied, the loss is 0 and the accuracies are NaN.
         """
-        sums = RankingSums(*(part.sum() for part in self.sums(feats, distances)))
+        sums = RankingSums(*(part.sum() for part in self.sums(feats, distances, agreement)))
         weight = sums.weight.where(sums.weight > 0, torch.ones_like(sums.weight))
         return dict(
             loss_rank=self.loss_weight * sums.loss / weight,

@@ -1,5 +1,5 @@
 """Losses as functions on tensors."""
 
-from .ranking_loss import RankingSums, Weighting, ranking_sums
+from .ranking_loss import Agreement, RankingSums, Weighting, ranking_sums
 
-__all__ = ['RankingSums', 'Weighting', 'ranking_sums']
+__all__ = ['Agreement', 'RankingSums', 'Weighting', 'ranking_sums']

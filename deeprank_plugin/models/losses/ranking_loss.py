@@ -1,7 +1,7 @@
 """Labels of triplets, and the cross-entropy over all triplets of a batch (Sec. III)."""
 
 import math
-from typing import NamedTuple, Optional, Tuple
+from typing import Any, NamedTuple, Optional, Tuple
 
 import torch
 from torch import Tensor
@@ -61,11 +61,42 @@ class Weighting(NamedTuple):
 ALIKE = Weighting()
 
 
-class _Graded:
-    """Weights and doubts of triplets, from label distances (B, B) and a :class:`Weighting`."""
+class Agreement(NamedTuple):
+    """What a triplet counts where the modalities give different labels.
 
-    def __init__(self, distances: Tensor, weighting: Weighting, dtype: torch.dtype) -> None:
+    They agree on a triplet if one of its candidates is nearer than the other by the distances of
+    every modality; a tie in one of them is no agreement. The triplet then counts fully, and
+    ``weight`` otherwise, times what :class:`Weighting` says.
+
+    Attributes:
+        distances: Label distances of each of S modalities, of shape (S, B, B).
+        weight: What the other triplets count.
+    """
+
+    distances: Tensor
+    weight: float
+
+    def among(self, first: Tuple, second: Tuple, dtype: torch.dtype) -> Tensor:
+        """Weights of triplets, by the indices that :class:`_Graded` takes."""
+        signs: Any = 0
+        for distances in self.distances:  # far cheaper than comparisons
+            signs = (distances[first] - distances[second]).sign_().add_(signs)
+        agreed = signs.abs_().sub_(len(self.distances) - 1).clamp_(min=0)  # 1, elsewhere 0
+        return agreed.to(dtype).mul_(1 - self.weight).add_(self.weight)
+
+
+class _Graded:
+    """Weights and doubts of triplets, from label distances (B, B) and what they count."""
+
+    def __init__(
+        self,
+        distances: Tensor,
+        weighting: Weighting,
+        dtype: torch.dtype,
+        agreement: Optional[Agreement] = None,
+    ) -> None:
         self.weighting = weighting
+        self.agreement = agreement
         self.distances = distances.to(dtype)
         if weighting.rank_power:
             ranks = rank_candidates(distances).clamp(min=1)
@@ -90,6 +121,9 @@ class _Graded:
         weight = doubt = None
         if self.weighting.rank_power:
             weight = torch.maximum(self.closeness[first], self.closeness[second])
+        if self.agreement is not None:
+            agreed = self.agreement.among(first, second, self.distances.dtype)
+            weight = agreed if weight is None else weight.mul_(agreed)
         if self.weighting.margin_power or self.weighting.temperature:
             gap = (self.distances[first] - self.distances[second]).abs()
             if self.weighting.margin_power:
@@ -109,9 +143,11 @@ class _AllTriplets(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, scores, distances, bias, ties, chunk_size, weighting):
+    def forward(ctx, scores, distances, bias, ties, chunk_size, weighting, agreement):
         number = len(scores)
-        graded = _Graded(distances, weighting, scores.dtype) if any(weighting) else None
+        graded = None
+        if any(weighting) or agreement is not None:
+            graded = _Graded(distances, weighting, scores.dtype, agreement)
         loss, of_scores = scores.new_zeros(number), torch.zeros_like(scores)
         of_bias, weights = scores.new_zeros(number), scores.new_zeros(number)
         correct, count = (
@@ -143,7 +179,8 @@ class _AllTriplets(torch.autograd.Function):
             of_scores[part] = slope.sum(2) - slope.sum(1)
             of_bias[part] = slope.sum((1, 2))
         ctx.save_for_backward(of_scores, of_bias)
-        weights = weights if weighting.weighs else count.clone()
+        weighs = weighting.weighs or agreement is not None
+        weights = weights if weighs else count.clone()
         ctx.mark_non_differentiable(correct, count, weights)
         return loss, correct, count, weights
 
@@ -151,7 +188,7 @@ class _AllTriplets(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad, *_):
         of_scores, of_bias = ctx.saved_tensors
-        return of_scores * grad.unsqueeze(1), None, grad @ of_bias, None, None, None
+        return of_scores * grad.unsqueeze(1), None, grad @ of_bias, None, None, None, None
 
 
 def _signs(distances: Tensor, anchors: Tensor, ties: str) -> Tensor:
@@ -236,6 +273,7 @@ def ranking_sums(
     ties: str = 'skip',
     chunk_size: Optional[int] = None,
     weighting: Weighting = ALIKE,
+    agreement: Optional[Agreement] = None,
 ) -> RankingSums:
     """Cross-entropy (Eq. 9) of all P(B, 3) ordered triplets (a, c1, c2) of a batch (Eq. 1).
 
@@ -254,6 +292,7 @@ def ranking_sums(
         chunk_size (int, optional): Anchors per block, which does not change the result; memory
             grows with chunk_size * B². Defaults to None: about :data:`TRIPLETS_AT_ONCE` triplets.
         weighting (Weighting): What a triplet counts. Defaults to all alike.
+        agreement (Agreement, optional): What it counts where modalities disagree. Defaults to None.
 
     Returns:
         RankingSums: Sums per anchor.
@@ -261,7 +300,7 @@ def ranking_sums(
     if chunk_size is None:
         at_once = TRIPLETS_AT_ONCE.get(scores.device.type, TRIPLETS_AT_ONCE['cuda'])
         chunk_size = max(1, at_once // len(scores) ** 2)
-    sums = _AllTriplets.apply(scores, distances, bias, ties, chunk_size, weighting)
+    sums = _AllTriplets.apply(scores, distances, bias, ties, chunk_size, weighting, agreement)
     return RankingSums._make([*sums, *near_sums(scores, distances, bias, ties)])
 
 
@@ -271,6 +310,7 @@ def triplet_sums(
     triplets: Tensor,
     ties: str = 'skip',
     weighting: Weighting = ALIKE,
+    agreement: Optional[Agreement] = None,
 ) -> RankingSums:
     """:func:`ranking_sums` for given triplets, each with its own logit difference.
 
@@ -280,6 +320,7 @@ def triplet_sums(
         triplets (Tensor): Anchor, first and second candidate, of shape (3, K).
         ties (str): See :func:`ranking_sums`. Defaults to 'skip'.
         weighting (Weighting): What a triplet counts. Defaults to all alike.
+        agreement (Agreement, optional): What it counts where modalities disagree. Defaults to None.
 
     Returns:
         RankingSums: Sums per anchor, each of shape (B,).
@@ -294,8 +335,9 @@ def triplet_sums(
     losses = softplus(wrong) * counted
     correct = (nearer_first & (logits > 0)) | (nearer_second & (logits < 0))
     weight: Tensor = counted.long()
-    if any(weighting):
-        graded, doubt = _Graded(distances, weighting, losses.dtype)((anchor, one), (anchor, two))
+    if any(weighting) or agreement is not None:
+        grade = _Graded(distances, weighting, losses.dtype, agreement)
+        graded, doubt = grade((anchor, one), (anchor, two))
         if doubt is not None:
             losses = losses - doubt * wrong * counted
         if graded is not None:

@@ -183,11 +183,17 @@ class BankPretrainer(EncoderPretrainer):
         self.set_feat(features, data_samples)
         if self.bank is not None and len(data_samples) >= self.min_scored:
             if self.bank.knows(*identify(data_samples)):
-                self.score(features, data_samples)
+                self.score(features, data_samples, inputs)
         return data_samples
 
-    def score(self, features: Tensor, data_samples: List[ActionDataSample]) -> None:
-        """Set the field that the method's metric reads, for samples that are in the bank."""
+    def score(self, features: Tensor, data_samples: List[ActionDataSample], inputs) -> None:
+        """Set the field that the method's metric reads, for samples that are in the bank.
+
+        Args:
+            features (Tensor): Features of the samples.
+            data_samples (list): The samples.
+            inputs (Tensor or dict): What the features are of.
+        """
         raise NotImplementedError
 
     def prepare_labels(self, features: Tensor) -> Tensor:

@@ -70,7 +70,7 @@ class DeepCluster(BankPretrainer):
         """Cross-entropy and accuracy over the clusters."""
         return self.head.loss(self.extract_feat(inputs), self.clusters(data_samples))
 
-    def score(self, features: Tensor, data_samples: List[ActionDataSample]) -> None:
+    def score(self, features: Tensor, data_samples: List[ActionDataSample], inputs) -> None:
         """Set ``cluster``, the tensor (loss, correct, 1), for ``ClusterMetric``."""
         labels, logits = self.clusters(data_samples), self.head(features).float()
         losses = cross_entropy(logits, labels, reduction='none')

@@ -38,6 +38,8 @@ class DeepRank(RankingPretrainer):
             :func:`whiten_features`. Defaults to 0.0.
         keep_first (float): Share of the first round's distances in all later ones. Defaults to
             0.0.
+        teacher_momentum (float, optional): Label distances are those of a momentum (EMA) teacher,
+            see :class:`RankingPretrainer`. Defaults to None: those of the bank.
         init_cfg (dict or list[dict], optional): Initialisation. Defaults to None.
 
     Raises:
@@ -56,6 +58,7 @@ class DeepRank(RankingPretrainer):
         two_views: bool = False,
         whiten: float = 0.0,
         keep_first: float = 0.0,
+        teacher_momentum: Optional[float] = None,
         init_cfg=None,
     ) -> None:
         super().__init__(
@@ -64,6 +67,7 @@ class DeepRank(RankingPretrainer):
             two_views,
             whiten,
             keep_first,
+            teacher_momentum,
             gather=gather,
             reset_head=reset_head,
             segments=segments,
@@ -72,12 +76,12 @@ class DeepRank(RankingPretrainer):
         self.backbone = MODELS.build(backbone)
         self.head = MODELS.build(head)
         self.check_encoder(self.head.in_channels, 'head.in_channels')
+        self.build_teacher()
 
     def loss(self, inputs: Tensor, data_samples: List[ActionDataSample]) -> Dict[str, Tensor]:
         """Ranking loss and accuracy over all triplets of the batch (of all processes)."""
         # labels first: the device computes them while the host is busy with the encoder
-        frozen = self.gather_all(self.label_features(data_samples))  # (B, D)
-        distances = self.repeat_for_views(self.distances(frozen))
+        inputs, distances = self.label_batch(inputs, data_samples)
         features = self.gather_all(self.encode_views(self.backbone, inputs))  # (B, D)
         return self.head.loss(features, distances)
 
@@ -85,9 +89,9 @@ class DeepRank(RankingPretrainer):
         """Label distances (B, B) of the bank's features (B, D)."""
         return self.distances_of(frozen if frozen.dim() == 3 else frozen.unsqueeze(1))[0]
 
-    def score(self, features: Tensor, data_samples: List[ActionDataSample]) -> None:
+    def score(self, features: Tensor, data_samples: List[ActionDataSample], inputs) -> None:
         """Set ``rank`` (6,), the sums over the triplets with this anchor, for ``RankMetric``."""
-        distances = self.distances(self.label_features(data_samples))
+        distances = self.distances(self.frozen_features(inputs, data_samples))
         sums = [part.detach().double() for part in self.head.sums(features, distances)]
         for sample, rank in zip(data_samples, torch.stack(sums, dim=1).cpu()):  # (B, 6), one copy
             sample.set_field(rank, 'rank')

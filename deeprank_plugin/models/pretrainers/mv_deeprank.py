@@ -8,6 +8,7 @@ from mmaction.structures import ActionDataSample
 from mmengine.model import ModuleDict
 from torch import Tensor, nn
 
+from ..losses import Agreement
 from ..utils import (
     VIEWS,
     compared_rows,
@@ -53,6 +54,12 @@ class MVDeepRank(RankingPretrainer):
             :func:`whiten_features`. Defaults to 0.0.
         keep_first (float): Share of the first round's distances in all later ones. Defaults to
             0.0.
+        teacher_momentum (float, optional): Label distances are those of a momentum (EMA) teacher,
+            see :class:`RankingPretrainer`. Defaults to None: those of the bank.
+        disagree_weight (float): What a triplet counts, from 0 to 1, where the modalities give it
+            different labels; where all have the same candidate nearer by their own distances it
+            counts 1 (:class:`Agreement`). With the weight w(t) of triplet t and its cross-entropy
+            c(t), the loss of each view is sum w(t) c(t) / sum w(t). Defaults to 1.0: all alike.
         init_cfg (dict or list[dict], optional): Initialisation. Defaults to None.
 
     Raises:
@@ -78,6 +85,8 @@ class MVDeepRank(RankingPretrainer):
         two_views: bool = False,
         whiten: float = 0.0,
         keep_first: float = 0.0,
+        teacher_momentum: Optional[float] = None,
+        disagree_weight: float = 1.0,
         init_cfg=None,
     ) -> None:
         super().__init__(
@@ -86,6 +95,7 @@ class MVDeepRank(RankingPretrainer):
             two_views,
             whiten,
             keep_first,
+            teacher_momentum,
             gather=gather,
             reset_head=reset_head,
             segments=segments,
@@ -94,6 +104,7 @@ class MVDeepRank(RankingPretrainer):
         self.modalities = tuple(self.data_preprocessor.modality)
         self.views = check_views(views, self.modalities)
         self.one_by_one = one_by_one
+        self.disagree_weight = check_disagreement(disagree_weight, self.modalities)
         self.streams = ModuleDict(
             {
                 modality: ModuleDict(
@@ -107,6 +118,7 @@ class MVDeepRank(RankingPretrainer):
         )
         heads = self.streams[self.modalities[0]]['heads']
         self.check_encoder(next(iter(heads.values())).in_channels, 'head.in_channels')
+        self.build_teacher()
 
     @property
     def encoders(self) -> Dict[str, nn.Module]:
@@ -121,6 +133,10 @@ class MVDeepRank(RankingPretrainer):
         """Distances within each modality, of shape (S, B, B), of the bank's features."""
         return self.distances_of(frozen)
 
+    def agreement(self, distances: Tensor) -> Optional[Agreement]:
+        """What triplets count where the modalities disagree; None if all count alike."""
+        return None if self.disagree_weight == 1 else Agreement(distances, self.disagree_weight)
+
     def loss(
         self, inputs: Dict[str, Tensor], data_samples: List[ActionDataSample]
     ) -> Dict[str, Tensor]:
@@ -130,8 +146,8 @@ class MVDeepRank(RankingPretrainer):
             dict: ``<modality>/loss_rank``, ``<modality>/acc_<view>`` and
             ``<modality>/acc_near_<view>``, scalars.
         """
-        distances = self.distances(self.gather_all(self.label_features(data_samples)))
-        distances = self.repeat_for_views(distances)
+        inputs, distances = self.label_batch(inputs, data_samples)
+        agreement = self.agreement(distances)
         results = {}
         for index, modality in enumerate(self.modalities):
 
@@ -141,7 +157,7 @@ class MVDeepRank(RankingPretrainer):
                 total = features.new_zeros(())
                 for view, weight in self.views.items():
                     labels = view_distances(distances, index, view)
-                    found = stream['heads'][view].loss(features, labels)
+                    found = stream['heads'][view].loss(features, labels, agreement)
                     results[f'{modality}/acc_{view}'] = found['acc_rank']
                     results[f'{modality}/acc_near_{view}'] = found['acc_near']
                     total = total + weight * found['loss_rank']  # Eq. 21
@@ -155,13 +171,15 @@ class MVDeepRank(RankingPretrainer):
             results[f'{modality}/loss_rank'] = loss
         return results
 
-    def score(self, features: Tensor, data_samples: List[ActionDataSample]) -> None:
+    def score(self, features: Tensor, data_samples: List[ActionDataSample], inputs) -> None:
         """Set ``rank``, a dict of ``<modality>/<view>`` to sums (6,), for ``RankMetric``."""
-        distances = self.distances(self.label_features(data_samples))
+        distances = self.distances(self.frozen_features(inputs, data_samples))
+        agreement = self.agreement(distances)
         found = {}
         for index, modality in enumerate(self.modalities):
             for view, head in self.streams[modality]['heads'].items():
-                sums = head.sums(features[:, index], view_distances(distances, index, view))
+                labels = view_distances(distances, index, view)
+                sums = head.sums(features[:, index], labels, agreement)
                 parts = [part.detach().double() for part in sums]
                 found[f'{modality}/{view}'] = torch.stack(parts, dim=1)  # (B, 6)
         for sample, ranks in zip(data_samples, torch.stack(list(found.values()), dim=1).cpu()):
@@ -215,3 +233,15 @@ def check_views(
             f"{modalities[0]!r} alone: use views=('self',), or add modalities to it"
         )
     return weights
+
+
+def check_disagreement(weight: float, modalities: Sequence[str]) -> float:
+    """``disagree_weight``; raises a ``ValueError`` if it is out of range or means nothing."""
+    if not 0 <= weight <= 1:
+        raise ValueError(f'disagree_weight={weight}; expected a number from 0 to 1')
+    if weight < 1 and len(modalities) == 1:
+        raise ValueError(
+            f'disagree_weight={weight} needs a second modality, and the data preprocessor gives '
+            f'{modalities[0]!r} alone: leave it out, or add modalities'
+        )
+    return weight

@@ -1,12 +1,13 @@
 """What DeepRank and MV-DeepRank share: label distances, and the views of a sample in a batch."""
 
-from typing import Dict, Optional
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import torch
+from mmaction.structures import ActionDataSample
 from mmengine.dist import broadcast
 from torch import Tensor, nn
 
-from ..utils import pairwise_distances, whiten_features
+from ..utils import MomentumTeacher, pairwise_distances, whiten_features, without_autocast
 from ..utils.distances import check_normalization
 from .base import BankPretrainer, encode
 
@@ -14,8 +15,16 @@ from .base import BankPretrainer, encode
 class RankingPretrainer(BankPretrainer):
     """Ranks the samples of a batch by distances between the bank's features.
 
-    A subclass implements ``loss`` with :meth:`encode_views` and :meth:`distances_of`, and builds
-    encoders and heads.
+    A subclass implements ``loss`` with :meth:`label_batch` and :meth:`encode_views`, ``distances``
+    with :meth:`distances_of`, builds encoders and heads, and then calls :meth:`build_teacher`.
+
+    With ``teacher_momentum`` there are no rounds: the label distances of a step are those of a
+    :class:`MomentumTeacher`'s features of the plain views, which are the samples' last clips
+    (``AddPlainView``, or ``augment.plain`` of the data preprocessor). The teacher is updated before
+    each batch, starts as a copy of the encoders when ``RelabelHook`` first fills the bank, and is
+    part of the state dict (``teacher.encoders.<modality>``). Later relabellings change no label:
+    the bank holds the encoders' own features, from which the metrics of a round are computed,
+    ``flipped`` included. A validation ranks by the teacher's features of what it shows.
 
     Args:
         data_preprocessor (dict): Config of the preprocessor.
@@ -28,10 +37,12 @@ class RankingPretrainer(BankPretrainer):
             at each relabelling, see :func:`whiten_features`. Defaults to 0.0: none.
         keep_first (float): Share of the first round's distances in the label distances of later
             rounds, each scaled to a mean of 1 in the batch. Defaults to 0.0.
+        teacher_momentum (float, optional): Momentum of the teacher, from 0 to 1, as MoCo's: the
+            share that it keeps of itself. Defaults to None: labels come from the bank.
         **kwargs: As for :class:`BankPretrainer`.
 
     Raises:
-        ValueError: If an argument is out of range.
+        ValueError: If an argument is out of range, or does not go with a teacher.
     """
 
     min_scored = 3  # a triplet
@@ -43,6 +54,7 @@ class RankingPretrainer(BankPretrainer):
         two_views: bool = False,
         whiten: float = 0.0,
         keep_first: float = 0.0,
+        teacher_momentum: Optional[float] = None,
         **kwargs,
     ) -> None:
         super().__init__(data_preprocessor, **kwargs)
@@ -53,6 +65,84 @@ class RankingPretrainer(BankPretrainer):
         self.two_views = two_views
         self.whiten = whiten
         self.keep_first = keep_first
+        self.teacher_momentum = teacher_momentum
+        self.teacher: Optional[MomentumTeacher] = None
+        if teacher_momentum is not None and (whiten or keep_first or self.reset_head):
+            raise ValueError(
+                f'teacher_momentum={teacher_momentum} with whiten={whiten}, keep_first='
+                f'{keep_first}, reset_head={self.reset_head}; expected none of these, which change '
+                'labels or heads from round to round: a teacher has no rounds'
+            )
+
+    def build_teacher(self) -> None:
+        """Build the teacher of the encoders, if there is to be one."""
+        if self.teacher_momentum is not None:
+            self.teacher = MomentumTeacher(self.encoders, self.teacher_momentum)
+
+    def label_batch(
+        self, inputs: Any, data_samples: Sequence[ActionDataSample]
+    ) -> Tuple[Any, Tensor]:
+        """The clips that the encoders see, and the label distances of a training step.
+
+        Args:
+            inputs (Tensor or dict): Sequences (B, clips, M, T, V, C), in a dict by modality if
+                there are several; with a teacher the last clip is its own.
+            data_samples (list): The samples.
+
+        Returns:
+            tuple: Sequences for :meth:`encode_views`, and what ``distances`` gives, for the views
+            of all processes' samples.
+        """
+        plain = None
+        if self.teacher is not None:
+            self.teacher.update(self.encoders)
+            inputs, plain = self.split_plain(inputs)
+        frozen = self.gather_all(self.frozen_features(plain, data_samples))
+        return inputs, self.repeat_for_views(self.distances(frozen))
+
+    def split_plain(self, inputs: Any) -> Tuple[Any, Any]:
+        """All clips but the last, and the last, of sequences or of each modality's.
+
+        Raises:
+            ValueError: If there is one clip only.
+        """
+        if isinstance(inputs, dict):
+            parts = {name: self.split_plain(sequences) for name, sequences in inputs.items()}
+            seen = {name: part[0] for name, part in parts.items()}
+            return seen, {name: part[1] for name, part in parts.items()}
+        if inputs.shape[1] < 2:
+            raise ValueError(
+                f'1 clip a sequence; {type(self).__name__}(teacher_momentum='
+                f'{self.teacher_momentum}) expects the plain view after those for the encoder: set '
+                "dict(type='AddPlainView', transforms=[...], plain=[...]) in the training "
+                'pipeline, or data_preprocessor.augment.plain=0.95'
+            )
+        return inputs[:, :-1], inputs[:, -1:]
+
+    def frozen_features(self, plain: Any, data_samples: Sequence[ActionDataSample]) -> Tensor:
+        """Features that give the labels: the bank's, or the teacher's of plain views.
+
+        The teacher computes in float32, also under automatic mixed precision.
+
+        Returns:
+            Tensor: Of shape (B, D) or (B, S, D).
+        """
+        if self.teacher is None or self.bank is None:
+            return self.label_features(data_samples)  # without a bank an error that says so
+        if isinstance(plain, Tensor):
+            plain = {self.data_preprocessor.modality: plain}
+        features: List[Tensor] = []
+        with torch.no_grad(), without_autocast(next(iter(plain.values())).device):
+            for name, encoder in self.teacher.encoders.items():
+                features.append(encode(encoder, plain[name], self.segments))
+        return torch.stack(features, dim=1)
+
+    @torch.no_grad()
+    def relabel(self, features: Tensor, names: Sequence[str]) -> Dict[str, float]:
+        """As for :class:`BankPretrainer`; the first time in a run, the teacher becomes a copy."""
+        if self.teacher is not None and self.bank is None:
+            self.teacher.copy(self.encoders)
+        return super().relabel(features, names)
 
     def encode_views(self, backbone: nn.Module, inputs: Tensor) -> Tensor:
         """Features to rank, of sequences (B, clips, M, T, V, C).

@@ -6,6 +6,7 @@ from .early_gradient import early_gradient
 from .feature_bank import FeatureBank
 from .gather import gather_features
 from .label_disagreement import compared_rows, label_disagreement
+from .momentum_teacher import MomentumTeacher
 from .pooling import pool_features
 from .precision import without_autocast
 from .transfer import to_device
@@ -16,6 +17,7 @@ from .whitening import whiten_features
 __all__ = [
     'VIEWS',
     'FeatureBank',
+    'MomentumTeacher',
     'compared_rows',
     'early_gradient',
     'encode_bodies',

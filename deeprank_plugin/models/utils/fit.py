@@ -1,6 +1,6 @@
 """Checks that data, layout, backbone and head match, and says what to set if they do not."""
 
-from typing import Optional
+from typing import Mapping, Optional
 
 import torch
 from torch import Tensor, nn
@@ -71,7 +71,8 @@ def tell_initializers(model: nn.Module) -> None:
     """Give the initialisers 'Pretrained' of a model's parts its modality and layout.
 
     They then reject the encoder of another one, and warn of one that was pretrained for another
-    pooling than the classifier's. What their config names stays.
+    pooling than the classifier's. Each of several encoders takes its own modality. What their
+    config names stays.
 
     Args:
         model (nn.Module): With a ``data_preprocessor`` that has ``modality`` and ``layout``;
@@ -79,11 +80,19 @@ def tell_initializers(model: nn.Module) -> None:
     """
     preprocessor = getattr(model, 'data_preprocessor', None)
     facts = {name: getattr(preprocessor, name, None) for name in ('modality', 'layout')}
-    if not isinstance(facts['modality'], str):  # several: the names of the streams say it
+    if not isinstance(facts['modality'], str):  # several
         facts['modality'] = None
     if hasattr(model, 'cls_head'):
         facts['segments'] = getattr(model.cls_head, 'segments', 1)
     known = {name: fact for name, fact in facts.items() if fact is not None}
+    if facts['modality'] is None:
+        for modality, encoder in getattr(model, 'encoders', {}).items():
+            tell_parts(encoder, dict(known, modality=modality))
+    tell_parts(model, known)
+
+
+def tell_parts(model: nn.Module, known: Mapping) -> None:
+    """Complete the configs of the initialisers 'Pretrained' by what is known."""
     for part in model.modules():
         init_cfg = getattr(part, 'init_cfg', None)
         if isinstance(init_cfg, dict) and init_cfg.get('type') == 'Pretrained':

@@ -116,6 +116,53 @@ def test_a_finished_run_is_neither_trained_nor_saved_again(tmp_path):
     assert [p.name for p in (tmp_path / 'run').glob('*.pth')] == ['epoch_2.pth']
 
 
+def make_best(folder, **best):
+    cfg = make_config(folder, interval=1, best=dict(monitor='effective_rank_var', **best))
+    cfg.train_cfg = dict(type='ResumableTrainLoop', max_epochs=5)
+    return cfg
+
+
+def read_best(folder):
+    return torch.load(Path(folder) / 'best_effective_rank_var.pth')
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('epoch', [1, 2])  # between a round and the next labels
+def test_the_best_round_is_kept_and_ends_the_run(tmp_path, epoch):
+    whole, cut = tmp_path / 'whole', tmp_path / 'cut'
+    settings = dict(patience=2, min_delta=100.0)  # nothing is better than the first round
+    assert train(make_best(whole, **settings)).epoch == 3
+    kept = read_best(whole)
+    assert kept['meta']['epoch'] == 1 and 'optimizer' not in kept
+    for key, value in load(whole, 1)['state_dict'].items():
+        assert torch.equal(kept['state_dict'][key], value), key
+    assert 'epoch_3.pth' in (whole / 'last_checkpoint').read_text()
+
+    cfg = make_best(cut, **settings)
+    cfg.resume, cfg.load_from = True, str(whole / f'epoch_{epoch}.pth')
+    assert train(cfg).epoch == 3
+    first, second = load(whole, 3), load(cut, 3)
+    for key, value in first['state_dict'].items():
+        assert torch.equal(value, second['state_dict'][key]), key
+    assert first['relabel']['best'] == second['relabel']['best']
+    assert (cut / 'best_effective_rank_var.pth').exists() == (epoch == 1)
+    entries = [[e for e in read_log(f) if 'relabel/round' in e][-1] for f in (whole, cut)]
+    assert [entry['step'] for entry in entries] == [3, 3]
+
+    cfg.load_from = str(cut / 'epoch_3.pth')  # nothing is left to train
+    assert train(cfg).epoch == 3
+
+
+def test_the_last_round_may_be_the_best(tmp_path):
+    cfg = make_best(tmp_path / 'run', rule='less', min_delta=-100.0)  # the later the better
+    cfg.train_cfg.max_epochs = 2
+    train(cfg)
+    best = read_best(tmp_path / 'run')
+    assert best['meta']['epoch'] == 2
+    for key, value in load(tmp_path / 'run', 2)['state_dict'].items():
+        assert torch.equal(best['state_dict'][key], value), key
+
+
 @pytest.mark.parametrize('kind', ['CheckpointHook', 'WholeCheckpointHook'])
 @pytest.mark.parametrize('relabel', [ROUNDS, PLATEAU])
 def test_an_early_end_is_saved_by_any_checkpoint_hook(tmp_path, kind, relabel):

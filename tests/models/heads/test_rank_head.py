@@ -8,6 +8,7 @@ import torch
 from torch.nn.functional import cross_entropy, log_softmax
 
 from deeprank_plugin.models import RankHead
+from deeprank_plugin.models.losses import Agreement
 from tests.models.heads.ranking import ACTIVATIONS, make
 
 
@@ -149,7 +150,9 @@ WEIGHTINGS = [
 ]
 
 
-def weighted_loop(head, feats, distances, rank_power=0.0, margin_power=0.0, temperature=0.0):
+def weighted_loop(
+    head, feats, distances, rank_power=0.0, margin_power=0.0, temperature=0.0, agreement=None
+):
     """Weighted mean over every single triplet, labels soft, written out."""
     number = len(feats)
     scale = distances[~torch.eye(number, dtype=torch.bool)].std()
@@ -177,6 +180,10 @@ def weighted_loop(head, feats, distances, rank_power=0.0, margin_power=0.0, temp
             first = 1 / (1 + math.exp(-(d2 - d1) / temperature))
         target = torch.tensor([first, 1 - first], dtype=logits.dtype)
         weights.append(rank**-rank_power * abs(d1 - d2) ** margin_power)
+        if agreement is not None:
+            ways = [(float(m[a, c1]), float(m[a, c2])) for m in agreement[0]]
+            agreed = all(i < j for i, j in ways) or all(i > j for i, j in ways)
+            weights[-1] *= 1 if agreed else agreement[1]
         costs.append(-(target * log_softmax(logits, dim=0)).sum() * weights[-1])
     return torch.stack(costs).sum() / sum(weights)
 
@@ -193,6 +200,26 @@ def test_weights_and_soft_labels_equal_a_loop(weighting, chunk_size, classifier,
     loss = head.loss(feats, distances)['loss_rank']
     expected = weighted_loop(head, feats, distances, **weighting)
     torch.testing.assert_close(loss, expected, rtol=1e-12, atol=1e-12)
+    wanted = torch.autograd.grad(expected, inputs, allow_unused=True)
+    for ours, theirs in zip(torch.autograd.grad(loss, inputs, allow_unused=True), wanted):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    'weighting', [{}, dict(rank_power=1.5, margin_power=0.5, temperature=0.2)], ids=str
+)
+@pytest.mark.parametrize('chunk_size', [None, 2])
+@pytest.mark.parametrize(('classifier', 'weight'), [('FC', 0.0), ('FC', 0.3), ('MLP', 0.3)])
+def test_weight_where_modalities_disagree(weighting, chunk_size, classifier, weight):
+    head, feats, distances = make(6, classifier=classifier, chunk_size=chunk_size, **weighting)
+    noise = torch.rand(2, 6, 6, dtype=torch.float64)
+    modalities = torch.stack([distances, *(0.6 * distances + 0.4 * noise)])
+    modalities[1, 0, 1] = modalities[1, 0, 2]  # a tie is no agreement
+    inputs = [feats, *head.parameters()]
+    loss = head.loss(feats, distances, Agreement(modalities, weight))['loss_rank']
+    expected = weighted_loop(head, feats, distances, **weighting, agreement=(modalities, weight))
+    torch.testing.assert_close(loss, expected, rtol=1e-12, atol=1e-12)
+    assert not torch.isclose(loss, head.loss(feats, distances)['loss_rank'])
     wanted = torch.autograd.grad(expected, inputs, allow_unused=True)
     for ours, theirs in zip(torch.autograd.grad(loss, inputs, allow_unused=True), wanted):
         torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12)

@@ -62,7 +62,7 @@ class SelfDistillation(BankPretrainer):
         found = self.head(self.extract_feat(inputs))
         return dict(loss_distill=mse_loss(found, self.label_features(data_samples)))
 
-    def score(self, features, data_samples):
+    def score(self, features, data_samples, inputs):
         errors = (self.head(features) - self.label_features(data_samples)).pow(2).mean(dim=1)
         for sample, error in zip(data_samples, errors):
             sample.set_field(error, 'error')

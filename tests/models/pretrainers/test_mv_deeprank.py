@@ -1,5 +1,7 @@
 """MV-DeepRank: labels of the views, streams one by one against all at once."""
 
+import itertools
+
 import pytest
 import torch
 from mmaction.registry import MODELS
@@ -84,6 +86,16 @@ def plain_label_distance(frozen, stream, view, a, c):
     return total
 
 
+def is_nearer(frozen, stream, view, a, i, j):
+    near, far = (plain_label_distance(frozen, stream, view, a, c) for c in (i, j))
+    return bool(near < far)
+
+
+def plain_logits(head, features, a, i, j):
+    """Equations 19 and 20 for one triplet."""
+    return head.fc1(torch.sub(*(head.act(head.fc0(features[[a, c]].ravel())) for c in (i, j))))
+
+
 @pytest.mark.parametrize('views', [('self',), ('other',), ('all',), ('self', 'all'), VIEWS])
 def test_loss_is_a_plain_loop_over_triplets(views):
     model = make(views={view: 0.5 + index for index, view in enumerate(views)})
@@ -100,24 +112,39 @@ def test_loss_is_a_plain_loop_over_triplets(views):
         for index, view in enumerate(views):
             head = model.streams[modality]['heads'][view]
             cross_entropies, right = [], []
-            for a in range(5):
-                for i in range(5):
-                    for j in range(5):
-                        if len({a, i, j}) < 3:
-                            continue
-                        near = plain_label_distance(frozen, stream, view, a, i)
-                        far = plain_label_distance(frozen, stream, view, a, j)
-                        f = features[:, stream]
-                        pairs = [torch.cat([f[a], f[c]]) for c in (i, j)]
-                        hidden = [head.act(head.fc0(pair)) for pair in pairs]
-                        logits = head.fc1(hidden[0] - hidden[1])
-                        label = 0 if near < far else 1
-                        cross_entropies.append(-logits.log_softmax(0)[label])
-                        right.append(int(logits.argmax()) == label)
+            for a, i, j in itertools.permutations(range(5), 3):
+                logits = plain_logits(head, features[:, stream], a, i, j)
+                label = 1 - is_nearer(frozen, stream, view, a, i, j)
+                cross_entropies.append(-logits.log_softmax(0)[label])
+                right.append(int(logits.argmax()) == label)
             expected = expected + (0.5 + index) * torch.stack(cross_entropies).mean()
-            accuracy = sum(right) / len(right)
-            assert float(losses[f'{modality}/acc_{view}']) == pytest.approx(accuracy)
+            assert float(losses[f'{modality}/acc_{view}']) == pytest.approx(sum(right) / len(right))
         torch.testing.assert_close(losses[f'{modality}/loss_rank'], expected)
+
+
+def test_triplets_count_less_where_the_modalities_disagree():
+    model = make(disagree_weight=0.25)
+    inputs, samples, frozen = make_batch(model, number=6)
+    model.relabel(frozen, NAMES[:6])
+    model.bank.features = model.bank.features.double()
+    model.eval()
+    losses = model(inputs, samples, mode='loss')
+    features, frozen = model(inputs, mode='tensor'), frozen.double()
+    triplets = list(itertools.permutations(range(6), 3))
+    agree = [len({is_nearer(frozen, s, 'self', *t) for s in range(3)}) == 1 for t in triplets]
+    weights = torch.where(torch.tensor(agree), 1.0, 0.25).double()
+    assert 0 < sum(agree) < len(agree)
+    for stream, modality in enumerate(MODALITIES):
+        expected = 0.0
+        for view in VIEWS:
+            head, costs = model.streams[modality]['heads'][view], []
+            for triplet in triplets:
+                logits = plain_logits(head, features[:, stream], *triplet)
+                costs.append(-logits.log_softmax(0)[1 - is_nearer(frozen, stream, view, *triplet)])
+            expected = expected + (torch.stack(costs) * weights).sum() / weights.sum()
+        torch.testing.assert_close(losses[f'{modality}/loss_rank'], expected)
+    ranks = [sample.rank['bone/other'] for sample in model(inputs, samples, mode='predict')]
+    assert float(torch.stack(ranks)[:, 3].sum()) == pytest.approx(float(weights.sum()))
 
 
 @pytest.mark.parametrize('views', [('self',), VIEWS])
@@ -356,6 +383,8 @@ def test_two_modalities():
         (dict(views=('self', 'self')), 'twice'),
         (dict(views=dict(self=1.0, other=0.0)), 'positive weights'),
         (dict(modalities=('bone',)), r"views=\('self',\)"),
+        (dict(disagree_weight=1.5), 'from 0 to 1'),
+        (dict(disagree_weight=0, modalities=('bone',), views=('self',)), 'needs a second modality'),
         (dict(data='joint'), 'an encoder for each modality'),
         (dict(head=9), 'set head.in_channels=8'),
     ],

@@ -1,9 +1,8 @@
 # Pretraining: 5 % of the training split are held out to validate; the test is k-NN.
 _base_ = ['./views.py', './default_runtime.py']
 
-pretrained = (
-    '{{$PRETRAINED:none}}'  # the encoder to begin with: checkpoint or work dir, such as MoCo's
-)
+# the encoder to begin with: checkpoint or work dir, such as MoCo's
+pretrained = '{{$PRETRAINED:none}}'
 if pretrained != 'none':
     model = dict(backbone=dict(init_cfg=dict(type='Pretrained', checkpoint=pretrained)))
 

@@ -235,8 +235,11 @@ def reads(path: str, variable: str) -> bool:
 def set_work_dir(cfg: Config, path: str, pretrained: Optional[str]) -> None:
     """Name the work dir after the config file and its parameters, unless the config names it.
 
-    An explicit ``pretrained`` is appended: ``..._from-<run>``.
+    An explicit ``pretrained`` is appended: ``..._from-<run>``; in pretraining, which by default
+    has none, also that of the environment.
     """
+    if pretrained is None and 'share' not in cfg:
+        pretrained = cfg.get('pretrained')
     targets = [
         target.id
         for node in ast.parse(Path(path).read_text(encoding='utf-8')).body
@@ -248,7 +251,7 @@ def set_work_dir(cfg: Config, path: str, pretrained: Optional[str]) -> None:
         values = [cfg.get(name) for name in ('data', 'modality', 'share')]
         parts = [osp.splitext(osp.basename(path))[0], *(v for v in values if isinstance(v, str))]
         cfg.work_dir = osp.join('./work_dirs', '_'.join(parts)) + cfg.get('variant', '')
-    if pretrained is not None:
+    if pretrained not in (None, 'none'):
         cfg.work_dir += f'_from-{name_run(pretrained)}'
 
 

@@ -30,7 +30,8 @@ class BestRound:
         ValueError: If an argument is out of range.
     """
 
-    STATE = ('best', 'waited', 'epoch')
+    CRITERION = ('monitor', 'sign')
+    STATE = (*CRITERION, 'best', 'waited', 'epoch')
 
     def __init__(
         self,
@@ -97,7 +98,14 @@ class BestRound:
         """State to save in a checkpoint."""
         return {name: getattr(self, name) for name in self.STATE}
 
-    def load_state_dict(self, state: Dict[str, Any]) -> None:
-        """Restore the result of :meth:`state_dict`."""
+    def load_state_dict(self, state: Dict[str, Any]) -> bool:
+        """Restore the result of :meth:`state_dict`, if it is of the same metric and rule.
+
+        Returns:
+            bool: Whether it is.
+        """
+        if any(state.get(name) != getattr(self, name) for name in self.CRITERION):
+            return False
         for name in self.STATE:
             setattr(self, name, state[name])
+        return True

@@ -62,6 +62,21 @@ def describe_steps(checkpoint: Mapping, steps: int) -> Optional[str]:
     )
 
 
+def describe_lost(checkpoint: Mapping) -> Optional[str]:
+    """One sentence if a checkpoint, such as the best one, has no state of the optimiser; else None.
+
+    Args:
+        checkpoint (Mapping): The checkpoint that the run resumes from.
+    """
+    if 'optimizer' in checkpoint:
+        return None
+    return (
+        'The checkpoint was saved without the state of optimiser and schedule, as best_*.pth are: '
+        'both begin anew. To continue the run, resume from its epoch_<number>.pth; to begin a new '
+        'one with these weights, use load_from=CHECKPOINT without --resume.'
+    )
+
+
 def pick(config: Any, path: str) -> Any:
     """The value at a dotted path; None if there is none."""
     for name in path.split('.'):

@@ -58,7 +58,7 @@ class SkeletonRecognizer(RecognizerGCN):
             return super().loss(inputs, data_samples, **kwargs)
         scores, _ = self.extract_feat(inputs, stage='head')
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
-        target = to_device(torch.cat(labels), scores.device)
+        target = to_device(torch.stack(labels).flatten(), scores.device)
         losses = accuracies(scores.detach(), target, head.topk)
         found = head.loss_cls(scores, target)
         return {**losses, **(found if isinstance(found, dict) else dict(loss_cls=found))}
@@ -88,6 +88,6 @@ def has_usual_loss(head: nn.Module) -> bool:
 
 def accuracies(scores: Tensor, labels: Tensor, topk: Sequence[int]) -> Dict[str, Tensor]:
     """``top<k>_acc``: share of the rows of (B, classes) whose label is among the k best scores."""
-    best = scores.topk(min(max(topk), scores.shape[1]), dim=1).indices
+    best = scores.topk(min(max(topk, default=0), scores.shape[1]), dim=1).indices
     right = best == labels[:, None]
     return {f'top{k}_acc': right[:, :k].sum().double() / len(labels) for k in topk}

@@ -97,6 +97,15 @@ def test_work_dirs():
     assert load_config(MV, data='toy_xsub').work_dir.endswith('/mv-deeprank_stgcn-w16_toy_xsub')
 
 
+def test_pretraining_from_an_encoder_of_the_environment_has_its_own_work_dir(monkeypatch):
+    plain = load_config(MV, data='toy_xsub', pretrained='none').work_dir
+    assert plain == load_config(MV, data='toy_xsub').work_dir
+    before = load_config(FINETUNE, data='toy_xsub').work_dir
+    monkeypatch.setenv('PRETRAINED', 'work_dirs/moco/epoch_9.pth')
+    assert load_config(MV, data='toy_xsub').work_dir == f'{plain}_from-moco'
+    assert load_config(FINETUNE, data='toy_xsub').work_dir == before
+
+
 def test_work_dir_of_a_config_that_inherits(tmp_path):
     (tmp_path / 'mine.py').write_text("_base_ = 'deeprank_plugin::finetune/stgcn_scratch.py'\n")
     cfg = load_config(str(tmp_path / 'mine.py'), share='5p')

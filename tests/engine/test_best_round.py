@@ -29,9 +29,16 @@ def test_less_is_better_by_a_step():
 def test_state_is_restored():
     first, second = (BestRound('joint/spread', patience=2) for _ in range(2))
     feed(first, [2.0, 1.0])
-    second.load_state_dict(first.state_dict())
+    assert second.load_state_dict(first.state_dict())
     assert second.epoch == 2
     assert feed(second, [1.5], 3) == [(False, True)]
+
+
+def test_state_of_another_metric_does_not_count():
+    state = BestRound('joint/spread', rule='less').state_dict()
+    for other in (BestRound('joint/spread'), BestRound('flipped', rule='less')):
+        assert not other.load_state_dict(dict(state, best=-30.0))
+        assert other.best == float('inf')
 
 
 def test_names_of_metrics():

@@ -2,7 +2,7 @@
 
 from mmengine.config import Config
 
-from deeprank_plugin.engine.resuming import describe_ignored, describe_steps
+from deeprank_plugin.engine.resuming import describe_ignored, describe_lost, describe_steps
 
 BEFORE = dict(
     model=dict(type='DeepRank'),
@@ -41,3 +41,8 @@ def test_another_number_of_steps_an_epoch():
     assert 'has made 12 steps in 4 epochs, 3 an epoch, and this run makes 6' in sentence
     assert describe_steps(dict(meta=dict(epoch=0, iter=2), unfinished={}), 3) is None
     assert describe_steps(dict(checkpoint, unfinished={}), 6) is None
+
+
+def test_a_checkpoint_without_optimizer():
+    assert describe_lost(dict(optimizer={})) is None
+    assert 'resume from its epoch_<number>.pth' in describe_lost(dict(state_dict={}))

@@ -102,6 +102,7 @@ MODELS.register_module(module=OwnLoss, force=True)
         (8, 1, dict()),
         (8, 1, dict(dropout=0.0)),  # in mixed precision
         (1, 1, dict(topk=(1, 2, 5))),
+        (8, 0, dict(topk=())),
         (8, 1, dict(loss_cls=dict(type='CrossEntropyLoss', class_weight=[1.0, 2.0, 3.0]))),
         (8, 1, dict(label_smooth_eps=0.1)),
         (8, 3, dict(multi_class=True)),
@@ -111,7 +112,8 @@ MODELS.register_module(module=OwnLoss, force=True)
 def test_the_loss_is_that_of_mmaction2(number, labels, head):
     samples = [ActionDataSample() for _ in range(number)]
     for index, sample in enumerate(samples):
-        sample.set_gt_label(index % 3 if labels == 1 else torch.eye(3)[index % 3])
+        label = torch.tensor(index % 3)  # labels=0: of no dimension, as MMAction2 takes it
+        sample.set_gt_label({0: label, 1: index % 3, 3: torch.eye(3)[label]}[labels])
     inputs, found = torch.randn(number, 1, 2, 8, 25, 3), []
     for kind in ('SkeletonRecognizer', 'RecognizerGCN'):
         torch.manual_seed(0)

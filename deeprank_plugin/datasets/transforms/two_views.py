@@ -39,8 +39,19 @@ class TwoViews(BaseTransform):
 
 
 def join_views(views: List[Dict]) -> Dict:
-    """One sample of the clips of several views, which have equal lengths, in their order."""
-    joined = dict(views[0], num_clips=sum(view.get('num_clips', 1) for view in views))
+    """One sample of the clips of several views, in their order.
+
+    Raises:
+        ValueError: If the clips have different lengths: ``FormatGCNInput`` would cut them anew.
+    """
+    clips = [view.get('num_clips', 1) for view in views]
+    frames = [view['keypoint'].shape[1] / number for view, number in zip(views, clips)]
+    if len(set(frames)) > 1:
+        raise ValueError(
+            f'the views of {views[0].get("frame_dir")!r} have {frames} frames a clip; expected '
+            'equal lengths: give CropResize the same clip_len in all of them'
+        )
+    joined = dict(views[0], num_clips=sum(clips))
     for key in ('keypoint', 'keypoint_score'):
         if key in joined:
             joined[key] = np.concatenate([view[key] for view in views], axis=1)

@@ -8,6 +8,7 @@ from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import BaseLoop
 from torch.utils.data import DataLoader
 
+from deeprank_plugin.datasets import AddPlainView
 from deeprank_plugin.engine.hooks.epoch_seed_hook import leaf_datasets
 from deeprank_plugin.engine.loaders import loaders_in_use, require_batches, require_triplets
 from deeprank_plugin.engine.metric_names import require_metric
@@ -25,6 +26,8 @@ class CheckRunHook(Hook):
     - Validation samples that are trained on as well, such as those of splits that overlap or of two
       different ``holdout``, are warned of.
     - MMEngine's ``compile=True`` must not be set: :class:`CompileHook` compiles the encoders.
+    - A plain view must be added to the training samples if the model has a momentum teacher, and
+      only then: any other last clip would be taken for it, or averaged with the encoder's.
     - ``save_best`` and the metrics that hooks and schedules monitor must be names that the
       validation reports.
 
@@ -56,6 +59,7 @@ class CheckRunHook(Hook):
             if overlap is not None:
                 runner.logger.warning(overlap)
         self._check_labels(runner)
+        check_plain_view(unwrap(runner.model), runner.train_dataloader)
         self._check_metrics(runner)
 
     def before_val(self, runner) -> None:
@@ -130,6 +134,35 @@ def list_monitored(runner) -> List[Tuple[str, str]]:
         if getattr(scheduler, 'need_val_args', False):
             found.append((scheduler.monitor, f'monitor of {type(scheduler).__name__}'))
     return found
+
+
+def check_plain_view(model, loader: DataLoader) -> None:
+    """Compare a model's momentum teacher with what the training samples hold.
+
+    Raises:
+        ValueError: If there is a teacher and no plain view, or the reverse.
+    """
+    pipelines = [getattr(part, 'pipeline', None) for part in leaf_datasets(loader.dataset)]
+    if not all(hasattr(pipeline, 'transforms') for pipeline in pipelines):
+        return  # a data set of another kind
+    steps = [step for pipeline in pipelines for step in pipeline.transforms]
+    added = any(isinstance(step, AddPlainView) for step in steps)
+    preprocessor = getattr(model, 'data_preprocessor', None)
+    added = added or getattr(preprocessor, 'plain', None) is not None
+    momentum = getattr(model, 'teacher_momentum', None)
+    if added and momentum is None:
+        raise ValueError(
+            f'AddPlainView or augment.plain adds a plain view to the samples, and '
+            f'{type(model).__name__} has no teacher_momentum: it would average the view with the '
+            "encoder's own; set model.teacher_momentum, or take the plain view out"
+        )
+    if momentum is not None and not added:
+        raise ValueError(
+            f'{type(model).__name__}(teacher_momentum={momentum}) expects the plain view after the '
+            "encoder's, and neither the training pipeline nor the data preprocessor adds it: set "
+            "dict(type='AddPlainView', transforms=[...], plain=[...]) in the training pipeline, or "
+            'data_preprocessor.augment.plain=0.95'
+        )
 
 
 def check_labels(dataset, num_classes: int) -> None:

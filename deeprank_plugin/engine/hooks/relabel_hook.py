@@ -4,7 +4,7 @@ import time
 from typing import Any, Callable, Dict, List, Optional
 
 from mmaction.registry import HOOKS, TASK_UTILS
-from mmengine.dist import all_gather_object, get_world_size
+from mmengine.dist import all_gather_object, broadcast_object_list, get_world_size
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
 from mmengine.runner import BaseLoop
@@ -32,7 +32,8 @@ class RelabelHook(Hook):
     It does so before training, and then after each round, when :class:`RelabelSchedule` says so.
     Labels change between a validation and the next epoch, so an epoch is validated with the labels
     it was trained on. A spent schedule ends the run; the last epoch is saved, and the features are
-    extracted once more and reported (:mod:`deeprank_plugin.engine.reporting`).
+    extracted once more and reported (:mod:`deeprank_plugin.engine.reporting`), unless a relabelling
+    has done so.
 
     Non-finite features end the run and their samples are named in the work dir (see
     :mod:`deeprank_plugin.engine.recovery.non_finite`); collapsed features cause a warning.
@@ -80,7 +81,7 @@ class RelabelHook(Hook):
         self.calibrate = calibrate
         self.reset_optimizer = reset_optimizer
         self.pipeline = pipeline
-        self.best = None if best is None else BestRound(**best)
+        self.best = None if best is None else build_best(best)
         self._loaded: Optional[Dict] = None
         self._loader: Any = None
 
@@ -108,7 +109,11 @@ class RelabelHook(Hook):
             )
         self.schedule.load_state_dict(self._loaded['state'])
         if self.best is not None and 'best' in self._loaded:
-            self.best.load_state_dict(self._loaded['best'])
+            if not self.best.load_state_dict(self._loaded['best']):
+                runner.logger.warning(
+                    f'best.monitor={self.best.monitor!r} or its rule is not that of the '
+                    'checkpoint: the rounds before count for nothing.'
+                )
         if self._loaded['bank'] is not None:
             unwrap(runner.model).bank = FeatureBank.from_state_dict(self._loaded['bank'])
             require_same_bank(runner)
@@ -175,6 +180,8 @@ class RelabelHook(Hook):
         """Save the last epoch of a run that ended early, and report on the final features."""
         if self.spent:
             save_early_end(runner)
+        if self.best is not None and self.best.spent and runner.epoch == self.best.epoch:
+            return  # the relabelling that ended the run has reported these features
         extracted = extract_split(runner, self._loader)
         model = unwrap(runner.model)
         metrics = reporting.measure_features(model, extracted)
@@ -187,6 +194,9 @@ class RelabelHook(Hook):
         """Keep the weights if the round that is over is the best, or end the run."""
         if self.best is None:
             return
+        shared = [metrics]  # losses of the own batches differ between processes
+        broadcast_object_list(shared)
+        (metrics,) = shared
         if self.best.update(metrics, runner.epoch):
             save_best(runner, self.best.filename)
             runner.logger.info(
@@ -217,6 +227,17 @@ class RelabelHook(Hook):
         if self.best is not None and not self.schedule.round:
             self.best.check(metrics)
         return metrics
+
+
+def build_best(settings: Dict) -> BestRound:
+    """:class:`BestRound` of these settings; raises a ``ValueError`` that says what it takes."""
+    try:
+        return BestRound(**settings)
+    except TypeError as error:
+        raise ValueError(
+            f'best={settings!r} of RelabelHook ({error}); expected a dict of monitor, and if '
+            "wanted rule, patience and min_delta: dict(monitor='effective_rank_var', patience=2)"
+        ) from error
 
 
 def loss_scaling(wrapper: OptimWrapper) -> Callable[[Tensor], Tensor]:

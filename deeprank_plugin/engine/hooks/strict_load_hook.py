@@ -19,7 +19,12 @@ from deeprank_plugin.engine.identity import (
 )
 from deeprank_plugin.engine.initializers import compare_state_dicts
 from deeprank_plugin.engine.loaders import loaders_in_use
-from deeprank_plugin.engine.resuming import RESUMED, describe_ignored, describe_steps
+from deeprank_plugin.engine.resuming import (
+    RESUMED,
+    describe_ignored,
+    describe_lost,
+    describe_steps,
+)
 from deeprank_plugin.models.utils import unwrap
 from deeprank_plugin.models.utils.fit import tell_initializers
 
@@ -130,7 +135,8 @@ class StrictLoadHook(Hook):
         steps = None
         if isinstance(loop, EpochBasedTrainLoop):
             steps = describe_steps(checkpoint, len(loop.dataloader))
-        for sentence in (describe_ignored(checkpoint, runner.cfg), steps):
+        ignored = describe_ignored(checkpoint, runner.cfg)
+        for sentence in (describe_lost(checkpoint), ignored, steps):
             if sentence is not None:
                 runner.logger.warning(sentence)
 

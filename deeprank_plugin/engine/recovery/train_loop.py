@@ -62,7 +62,8 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
     def run_epoch(self) -> None:
         """Train for one epoch, or for the rest of it."""
         self.runner.call_hook('before_train_epoch')
-        if self.stop_training:  # a hook found that the last epoch is enough
+        if self.stop_training:  # a hook found that the last epoch, already validated, is enough
+            self.val_begin = self._max_epochs + 1
             return
         self.runner.model.train()
         batches = iter(self.dataloader)

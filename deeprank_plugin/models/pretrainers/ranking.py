@@ -156,9 +156,11 @@ class RankingPretrainer(BankPretrainer):
         if not self.two_views:
             return encode(backbone, inputs, self.segments)
         if inputs.shape[1] != 2:
+            plain = '' if self.teacher is None else ' beside the plain view'
             raise ValueError(
-                f'{inputs.shape[1]} clips a sequence; {type(self).__name__}(two_views=True) '
-                "expects two: set dict(type='TwoViews', transforms=[...]) in the training pipeline"
+                f'{inputs.shape[1]} clips a sequence{plain}; {type(self).__name__}(two_views=True) '
+                f"expects two{plain}: set dict(type='TwoViews', transforms=[...]) in the training "
+                'pipeline' + (', inside AddPlainView' if plain else '')
             )
         return encode(backbone, inputs.flatten(0, 1).unsqueeze(1), self.segments)
 

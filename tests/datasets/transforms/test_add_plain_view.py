@@ -35,3 +35,10 @@ def test_student_views_then_the_plain_one(views):
         student = student['keypoint']
     np.testing.assert_array_equal(clips[:-1, ..., :3].reshape(student.shape), student)
     assert np.random.uniform() == later  # the plain view draws nothing
+
+
+def test_views_of_different_lengths_are_not_cut_into_clips():
+    results = dict(keypoint=np.zeros((1, 40, 25, 3)), total_frames=40, frame_dir='a7')
+    views = AddPlainView(STRONG, [dict(PLAIN, clip_len=24)])
+    with pytest.raises(ValueError, match=r"'a7' have \[12.0, 24.0\] frames a clip"):
+        views(results)

@@ -1,13 +1,16 @@
 """Runs whose data, model and settings do not match end before their first step."""
 
 import pickle
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 from helpers import make_config, make_runner
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from deeprank_plugin.engine.hooks.check_run_hook import check_labels
+from deeprank_plugin.datasets import AddPlainView, TwoViews
+from deeprank_plugin.engine.hooks.check_run_hook import check_labels, check_plain_view
 
 
 def make_classifier(folder, num_classes=3, **options):
@@ -161,3 +164,26 @@ def test_the_right_run_passes(tmp_path):
     train(Config(cfg.to_dict()))
     assert list((tmp_path / 'run').glob('best_acc_top1_*.pth'))
     assert isinstance(make_runner(cfg), Runner)
+
+
+PLAIN_VIEW = AddPlainView([], [])
+
+
+@pytest.mark.parametrize(
+    ('momentum', 'steps', 'plain', 'message'),
+    [
+        (None, [PLAIN_VIEW], None, 'has no teacher_momentum'),
+        (None, [], 0.95, 'has no teacher_momentum'),
+        (0.9, [TwoViews([])], None, r'teacher_momentum=0\.9\) expects the plain view'),
+        (None, [TwoViews([])], None, None),
+        (0.9, [PLAIN_VIEW], None, None),
+        (0.9, [], 0.95, None),
+    ],
+)
+def test_a_plain_view_is_for_a_teacher(momentum, steps, plain, message):
+    model = SimpleNamespace(
+        teacher_momentum=momentum, data_preprocessor=SimpleNamespace(plain=plain)
+    )
+    dataset = SimpleNamespace(pipeline=SimpleNamespace(transforms=steps))
+    with pytest.raises(ValueError, match=message) if message else nullcontext():
+        check_plain_view(model, SimpleNamespace(dataset=dataset))

@@ -1,6 +1,7 @@
 """RelabelHook in whole runs: rounds, resume, logs, several processes."""
 
 import json
+import logging
 import math
 import pickle
 from functools import partial
@@ -15,6 +16,7 @@ from mmengine.optim.optimizer import amp_optimizer_wrapper
 
 from deeprank_plugin.engine import RelabelHook
 from deeprank_plugin.engine.extraction import extract_split
+from deeprank_plugin.engine.hooks import relabel_hook
 from deeprank_plugin.engine.hooks.relabel_hook import require_same_bank
 from deeprank_plugin.models.utils import FeatureBank
 
@@ -146,11 +148,31 @@ def test_the_best_round_is_kept_and_ends_the_run(tmp_path, epoch):
         assert torch.equal(value, second['state_dict'][key]), key
     assert first['relabel']['best'] == second['relabel']['best']
     assert (cut / 'best_effective_rank_var.pth').exists() == (epoch == 1)
-    entries = [[e for e in read_log(f) if 'relabel/round' in e][-1] for f in (whole, cut)]
-    assert [entry['step'] for entry in entries] == [3, 3]
+    logs = [read_log(folder) for folder in (whole, cut)]
+    assert [e['step'] for e in logs[0] if 'relabel/round' in e] == [0, 1, 2, 3]  # none twice
+    assert [[e['step'] for e in log if 'rank/loss' in e][-2:] for log in logs] == [[2, 3], [2, 3]]
+    assert all([e for e in log if 'relabel/round' in e][-1]['relabel/flipped'] for log in logs)
 
     cfg.load_from = str(cut / 'epoch_3.pth')  # nothing is left to train
     assert train(cfg).epoch == 3
+
+
+def test_processes_judge_a_round_alike(monkeypatch):
+    def broadcast(shared):
+        shared[0] = dict(train_loss=2.0)  # those of the first process
+
+    monkeypatch.setattr(relabel_hook, 'broadcast_object_list', broadcast)
+    hook = RelabelHook(interval=1, best=dict(monitor='train_loss', rule='greater', patience=1))
+    hook.best.best = -3.0
+    runner = SimpleNamespace(epoch=4, train_loop=SimpleNamespace(), logger=logging.getLogger())
+    hook._compare_rounds(runner, dict(train_loss=9.0))
+    assert hook.best.best == -3.0 and runner.train_loop.stop_training
+
+
+@pytest.mark.parametrize('best', [dict(patience=2), dict(monitr='spread'), 'spread'])
+def test_what_best_takes(best):
+    with pytest.raises(ValueError, match=r'expected a dict of monitor.*patience=2'):
+        RelabelHook(interval=1, best=best)
 
 
 def test_the_last_round_may_be_the_best(tmp_path):

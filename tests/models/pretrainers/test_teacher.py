@@ -151,6 +151,9 @@ def test_missing_parts():
     inputs = torch.randn(6, 1, 1, 12, 25, 3, dtype=torch.double)
     with pytest.raises(ValueError, match='1 clip a sequence.*AddPlainView'):
         model(inputs, SAMPLES, mode='loss')
+    two = make(two_views=True)
+    with pytest.raises(ValueError, match='1 clips a sequence beside.*inside AddPlainView'):
+        two(inputs.repeat(1, 2, 1, 1, 1, 1), SAMPLES, mode='loss')
     model.bank = None
     with pytest.raises(RuntimeError, match='no labels yet: add RelabelHook'):
         model(inputs.repeat(1, 2, 1, 1, 1, 1), SAMPLES, mode='loss')

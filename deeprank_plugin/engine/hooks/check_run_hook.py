@@ -1,7 +1,7 @@
 """Checks before the first step what would otherwise fail later, or never and falsify a result."""
 
 import os.path as osp
-from typing import Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from mmaction.registry import HOOKS
 from mmengine.hooks import CheckpointHook, Hook
@@ -142,7 +142,9 @@ def check_plain_view(model, loader: DataLoader) -> None:
     Raises:
         ValueError: If there is a teacher and no plain view, or the reverse.
     """
-    pipelines = [getattr(part, 'pipeline', None) for part in leaf_datasets(loader.dataset)]
+    pipelines: List[Any] = [
+        getattr(part, 'pipeline', None) for part in leaf_datasets(loader.dataset)
+    ]
     if not all(hasattr(pipeline, 'transforms') for pipeline in pipelines):
         return  # a data set of another kind
     steps = [step for pipeline in pipelines for step in pipeline.transforms]

@@ -13,6 +13,7 @@ from typing import Dict, List, Tuple, Union
 import numpy as np
 import pytest
 import torch
+from mmaction.structures import ActionDataSample
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
@@ -20,6 +21,17 @@ from mmengine.runner import Runner
 from deeprank_plugin.command_line import load_config
 
 ROOT = Path(__file__).resolve().parents[1]
+
+BACKBONE = dict(  # 4 features
+    type='STGCN',
+    graph_cfg=dict(layout='nturgb+d', mode='stgcn_spatial'),
+    base_channels=4,
+    num_stages=4,
+)
+NAMES = [f's{index}' for index in range(6)]
+SAMPLES = [
+    ActionDataSample(metainfo=dict(sample_idx=i, frame_dir=name)) for i, name in enumerate(NAMES)
+]
 
 
 def free_port() -> int:

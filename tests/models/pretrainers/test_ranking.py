@@ -2,21 +2,10 @@
 
 import pytest
 import torch
+from helpers import BACKBONE, NAMES, SAMPLES
 from mmaction.registry import MODELS
-from mmaction.structures import ActionDataSample
 
 from deeprank_plugin.models.utils import label_disagreement, pairwise_distances, whiten_features
-
-BACKBONE = dict(
-    type='STGCN',
-    graph_cfg=dict(layout='nturgb+d', mode='stgcn_spatial'),
-    base_channels=4,
-    num_stages=4,
-)
-NAMES = [f's{index}' for index in range(6)]
-SAMPLES = [
-    ActionDataSample(metainfo=dict(sample_idx=i, frame_dir=name)) for i, name in enumerate(NAMES)
-]
 
 
 def make(method='DeepRank', **kwargs):

@@ -4,24 +4,13 @@ import copy
 
 import pytest
 import torch
-from helpers import load, make_config, train
+from helpers import BACKBONE, NAMES, SAMPLES, load, make_config, train
 from mmaction.registry import MODELS
-from mmaction.structures import ActionDataSample
 from torch import nn
 
 from deeprank_plugin.engine.encoders import find_encoders
 from deeprank_plugin.engine.initializers import Pretrained
 
-BACKBONE = dict(
-    type='STGCN',
-    graph_cfg=dict(layout='nturgb+d', mode='stgcn_spatial'),
-    base_channels=4,
-    num_stages=4,
-)
-NAMES = [f's{index}' for index in range(6)]
-SAMPLES = [
-    ActionDataSample(metainfo=dict(sample_idx=i, frame_dir=name)) for i, name in enumerate(NAMES)
-]
 MOMENTUM = 0.75
 
 

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import random
 from pathlib import Path
 
 if os.environ.get('DEEPRANK_GPU') != '1':
@@ -21,6 +22,14 @@ import deeprank_plugin  # noqa: F401
 torch.set_num_threads(1)  # for networks as small as those of the tests more threads only wait
 
 REAL_DATA = Path(os.environ.get('DEEPRANK_DATA') or ROOT.parent / 'shared' / 'data').resolve()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup():
+    """Random numbers of a test and its fixtures are the same in any order of tests."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
 
 
 @pytest.fixture(autouse=True)

@@ -4,12 +4,10 @@ import numpy as np
 import pytest
 from feature_files import load_all, load_features
 
-RNG = np.random.default_rng(0)
-
 
 def save(path, shape=(6, 3), **changes):
     parts = dict(
-        features=RNG.normal(size=shape).astype(np.float32),
+        features=np.random.normal(size=shape).astype(np.float32),
         labels=np.arange(6) % 2,
         names=[f's{i}' for i in range(6)],
         splits=['train'] * 4 + ['val'] * 2,

@@ -6,12 +6,11 @@ from deeprank_plugin.converters.generic import Reading, convert_folder
 from deeprank_plugin.layouts import find_layout
 
 NTU = Reading(find_layout('nturgb+d'))
-RNG = np.random.default_rng(0)
 
 
 def walk(*shape):
     """Coordinates of bodies of about a metre and a half."""
-    return RNG.uniform(-0.5, 1.0, size=shape)
+    return np.random.uniform(-0.5, 1.0, size=shape)
 
 
 def write_list(folder, rows, header='file,label,subject'):

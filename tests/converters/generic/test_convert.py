@@ -8,7 +8,7 @@ from deeprank_plugin.converters.generic import Reading
 from deeprank_plugin.datasets import SkeletonDataset
 from deeprank_plugin.datasets.annotation_writing import write_pickle
 from deeprank_plugin.layouts import find_layout
-from tests.converters.generic.sequences import RNG, convert, walk, write_list
+from tests.converters.generic.sequences import convert, walk, write_list
 
 
 def test_every_kind_of_file(folder):
@@ -100,7 +100,7 @@ def test_the_size_of_the_images_of_2d_poses(tmp_path):
     coco = find_layout('coco')
     write_list(tmp_path, ['a.npy,0,1', 'b.npy,0,2'])
     for name in 'ab':
-        np.save(tmp_path / f'{name}.npy', RNG.uniform(0, 1, size=(5, 17, 3)) * (640, 480, 1))
+        np.save(tmp_path / f'{name}.npy', np.random.uniform(0, 1, size=(5, 17, 3)) * (640, 480, 1))
     content, _, doubts = convert(tmp_path, Reading(coco, img_shape=(480, 640)))
     assert doubts == []
     assert [a['img_shape'] for a in content['annotations']] == [(480, 640)] * 2

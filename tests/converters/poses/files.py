@@ -8,17 +8,17 @@ from deeprank_plugin.converters.poses.azure_kinect import NAMES
 from deeprank_plugin.layouts import find_layout
 
 LAYOUTS = {17: 'h36m', 32: 'azure-kinect', 33: 'mediapipe'}
-RNG = np.random.default_rng(0)
 
 
 def walk(persons, frames, joints, dims, size=1.5, apart=None):
     """Poses of shape (M, T, V, C), of bodies of some size that drift slowly, side by side."""
     apart = 2 * size if apart is None else apart
-    shape = RNG.uniform(0, size, (persons, 1, joints, dims))
+    shape = np.random.uniform(0, size, (persons, 1, joints, dims))
     if dims == 3 and joints in LAYOUTS:  # neither upright nor upside down
+        parts = 'head', 'nose', 'ear', 'ankle'  # a head may be the mean of the ears
         names = find_layout(LAYOUTS[joints]).names
-        shape[:, :, [n in ('head', 'nose') or n.endswith('ankle') for n in names]] = size / 2
-    drift = 0.01 * size * RNG.normal(size=(persons, frames, 1, dims)).cumsum(axis=1)
+        shape[:, :, [n.split('_')[-1] in parts for n in names]] = size / 2
+    drift = 0.01 * size * np.random.normal(size=(persons, frames, 1, dims)).cumsum(axis=1)
     where = np.zeros((persons, 1, 1, dims))
     where[:, 0, 0, 0] = 3 * size + apart * np.arange(persons)
     return shape + drift + where

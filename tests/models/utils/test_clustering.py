@@ -6,11 +6,9 @@ from sklearn.metrics import normalized_mutual_info_score
 
 from deeprank_plugin.models.utils.clustering import cluster_features, fill_empty, whiten
 
-RNG = np.random.default_rng(0)
-
 
 def test_whitening_is_that_of_the_covariance():
-    features = RNG.normal(size=(200, 5)) @ RNG.normal(size=(5, 5)) + 3
+    features = np.random.normal(size=(200, 5)) @ np.random.normal(size=(5, 5)) + 3
     found = whiten(features, dim=3)
     centred = features - features.mean(axis=0)
     values, vectors = np.linalg.eigh(np.cov(centred.T))
@@ -23,14 +21,14 @@ def test_whitening_is_that_of_the_covariance():
 
 def test_directions_without_variance_are_left_out():
     features = np.zeros((50, 8))
-    features[:, :2] = RNG.normal(size=(50, 2))
+    features[:, :2] = np.random.normal(size=(50, 2))
     assert whiten(features).shape == (50, 2)
     assert whiten(features[:5]).shape == (5, 2)
 
 
 def test_known_clusters_are_found():
     truth = np.repeat(np.arange(6), 30)
-    features = 10 * np.eye(6)[truth] + RNG.normal(size=(180, 6))
+    features = 10 * np.eye(6)[truth] + np.random.normal(size=(180, 6))
     labels, reseeded = cluster_features(features.astype(np.float32), 6)
     assert normalized_mutual_info_score(truth, labels) == pytest.approx(1)
     assert reseeded == 0
@@ -52,7 +50,7 @@ def test_equal_points_are_shared_out():
 
 
 def test_fewer_distinct_points_than_clusters():
-    features = np.repeat(RNG.normal(size=(3, 4)), 4, axis=0)
+    features = np.repeat(np.random.normal(size=(3, 4)), 4, axis=0)
     labels, reseeded = cluster_features(features, 5)
     assert reseeded == 2 and len(np.unique(labels)) == 5
 
@@ -60,13 +58,13 @@ def test_fewer_distinct_points_than_clusters():
 @pytest.mark.parametrize('number', [1, 11])
 def test_a_number_of_clusters_that_cannot_be(number):
     with pytest.raises(ValueError, match=f'num_clusters={number} for 10 samples'):
-        cluster_features(RNG.normal(size=(10, 3)), number)
+        cluster_features(np.random.normal(size=(10, 3)), number)
 
 
 def test_features_that_cannot_be_clustered():
     with pytest.raises(ValueError, match='all 10 features are the same'):
         cluster_features(np.ones((10, 3)), 2)
-    features = RNG.normal(size=(10, 3))
+    features = np.random.normal(size=(10, 3))
     features[2, 1] = np.nan
     with pytest.raises(ValueError, match='not all finite'):
         cluster_features(features, 2)

@@ -182,18 +182,34 @@ def test_waits_are_counted_by_place(monkeypatch):
     assert modes == ['warn', 'default'] and gpu_measuring.count_waits(call, 'cpu') is None
 
 
-def test_utilisation_is_that_of_the_gpu_in_use(monkeypatch, capsys):
+def test_utilisation_is_that_of_the_gpu_in_use(monkeypatch):
     commands = []
     monkeypatch.setattr(gpu_measuring.subprocess, 'Popen', lambda c, **_: commands.append(c))
     for visible in ('2,3', ''):
         monkeypatch.setenv('CUDA_VISIBLE_DEVICES', visible)
         gpu_measuring.Watch(on_gpu=True)
     assert ['--id=2' in commands[0], '--id=0' in commands[1]] == [True, True]
-    monkeypatch.setattr(sys, 'argv', ['gpu.py', '--device', 'cuda:1'])
-    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+
+
+@pytest.mark.parametrize('module', [gpu, ranking_loss, sttformer_speed])
+@pytest.mark.parametrize(
+    'device, there, message',
+    [
+        (
+            'cuda:1',
+            True,
+            "'cuda:1'; expected cpu, or cuda: choose the card by CUDA_VISIBLE_DEVICES",
+        ),
+        ('card', False, "'card'; expected cpu, or cuda"),
+        ('cuda', False, 'cuda, and PyTorch finds no GPU; expected cpu'),
+    ],
+)
+def test_devices(monkeypatch, capsys, module, device, there, message):
+    monkeypatch.setattr(sys, 'argv', ['benchmark', '--device', device])
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: there)
     with pytest.raises(SystemExit):
-        gpu.parse_args()
-    assert 'choose it by CUDA_VISIBLE_DEVICES' in capsys.readouterr().err
+        module.parse_args()
+    assert message in capsys.readouterr().err
 
 
 def test_sttformer_speed_leaves_the_model_as_it_is():
@@ -205,6 +221,7 @@ def test_sttformer_speed_leaves_the_model_as_it_is():
 
 
 def test_the_share_of_a_step_on_a_gpu_is_that_of_64_samples(monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
     command = ['ranking_loss.py', '--step-batch', '4', '--device']
     for device, expected in (('cuda', 64), ('cpu', 4)):
         monkeypatch.setattr(sys, 'argv', [*command, device])

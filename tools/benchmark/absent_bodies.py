@@ -12,7 +12,7 @@ from functools import partial
 from typing import Sequence
 
 import torch
-from common import conditions, make_parser, measure, print_table, write_json
+from common import add_device, conditions, make_parser, measure, print_table, write_json
 from mmaction.registry import MODELS
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
@@ -36,7 +36,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--batch-size', type=int, default=5, help='(%(default)s)')
     parser.add_argument('--frames', type=int, default=60, help='(%(default)s)')
     parser.add_argument('--repeats', type=int, default=3, help='(%(default)s)')
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    add_device(parser)
     return parser.parse_args()
 
 

@@ -40,6 +40,31 @@ def make_parser(description: str) -> argparse.ArgumentParser:
     return parser
 
 
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add ``--device``, by default the GPU where there is one.
+
+    Args:
+        parser (argparse.ArgumentParser): The benchmark's parser.
+    """
+    parser.add_argument(
+        '--device',
+        type=usable_device,
+        default='cuda' if torch.cuda.is_available() else 'cpu',
+        help='cpu or cuda (the first of CUDA_VISIBLE_DEVICES)',
+    )
+
+
+def usable_device(name: str) -> str:
+    """The name of a device that is there: what is measured waits for the first GPU alone."""
+    if name not in ('cpu', 'cuda'):
+        raise argparse.ArgumentTypeError(
+            f'{name!r}; expected cpu, or cuda: choose the card by CUDA_VISIBLE_DEVICES'
+        )
+    if name == 'cuda' and not torch.cuda.is_available():
+        raise argparse.ArgumentTypeError('cuda, and PyTorch finds no GPU; expected cpu')
+    return name
+
+
 def measure(functions: Dict[str, Callable], repeats: int = 5) -> Dict[str, float]:
     """Median seconds of each function, called in turn after one warm-up call each.
 
@@ -74,7 +99,7 @@ def peak_memory(function: Callable, device: str = 'cpu', warm_up: bool = True) -
 
     Args:
         function (Callable): Function without arguments.
-        device (str): 'cpu' or a CUDA device. Defaults to 'cpu'.
+        device (str): 'cpu' or 'cuda'. Defaults to 'cpu'.
         warm_up (bool): Call the function once before, so that persistent allocations are not
             counted. Defaults to True.
 

@@ -30,7 +30,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 import gpu_hours
 import torch
-from common import conditions, make_parser, print_table, synchronize, write_json
+from common import add_device, conditions, make_parser, print_table, synchronize, write_json
 from gpu_measuring import Found, Watch, count_waits, free_memory, is_gpu, measure_busy
 from growth import write_random
 from mmaction.registry import MODELS
@@ -82,13 +82,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--ways', nargs='+', choices=WAYS, default=list(WAYS))
     parser.add_argument('--workers', type=int, nargs='+', default=[4, 12], help='of the loader')
     parser.add_argument('--seconds', type=float, default=2.0, help='of a measurement (2)')
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    add_device(parser)
     parser.add_argument('--tiny', action='store_true', help='small networks and batches')
     args = parser.parse_args()
-    if is_gpu(args.device) and not torch.cuda.is_available():
-        parser.error(f'--device {args.device}, and PyTorch finds no GPU; expected one')
-    if torch.device(args.device).index:
-        parser.error(f'--device {args.device}; expected cuda: choose it by CUDA_VISIBLE_DEVICES')
     args.batch, args.frames, args.sequences = (6, 12, 24) if args.tiny else (64, 120, 4096)
     if args.tiny:
         args.workers, args.seconds = [0], 0.0

@@ -16,7 +16,7 @@ import time
 from typing import Dict, List
 
 import torch
-from common import conditions, make_parser, print_table, write_json
+from common import add_device, conditions, make_parser, print_table, write_json
 from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
 from mmengine.dataset import pseudo_collate
@@ -37,7 +37,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--rounds', type=int, default=3, help='of each way (%(default)s)')
     parser.add_argument('--frames', type=int, nargs='+', default=[120], help='T, in turn (120)')
     parser.add_argument('--workers', type=int, default=1, help='(%(default)s)')
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    add_device(parser)
     parser.add_argument('--tiny', action='store_true', help='to see that it runs, in seconds')
     args = parser.parse_args()
     if args.tiny:

@@ -19,7 +19,15 @@ from pathlib import Path
 from typing import Dict, List
 
 import torch
-from common import conditions, make_parser, measure, peak_memory, print_table, write_json
+from common import (
+    add_device,
+    conditions,
+    make_parser,
+    measure,
+    peak_memory,
+    print_table,
+    write_json,
+)
 from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
 from mmengine.config import Config
@@ -46,7 +54,7 @@ def parse_args() -> argparse.Namespace:
         '--step-batch', type=int, default=8, help='samples of part 3 on a CPU; 0: leave it out (8)'
     )
     parser.add_argument('--frames', type=int, help='of part 3; default: the config (120)')
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    add_device(parser)
     args = parser.parse_args()
     if args.step_batch and torch.device(args.device).type != 'cpu':
         args.step_batch = PAPER_BATCH

@@ -19,7 +19,7 @@ from types import SimpleNamespace
 from typing import Dict, List
 
 import torch
-from common import conditions, make_parser, measure, print_table, write_json
+from common import add_device, conditions, make_parser, measure, print_table, write_json
 from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
 from mmengine.dataset import pseudo_collate
@@ -46,7 +46,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--batches', type=int, nargs='+', default=[16, 64, 256])
     parser.add_argument('--channels', type=int, default=256, help='D (%(default)s)')
     parser.add_argument('--repeats', type=int, default=3, help='(%(default)s)')
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    add_device(parser)
     parser.add_argument('--picture', type=Path, help='plot parts 2 and 3 to this PNG file')
     return parser.parse_args()
 

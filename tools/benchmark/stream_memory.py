@@ -16,9 +16,9 @@ import resource
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import torch
+from common import add_device, make_parser, synchronize
 from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
 
@@ -33,16 +33,13 @@ BACKBONES = {
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument('--backbone', choices=BACKBONES, default='stgcn')
     parser.add_argument('--batch-size', type=int, default=8)
     parser.add_argument('--frames', type=int, default=120)
     parser.add_argument('--bodies', type=int, default=2)
     parser.add_argument('--steps', type=int, default=2)
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
-    parser.add_argument('--out', type=Path, help='write the results to this file')
+    add_device(parser)
     parser.add_argument('--way', choices=['one by one', 'at once', 'one stream'], help='internal')
     return parser.parse_args()
 
@@ -85,8 +82,7 @@ def measure_way(args: argparse.Namespace) -> dict:
         data = model.data_preprocessor(batch, True)
         loss, _ = model.parse_losses(model(**data, mode='loss'))
         loss.backward()
-        if args.device != 'cpu':
-            torch.cuda.synchronize()
+        synchronize()
         times.append(time.perf_counter() - start)
     return dict(mib=peak(args.device) - before, seconds=min(times[1:]), loss=float(loss))
 

@@ -14,7 +14,7 @@ import copy
 from functools import partial
 
 import torch
-from common import conditions, make_parser, measure, print_table, write_json
+from common import add_device, conditions, make_parser, measure, print_table, write_json
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
@@ -75,7 +75,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--batch-sizes', type=int, nargs='+', default=[8], help='(8)')
     parser.add_argument('--frames', type=int, default=120, help='(%(default)s)')
     parser.add_argument('--repeats', type=int, default=3, help='(%(default)s)')
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    add_device(parser)
     return parser.parse_args()
 
 

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 OUT = Path('work_dirs/demo')
 PRETRAIN, FINETUNE = 'configs/demo/segrank_toy.py', 'configs/demo/finetune_toy.py'
-EPOCHS = dict(pretrain=21, finetune=120)  # of these configs
+EPOCHS = dict(pretrain=21, finetune=108)  # of these configs
 SEEDS = (0, 1, 2)  # of finetuning; each draws its own 10 % of the labels
 ENCODERS = dict(raw='raw coordinates', random='random encoder', pretrained='pretrained encoder')
 DATA = ('--data', OUT / 'toy.pkl')

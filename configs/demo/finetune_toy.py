@@ -19,6 +19,6 @@ train_dataloader = dict(dataset=dict(pipeline=train_pipeline, metainfo=names), *
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline, metainfo=names), **single)
 test_dataloader = val_dataloader
 
-train_cfg = dict(max_epochs=120, val_interval=120, min_steps=0)
-param_scheduler = [dict(type='MultiStepLR', by_epoch=True, milestones=[96], gamma=0.1)]
-default_hooks = dict(logger=dict(interval=100), checkpoint=dict(interval=120))  # logs each epoch
+train_cfg = dict(max_epochs=108, val_interval=108, min_steps=0)
+param_scheduler = [dict(type='MultiStepLR', by_epoch=True, milestones=[86], gamma=0.1)]
+default_hooks = dict(logger=dict(interval=100), checkpoint=dict(interval=108))  # logs each epoch

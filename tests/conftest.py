@@ -3,12 +3,11 @@
 import os
 import pickle
 import random
+import re
 from pathlib import Path
 
 if os.environ.get('DEEPRANK_GPU') != '1':
     os.environ['CUDA_VISIBLE_DEVICES'] = ''  # before torch is imported; programs inherit it
-for _name in ('DATA', 'LAYOUT', 'MODALITY', 'VIEWS', 'SHARE', 'PRETRAINED'):
-    os.environ.pop(_name, None)  # parameters of the configs
 
 import numpy as np
 import pytest
@@ -21,15 +20,25 @@ import deeprank_plugin  # noqa: F401
 
 torch.set_num_threads(1)  # for networks as small as those of the tests more threads only wait
 
+for _folder in ('configs', 'projects'):
+    for _path in (ROOT / _folder).rglob('*.py'):  # the parameters of a shell must not change tests
+        for _name in re.findall(r'{{\$(\w+)', _path.read_text(encoding='utf-8')):
+            os.environ.pop(_name, None)
+
 REAL_DATA = Path(os.environ.get('DEEPRANK_DATA') or ROOT.parent / 'shared' / 'data').resolve()
+
+
+def pytest_collectstart():
+    """Random numbers that a module draws are the same in any order of modules."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup():
     """Random numbers of a test and its fixtures are the same in any order of tests."""
-    random.seed(0)
-    np.random.seed(0)
-    torch.manual_seed(0)
+    pytest_collectstart()
 
 
 @pytest.fixture(autouse=True)

@@ -57,7 +57,7 @@ def repeat_data(arguments: Sequence[str]) -> List[str]:
 
 
 def add_parameters(parser: argparse.ArgumentParser) -> None:
-    """Add the parameters of the configs (configs/README.md)."""
+    """Add the parameters of the configs (docs/reference/configs.md)."""
     group = parser.add_argument_group('parameters of the config')
     group.add_argument(
         '--data',

@@ -97,6 +97,8 @@ def load_config(
     variables.update(look_up_files(files, num_classes, layout))
     for name, of_file in dict(num_classes=num_classes, layout=layout).items():
         if of_file is not None and variables.get('DATA') != 'custom':
+            if not reads(path, 'DATA'):
+                exit_with_error(f'{path} has its data set already: leave {option(name)} out.')
             exit_with_error(f'{option(name)} needs an annotation file: use it with --data FILE.')
     with environment(variables), quiet():
         cfg = read_file(path)

@@ -21,7 +21,7 @@ SAMPLES = {  # of the training splits
     'pkummd2_xsub': 5332,
     'uiprmd_xsub': 1000,
     'hdm05_xsub': 200,
-    'toy_xsub': 720,
+    'toy_xsub': 576,
     'cifar100': 50000,
     'digits': 1297,
 }

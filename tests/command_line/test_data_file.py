@@ -162,6 +162,12 @@ def test_a_layout_needs_a_file(capsys):
     assert '--layout needs an annotation file: use it with --data FILE' in message
 
 
+def test_a_saved_config_takes_no_layout(capsys, tmp_path):
+    (tmp_path / 'saved.py').write_text("data = 'moves'\n")
+    message = refusal(capsys, str(tmp_path / 'saved.py'), layout='coco')
+    assert 'saved.py has its data set already: leave --layout out' in message
+
+
 def test_a_layout_of_the_environment_gives_way_to_the_option(make_annotations, monkeypatch):
     path = make_annotations(20, shape=(17, 3), change=make_pixels)
     monkeypatch.setenv('LAYOUT', 'nturgb+d')

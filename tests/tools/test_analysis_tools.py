@@ -147,10 +147,21 @@ def test_nearest_neighbors(run, files):
         (('--query', 'none'), "--query 'none': expected a name, or a number below 20"),
         (('--number', '20'), '--number 20: expected 1 to 19'),
         (('--across',), '--number 4: expected 1 to 0'),
-        (('--stream', '1'), '--stream 1 of 1'),
+        (('--stream', '1'), "--stream '1': expected one of joint, 0"),
     ):
         code, _, err = run('nearest_neighbors', *args, *extra)
         assert code == 2 and message in err
+    bone = np.load('bone.npz')
+    both = np.stack([features, bone['features']], axis=1).astype(np.float32)
+    np.savez('both.npz', **{**bone, 'features': both, 'streams': ['joint', 'bone']})
+    found = []
+    for options in (['bone.npz'], ['both.npz', '--stream', 'bone'], ['both.npz', '--stream', '1']):
+        code, _, err = run('nearest_neighbors', options[0], *args[1:], *options[1:])
+        assert code == 0, err
+        found.append((files / 'out' / 'nearest_neighbors.json').read_text())
+    assert [json.loads(text)['neighbours'] for text in found[1:]] == 2 * [
+        json.loads(found[0])['neighbours']
+    ]
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ def test_a_query_in_other_units_and_axes(run, walks, tmp_path):
         (('folder', '--query', 'none.npy'), "--query 'none.npy': expected a name, or a number"),
         (('folder', '--query', 'several.npz'), 'several.npz holds 2 sequences; expected one'),
         (('folder', '--number', '8'), '--number 8: expected 1 to 7'),
-        (('folder', '--stream', '1'), '--stream 1 of 1: expected 0 to 0'),
+        (('folder', '--stream', 'bone'), "--stream 'bone': expected one of joint, 0"),
         (('folder', '--across'), '--across needs the splits'),
         (('folder', '--checkpoint', 'none.pth'), "checkpoint 'none.pth' does not exist"),
         (('folder', '--names', 'none.txt'), 'none.txt'),

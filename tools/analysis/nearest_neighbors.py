@@ -88,7 +88,7 @@ def parse_args() -> argparse.Namespace:
         'with one sequence (%(default)s)',
     )
     parser.add_argument('--number', type=int, default=5, help='neighbours (%(default)s)')
-    parser.add_argument('--stream', type=int, default=0, help='of several streams (%(default)s)')
+    parser.add_argument('--stream', help='name or number of one of several (the first)')
     parser.add_argument('--across', action='store_true', help='neighbours of other splits only')
     parser.add_argument('--names', type=Path, help='text file with one class name per line')
     parser.add_argument(
@@ -120,22 +120,28 @@ def find_query(query: str, names: Sequence[str]) -> int:
     )
 
 
-def choose_stream(stream: int, number: int) -> int:
-    """Check the number of a stream.
+def choose_stream(stream: Optional[str], streams: Sequence[str]) -> int:
+    """The number of a stream.
+
+    Args:
+        stream (str, optional): Its name or number; None is the first.
+        streams (Sequence[str]): Names of all.
 
     Raises:
         ValueError: If there is no such stream.
     """
-    if not 0 <= stream < number:
-        raise ValueError(f'--stream {stream} of {number}: expected 0 to {number - 1}.')
-    return stream
+    names = [*streams, *map(str, range(len(streams)))]
+    if stream is not None and stream not in names:
+        raise ValueError(f'--stream {stream!r}: expected one of {", ".join(names)}.')
+    return 0 if stream is None else names.index(stream) % len(streams)
 
 
 def from_file(args: argparse.Namespace) -> Gallery:
     """The gallery of a file of features and the annotations of the same data."""
     streams = load_all([args.features])
     sequences = {s['frame_dir']: s for s in read_sequences(args.annotations)}
-    encoder = streams[choose_stream(args.stream, len(streams))]
+    titles = [s.title.rpartition(' ')[2] for s in streams]
+    encoder = streams[choose_stream(args.stream, titles)]
     names = encoder.names.tolist()
     absent = [name for name in names if name not in sequences]
     if absent:
@@ -188,10 +194,10 @@ def from_encoder(args: argparse.Namespace) -> Gallery:
     config = load_config(args.features, **parameters_of(args))
     model = init_model(config, find_checkpoint(args.checkpoint), args.device)
     features = extract_features(model, sequences)
-    if features.ndim == 3:
-        features = features[:, choose_stream(args.stream, features.shape[1])]
-    else:
-        choose_stream(args.stream, 1)
+    modality = model.data_preprocessor.modality
+    streams = [modality] if isinstance(modality, str) else modality
+    chosen = choose_stream(args.stream, streams)
+    features = features[:, chosen] if features.ndim == 3 else features
     keypoints = [s['keypoint'] for s in sequences]
     rules = find_rules(model)
     for doubt in (

@@ -35,8 +35,8 @@ def find(entry: Any, keys) -> Optional[str]:
 def matches(content: Any) -> bool:
     """Whether a file is of this format."""
     frames = content.get('frames') if isinstance(content, dict) else content
-    first = frames[0] if isinstance(frames, list) and frames else None
-    return find(first, WORLD + IMAGE) is not None
+    entries = frames if isinstance(frames, list) else []
+    return any(find(entry, WORLD + IMAGE) for entry in entries)  # nobody may be in the first
 
 
 def read(content: Any, path: Path, dims: Optional[int] = None) -> Recording:

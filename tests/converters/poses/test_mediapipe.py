@@ -24,6 +24,14 @@ def test_world_landmarks(persons):
     assert made.fps == 24 and made.up == '-y' and not made.shares
 
 
+def test_nobody_in_the_first_frames():
+    content = files.mediapipe(WORLD[:1])
+    for frame in content['frames'][:2]:
+        del frame['pose_world_landmarks']
+    assert mediapipe.matches(content)
+    assert [len(found) for found in mediapipe.read(content, PATH).frames.values()] == [0, 0, 1, 1]
+
+
 def test_image_landmarks():
     content = files.mediapipe(WORLD[:1], 'poseLandmarks', width=640, height=480)
     made = mediapipe.read(content, PATH)

@@ -42,6 +42,11 @@ from deeprank_plugin.datasets.reading import suspect_axes
 from deeprank_plugin.evaluation.functional import Detection, detection_map
 from deeprank_plugin.evaluation.functional.detection import RULES
 
+RECORDED = (
+    *('checkpoint', 'file', 'truth', 'split'),
+    *('rule', 'window', 'stride', 'fps', 'threshold'),
+)  # arguments in metrics.json
+
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
@@ -60,7 +65,7 @@ def parse_args() -> argparse.Namespace:
         help='start and end of the CSV are the numbers of the first and the last frame',
     )
     parser.add_argument('--fps', type=float, help="frames per second; default: the file's, else 30")
-    parser.add_argument('--split', help='split of annotations; default: all recordings')
+    parser.add_argument('--split', help="split of annotations, or 'all'; needed if FILE has any")
     parser.add_argument('--window', type=float, default=2.0, help='in seconds (%(default)s)')
     parser.add_argument('--stride', type=float, default=0.5, help='in seconds (%(default)s)')
     parser.add_argument(
@@ -98,7 +103,9 @@ def parse_args() -> argparse.Namespace:
 
 def evaluate(args: argparse.Namespace) -> None:
     """Read, detect, score, print, write."""
-    sequences = read_sequences(args.file, args.split)
+    sequences = read_sequences(
+        args.file, None if args.split == 'all' else args.split, name_split=args.split is None
+    )
     rates = find_rates(sequences, args.fps)
     config = load_config(args.config, **parameters_of(args))
     model = init_model(config, args.checkpoint, args.device, args.cfg_options)
@@ -154,7 +161,7 @@ def write(
     """Write metrics.json and detections.json; numpy's numbers have become Python's."""
     for found in metrics:
         found['by_action'] = {names[label]: ap for label, ap in found['by_action'].items()}
-    settings = {key: getattr(args, key) for key in ('rule', 'window', 'stride', 'fps', 'threshold')}
+    settings = {key: getattr(args, key) for key in RECORDED}
     records = [dict(d._asdict(), name=names[d.label]) for d in detections]
     contents = dict(metrics=dict(settings, results=metrics), detections=records)
     for name, content in contents.items():

@@ -13,7 +13,9 @@ SUFFIXES = ('.npy', '.npz', '.pkl', '.pickle', '.skeleton')
 HINT = ': tools/data/prepare_poses.py converts poses in JSON'
 
 
-def read_sequences(path: Union[str, Path], split: Optional[str] = None) -> List[Dict]:
+def read_sequences(
+    path: Union[str, Path], split: Optional[str] = None, name_split: bool = False
+) -> List[Dict]:
     """Read a file, or all files of a folder sorted by name.
 
     ``.npy`` holds one array of shape (M, T, V, C), ``.npz`` one under each name (or annotations as
@@ -24,25 +26,28 @@ def read_sequences(path: Union[str, Path], split: Optional[str] = None) -> List[
     Args:
         path (str): File or folder.
         split (str, optional): Split of annotations. Defaults to None: all samples.
+        name_split (bool): Whether annotations with splits need ``split``, because a score of all
+            samples would hold those of training. Defaults to False.
 
     Returns:
         list[dict]: With ``frame_dir`` (the name), ``keypoint`` and other annotation keys.
 
     Raises:
         FileNotFoundError: If the path does not exist, or the folder has no such file.
-        ValueError: If a file cannot be read, or ``split`` is given for a file without splits.
+        ValueError: If a file cannot be read, if ``split`` is given for a file without splits, or if
+            ``name_split`` misses it.
     """
     path = Path(path)
     if not path.is_dir():
-        return read_file(path, split)
+        return read_file(path, split, name_split)
     files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
     if not files:
         hint = HINT if any(path.rglob('*.json')) else ''
         raise FileNotFoundError(f'folder {path} holds no file that ends in one of {SUFFIXES}{hint}')
-    return [sequence for file in files for sequence in read_file(file, split)]
+    return [sequence for file in files for sequence in read_file(file, split, name_split)]
 
 
-def read_file(path: Path, split: Optional[str] = None) -> List[Dict]:
+def read_file(path: Path, split: Optional[str], name_split: bool) -> List[Dict]:
     """Read the sequences of one file."""
     suffix = path.suffix.lower()
     if not path.is_file():
@@ -51,7 +56,7 @@ def read_file(path: Path, split: Optional[str] = None) -> List[Dict]:
         hint = HINT if suffix == '.json' else ''
         raise ValueError(f'{path} ends in {suffix!r}; expected one of {SUFFIXES}{hint}')
     if suffix in ('.pkl', '.pickle') or (suffix == '.npz' and is_annotation_npz(path)):
-        return read_annotations(load_annotations(path), path, split)
+        return read_annotations(load_annotations(path), path, split, name_split)
     if split is not None:
         raise ValueError(f'{path} has no splits; leave split={split!r} out')
     if suffix == '.skeleton':
@@ -62,8 +67,16 @@ def read_file(path: Path, split: Optional[str] = None) -> List[Dict]:
     return [dict(frame_dir=f'{path.stem}_{name}', keypoint=arrays[name]) for name in arrays]
 
 
-def read_annotations(content: Any, path: Path, split: Optional[str]) -> List[Dict]:
+def read_annotations(
+    content: Any, path: Path, split: Optional[str], name_split: bool
+) -> List[Dict]:
     """The samples of an annotation file."""
+    splits = content.get('split') if isinstance(content, dict) else None
+    if name_split and split is None and splits and isinstance(splits, dict):
+        raise ValueError(
+            f'{path} has the splits {sorted(map(str, splits))} and none is named: a score of all '
+            'samples would hold those of training; name the split to score'
+        )
     if split is not None or not isinstance(content, dict):
         annotations = split_annotations(content, str(path), split)
     else:

@@ -32,10 +32,11 @@ def measure_motion(points: np.ndarray) -> float:
 def choose_part(keypoint: np.ndarray, num_person: Optional[int] = None) -> Optional[Part]:
     """The bodies and frames to read: present bodies first, without empty frames at either end.
 
-    Bodies that are absent throughout (exactly zero) go to the end. If more than ``num_person``
-    bodies are present, those with the most motion are kept, the one that moves most first, as
-    NTU's clean-up orders them; otherwise present bodies keep their order. Frames without any of
-    these bodies are cut at either end; gaps in between stay.
+    Bodies that are absent throughout (exactly zero) go to the end; in 2D they are left out, since
+    ``PreNormalize2D`` would move them away from zero. If more than ``num_person`` bodies are
+    present, those with the most motion are kept, the one that moves most first, as NTU's clean-up
+    orders them; otherwise present bodies keep their order. Frames without any of these bodies are
+    cut at either end; gaps in between stay.
 
     Args:
         keypoint (np.ndarray): Coordinates, without scores, of shape (M, T, V, C).
@@ -44,7 +45,8 @@ def choose_part(keypoint: np.ndarray, num_person: Optional[int] = None) -> Optio
     Returns:
         Part, optional: None if the sequence is read as it is, or is zero throughout.
     """
-    if len(keypoint) <= min(2, num_person or 2) and is_shown(keypoint):
+    planar = keypoint.shape[-1] == 2
+    if len(keypoint) <= min(1 if planar else 2, num_person or 2) and is_shown(keypoint):
         return None
     present: np.ndarray = np.any(keypoint, axis=(2, 3))  # (M, T)
     there = present.any(axis=1)
@@ -55,7 +57,7 @@ def choose_part(keypoint: np.ndarray, num_person: Optional[int] = None) -> Optio
         motion = [measure_motion(keypoint[row][keypoint[row].any(axis=-1)]) for row in rows]
         order = [rows[place] for place in np.argsort(-np.array(motion), kind='stable')]
     else:
-        order = rows + np.flatnonzero(~there).tolist()
+        order = rows if planar else rows + np.flatnonzero(~there).tolist()
     order = order[:num_person]
     frames = np.flatnonzero(present[order].any(axis=0))
     start, stop = int(frames[0]), int(frames[-1]) + 1

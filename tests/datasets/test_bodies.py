@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from mmaction.datasets.transforms import FormatGCNInput, PreNormalize2D
 
 from deeprank_plugin.converters.ntu.clean_up import clean_bodies
 from deeprank_plugin.converters.ntu.skeleton_file import Body
+from deeprank_plugin.datasets import reading
 from deeprank_plugin.datasets.bodies import (
     Part,
     body_size,
@@ -49,6 +51,23 @@ def test_which_bodies_are_kept(motions, num_person, kept):
         assert part is None
     else:
         assert part == Part(0, 20, kept, sum(motion is not None for motion in motions))
+
+
+@pytest.mark.parametrize('motions', [(1, None), (None, 1), (1, None, None)])
+def test_in_2d_an_absent_body_is_the_zeros_of_the_padding(motions):
+    """``PreNormalize2D`` moves a zero to (-1, -1): only bodies that come after it are zero."""
+    keypoint = bodies(*motions)[..., :2]
+    shown = [row for row, motion in enumerate(motions) if motion is not None]
+    steps = [PreNormalize2D(img_shape=(2, 2)), FormatGCNInput(num_person=2)]
+    inputs = []
+    for rows in (keypoint, keypoint[shown]):
+        info = dict(frame_dir='a', label=0, total_frames=20, keypoint=rows)
+        read = reading.read_skeleton(info, None, 2)
+        for step in steps:
+            read = step(dict(read, num_clips=1))
+        inputs.append(read['keypoint'])
+    np.testing.assert_array_equal(*inputs)
+    assert not inputs[0][0, 1].any() and inputs[0][0, 0].any()
 
 
 def test_the_order_is_that_of_the_clean_up_of_ntu():

@@ -40,7 +40,7 @@ def recordings(tmp_path):
 
 
 def test_scores_its_detections(run, recordings, tmp_path):
-    code, out, err = run('long.pkl', '--theta', '0.2', '0.5')
+    code, out, err = run('long.pkl', '--split', 'all', '--theta', '0.2', '0.5')
     assert code == 0, err
     records = json.loads((tmp_path / 'out' / 'detections.json').read_text())
     assert records and all(r['name'] == f'action {r["label"]}' for r in records)
@@ -64,22 +64,32 @@ def test_scores_its_detections(run, recordings, tmp_path):
     assert f'2 recordings, 4 actions, {len(records)} detections' in out
 
 
+def test_training_recordings_are_not_scored_unasked(run, recordings, tmp_path):
+    code, _, err = run('long.pkl')
+    assert code == 2 and "has the splits ['some'] and none is named" in err
+    assert not (tmp_path / 'out' / 'metrics.json').exists()
+    assert run('long.pkl', '--split', 'some')[0] == 0
+    metrics = json.loads((tmp_path / 'out' / 'metrics.json').read_text())
+    assert (metrics['file'], metrics['split']) == ('long.pkl', 'some')
+    assert metrics['checkpoint'].endswith('weights.pth')
+
+
 def test_a_perfect_csv_of_its_own_detections(run, recordings, tmp_path):
-    run('long.pkl')
+    run('long.pkl', '--split', 'all')
     records = json.loads((tmp_path / 'out' / 'detections.json').read_text())
     lines = [f'{r["video"]},{r["start"] / 10},{r["end"] / 10},{r["name"]}' for r in records]
     (tmp_path / 'truth.csv').write_text('\n'.join(['file,start,end,label', *lines]) + '\n')
-    code, out, err = run('long.pkl', '--truth', 'truth.csv', '--theta', '1')
+    code, out, err = run('long.pkl', '--split', 'all', '--truth', 'truth.csv', '--theta', '1')
     assert code == 0 and ' 1.00 | 1.000 | 1.000' in out, err
     code, out, _ = run('long.pkl', '--truth', 'truth.csv', '--split', 'some', '--theta', '1')
     assert code == 2  # the file names a recording that is not in the split
-    code, out, err = run('long.pkl', '--threshold', '1', '--rule', 'once')
+    code, out, err = run('long.pkl', '--split', 'all', '--threshold', '1', '--rule', 'once')
     assert code == 0 and '0 detections' in out and ' 0.50 | 0.000 | 0.000' in out
 
 
 def test_a_recording_without_an_action_is_told(run, recordings, tmp_path):
     (tmp_path / 'truth.csv').write_text('file,start,end,label\na,0,9,3\n')
-    code, _, err = run('long.pkl', '--truth', 'truth.csv', '--in-frames')
+    code, _, err = run('long.pkl', '--split', 'all', '--truth', 'truth.csv', '--in-frames')
     assert code == 0 and "1 of 2 recordings, such as 'b', have no segment" in err
 
 
@@ -87,10 +97,13 @@ def test_a_recording_without_an_action_is_told(run, recordings, tmp_path):
     ('arguments', 'message'),
     [
         (('none.pkl',), 'none.pkl does not exist'),
-        (('long.pkl', '--truth', 'none.csv'), 'none.csv cannot be read'),
+        (('long.pkl', '--split', 'all', '--truth', 'none.csv'), 'none.csv cannot be read'),
         (('long.pkl', '--split', 'other'), "split 'other' is not in long.pkl"),
-        (('long.pkl', '--stride', '1.1'), 'stride=1.1 seconds at fps=10 is 11 frames and a window'),
-        (('long.pkl', '--theta', '0'), 'theta=0.0; expected an overlap above 0'),
+        (
+            ('long.pkl', '--split', 'some', '--stride', '1.1'),
+            'stride=1.1 seconds at fps=10 is 11 frames and a window',
+        ),
+        (('long.pkl', '--split', 'some', '--theta', '0'), 'theta=0.0; expected an overlap above 0'),
         (('long.pkl', '--in-frames'), '--in-frames is for the times of --truth'),
         (('long.pkl', '--batch-size', '0'), '--batch-size 0: expected more than 0'),
         (('long.pkl', '--threshold', 'nan'), '--threshold nan: expected a probability'),

@@ -2,10 +2,12 @@
 """Write the features of a config's test data to an .npz file, and print their k-NN accuracy.
 
 The features have the shape (N, D); with MVDeepRank (N, streams, D), with a k-NN for each stream.
-With configs/finetune/raw_knn.py they are the raw coordinates.
+With configs/finetune/raw_knn.py they are the raw coordinates. The k-NN is that of tools/test.py: a
+share of the labels (--share) and test_evaluator.k mean the same.
 """
 
 import argparse
+import copy
 import os.path as osp
 from pathlib import Path
 
@@ -27,8 +29,8 @@ from deeprank_plugin.command_line import (
     require_writable,
     run_or_exit,
 )
-from deeprank_plugin.engine.extraction import calibrate_batch_norm
-from deeprank_plugin.evaluation.functional.knn import knn_scores, topk_accuracy
+from deeprank_plugin.engine.extraction import calibrate_batch_norm, leaf_configs
+from deeprank_plugin.evaluation import KNNMetric
 
 
 def parse_args() -> argparse.Namespace:
@@ -36,7 +38,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', help='pretraining config, or finetune/raw_knn.py')
+    parser.add_argument('config', help='config of pretraining or of k-NN')
     parser.add_argument('out', type=Path, help='.npz file: features, labels, names, splits')
     parser.add_argument(
         '--checkpoint',
@@ -64,13 +66,24 @@ def main() -> None:
 @torch.no_grad()
 def extract(args: argparse.Namespace, cfg: Config) -> None:
     """Build the model, extract, write."""
+    bank_split = cfg.test_evaluator.get('bank_split')
+    if bank_split is None:
+        raise ValueError(
+            f'{args.config} has the test_evaluator {cfg.test_evaluator.get("type")}; expected '
+            'KNNMetric, and splits for it: take the config of pretraining, or a *_knn.py'
+        )
     runner = build_runner(cfg)
     loader = runner.build_dataloader(cfg.test_dataloader, seed=args.seed)
     if args.checkpoint:
         runner.load_or_resume()
     else:
         runner.model.init_weights()
-        calibrate_batch_norm(runner, loader)
+        bank = copy.deepcopy(cfg.test_dataloader)
+        for leaf in leaf_configs(bank.dataset):  # as for the first labels: nothing of the test part
+            leaf.split = bank_split
+            if leaf.get('subjects'):
+                leaf.subjects.part = 'train'
+        calibrate_batch_norm(runner, runner.build_dataloader(bank, seed=args.seed))
     model = runner.model.eval()
     encoder = choose_encoder(model)
     found = []
@@ -90,16 +103,16 @@ def extract(args: argparse.Namespace, cfg: Config) -> None:
         **streams,
     )
     print(f'{args.out}: {len(labels)} features of shape {tuple(features[0].shape)}')
-    features, labels, splits = torch.stack(features).numpy(), np.array(labels), np.array(splits)
-    bank = splits == cfg.test_evaluator.bank_split
-    streams = {'': features}
-    if features.ndim == 3:
-        streams = {f'{m} ': features[:, index] for index, m in enumerate(model.modalities)}
-    for name, stream in streams.items():
-        for k in (1, 20):
-            parts = (stream[~bank], stream[bank], labels[bank])
-            scores = knn_scores(*map(torch.from_numpy, parts), k=k).numpy()
-            print(f'{name}{k}-NN top-1: {topk_accuracy(scores, labels[~bank], (1,))[0]:.4f}')
+    samples = []
+    for feature, *known in found:
+        feat = dict(zip(model.modalities, feature)) if streams else feature
+        samples.append(dict(zip(('gt_label', 'frame_dir', 'split'), known), feat=feat))
+    for k in sorted({1, cfg.test_evaluator.get('k', 20)}):
+        metric = KNNMetric(bank_split, k, topk=(1,), labels=cfg.test_evaluator.get('labels'))
+        metric.process(None, samples)
+        for name, value in metric.compute_metrics(metric.results).items():
+            if name.endswith('top1'):
+                print(f'{name[:-5]} {k}-NN top-1: {value:.4f}'.lstrip())
 
 
 if __name__ == '__main__':

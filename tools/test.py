@@ -21,6 +21,7 @@ from deeprank_plugin.command_line import (
     build_runner,
     exit_with_error,
     find_checkpoint,
+    has_weights,
     read_config,
     require_checkpoint,
     require_writable,
@@ -106,6 +107,11 @@ def main() -> None:
         exit_with_error(f'config {args.config!r} has no test_evaluator, so it cannot be tested.')
     if args.dump is not None:
         add_dump(cfg, args.dump)
+    if cfg.launcher != 'none' and not has_weights(cfg):
+        exit_with_error(
+            f'--launcher {cfg.launcher}: {args.config} has no weights, and PyTorch distributes '
+            'only models that have some; test it in one process, without a launcher.'
+        )
     cfg.load_from = args.checkpoint
     cfg.resume = False
     run_or_exit(lambda: load_and_test(build_runner(cfg)))

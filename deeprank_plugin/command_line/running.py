@@ -3,7 +3,7 @@
 import argparse
 import copy
 import os
-from typing import Dict
+from typing import Dict, Mapping
 
 from mmaction.registry import MODELS, RUNNERS
 from mmengine.config import Config
@@ -41,7 +41,10 @@ def merge_or_exit(cfg: Config, options: Dict) -> None:
 
 def set_launcher(cfg: Config, args: argparse.Namespace) -> None:
     """Set the launcher in the config, with a backend that this machine supports."""
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    local_rank = str(args.local_rank)
+    if args.launcher == 'mpi':  # MMEngine binds the GPU by the former, its DDP by the latter
+        local_rank = os.environ.get('OMPI_COMM_WORLD_LOCAL_RANK', local_rank)
+    os.environ.setdefault('LOCAL_RANK', local_rank)
     cfg.launcher = args.launcher
     if args.launcher == 'none':
         return
@@ -84,7 +87,20 @@ def build_runner(cfg: Config) -> Runner:
     """Build MMEngine's runner, or the one named by ``runner_type`` in the config."""
     if not compat.has_accelerator():
         keep_freed_memory()
+    if cfg.get('launcher', 'none') != 'none':
+        collect_by_group(cfg)
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+
+
+def collect_by_group(cfg: Config) -> None:
+    """Let metrics collect results through the process group, by gloo as well.
+
+    MMEngine's default is files in the current directory, which machines need not share.
+    """
+    for key in ('val_evaluator', 'test_evaluator'):
+        given = cfg.get(key) or []
+        for evaluator in [given] if isinstance(given, Mapping) else given:
+            evaluator.setdefault('collect_device', 'gpu')
 
 
 def has_weights(cfg: Config) -> bool:

@@ -239,7 +239,6 @@ def calibrate_batch_norm(runner: Runner, loader: DataLoader, absent_bodies: bool
     momenta = [layer.momentum for layer in layers]
     for layer in layers:
         layer.reset_running_stats()
-        layer.momentum = None  # cumulative average
         layer.train()
         # in place of SyncBatchNorm's, which waits for other processes
         setattr(layer, 'forward', partial(_BatchNorm.forward, layer))  # noqa: B010
@@ -247,12 +246,15 @@ def calibrate_batch_norm(runner: Runner, loader: DataLoader, absent_bodies: bool
         model.backbone.training = True  # its own flag alone: encode_bodies then encodes all
     sampler: Any = loader.sampler
     sampler.shuffle = True
-    for batch in tqdm(
+    bar = tqdm(
         loader,
         desc='Calibrating BatchNorm',
         disable=None if is_main_process() else True,
         leave=False,
-    ):
+    )
+    for number, batch in enumerate(bar, start=1):
+        for layer in layers:
+            layer.momentum = 1 / number  # None means the same, and reads a number of the device
         model(model.data_preprocessor(batch, False)['inputs'], mode='tensor')
         runner.call_hook('after_extraction_iter')
     sampler.shuffle = False

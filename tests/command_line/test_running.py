@@ -5,6 +5,7 @@ import os
 
 import pytest
 from helpers import ROOT
+from mmengine.config import Config
 
 from deeprank_plugin import compat
 from deeprank_plugin.command_line import (
@@ -75,6 +76,27 @@ def test_a_backend_that_the_machine_has(read, monkeypatch, capsys):
     assert '--launcher pytorch' in capsys.readouterr().err
     monkeypatch.setattr(compat, 'has_accelerator', lambda: True)
     assert read('--launcher', 'slurm').env_cfg.dist_cfg.backend == 'nccl'
+
+
+@pytest.mark.parametrize(('launcher', 'rank'), [('mpi', '3'), ('pytorch', '0')])
+def test_mpi_names_the_gpu_of_a_process(read, monkeypatch, launcher, rank):
+    monkeypatch.setattr(compat, 'has_accelerator', lambda: True)
+    monkeypatch.setenv('LOCAL_RANK', 'x')  # restored afterwards
+    monkeypatch.delenv('LOCAL_RANK')
+    monkeypatch.setenv('OMPI_COMM_WORLD_LOCAL_RANK', '3')
+    read('--launcher', launcher)
+    assert os.environ['LOCAL_RANK'] == rank
+
+
+def test_several_processes_need_no_shared_folder_for_their_results():
+    both = dict(val_evaluator=dict(type='A'), test_evaluator=[dict(type='A'), dict(type='B')])
+    cfg = Config(both)
+    running.collect_by_group(cfg)
+    each = [cfg.val_evaluator, *cfg.test_evaluator]
+    assert [evaluator.collect_device for evaluator in each] == ['gpu'] * 3
+    cfg = Config(dict(val_evaluator=None, test_evaluator=dict(type='A', collect_device='cpu')))
+    running.collect_by_group(cfg)
+    assert cfg.val_evaluator is None and cfg.test_evaluator.collect_device == 'cpu'
 
 
 def test_freed_memory_is_kept_on_a_cpu_alone(monkeypatch):

@@ -88,3 +88,11 @@ def test_a_checkpoint_is_named_where_there_are_weights(
     with pytest.raises(SystemExit) as ended:
         load_tool('test').main()
     assert ended.value.code == 2 and re.search(sentence, capsys.readouterr().err)
+
+
+def test_a_model_without_weights_is_not_distributed(walks, monkeypatch, capsys):
+    arguments = [str(ROOT / 'configs/finetune/raw_knn.py'), '--data', str(walks)]
+    monkeypatch.setattr(sys, 'argv', ['test.py', *arguments, '--launcher', 'pytorch'])
+    with pytest.raises(SystemExit) as ended:
+        load_tool('test').main()
+    assert ended.value.code == 2 and 'test it in one process' in capsys.readouterr().err

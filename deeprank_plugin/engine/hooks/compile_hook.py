@@ -10,6 +10,8 @@ from deeprank_plugin.models.utils import unwrap
 
 ENCODERS = ('backbone', 'key_backbone')  # the second is MoCo's momentum encoder
 
+CUDA_GRAPHS = ('max-autotune', 'reduce-overhead')  # modes of torch.compile that capture them
+
 
 @HOOKS.register_module()
 class CompileHook(Hook):
@@ -23,13 +25,19 @@ class CompileHook(Hook):
     their batches differ in size.
 
     Args:
-        **options: Arguments of ``torch.compile``, such as ``mode='max-autotune'``.
+        **options: Arguments of ``torch.compile``, such as ``mode='max-autotune-no-cudagraphs'``.
 
     Raises:
-        ValueError: If the model has no encoder named ``backbone``.
+        ValueError: If the model has no encoder named ``backbone``, or if the mode has CUDA graphs:
+            these overwrite the gradients that one encoder has left when the next one runs.
     """
 
     def __init__(self, **options) -> None:
+        if options.get('mode') in CUDA_GRAPHS:
+            raise ValueError(
+                f'mode={options["mode"]!r} has CUDA graphs, which overwrite the gradients of an '
+                'encoder when the next one runs; expected max-autotune-no-cudagraphs, or no mode'
+            )
         self.options: Dict = options
 
     def before_train(self, runner) -> None:

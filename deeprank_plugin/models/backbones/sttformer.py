@@ -96,7 +96,7 @@ class STTBlock(nn.Module):
         """(N, C, T', P) to (N, C_out, T', P)."""
         batch, channels, tuples, positions = x.shape
         # attention = tanh(Q^T K / (d T')) * scale + map, over channels and tuples at once
-        qk = self.to_qk(x + self.position).reshape(
+        qk = self.to_qk(x + self.position.to(x.dtype)).reshape(
             batch, 2, self.num_heads, self.qk_channels * tuples, positions
         )
         query, key = qk[:, 0], qk[:, 1]

@@ -17,7 +17,7 @@ from .metric_score import MetricScore
 from .pair_scores import pair_scores
 
 PAIR_CLASSIFIERS = ('FC', 'metric')
-TRIPLETS_AT_ONCE = 8192  # of the classifiers that do not factor
+TRIPLETS_AT_ONCE = dict(cpu=2**13, cuda=2**15)  # of the classifiers that do not factor
 
 
 @MODELS.register_module()
@@ -219,7 +219,8 @@ class RankHead(BaseModule):
             margins = logits[:, 0] - logits[:, 1]
             return triplet_sums(margins, distances, triplets, self.ties, self.weighting, agreement)
 
-        chunks = places.split(self.chunk_size or TRIPLETS_AT_ONCE)
+        at_once = TRIPLETS_AT_ONCE.get(feats.device.type, TRIPLETS_AT_ONCE['cuda'])
+        chunks = places.split(self.chunk_size or at_once)
         if len(chunks) == 1:
             return chunk_sums(places, *prepared)
         parts = [

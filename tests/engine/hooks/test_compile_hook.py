@@ -107,3 +107,9 @@ def test_a_run_with_the_hook(tmp_path):
     make_runner(cfg).train()
     saved = torch.load(tmp_path / 'run' / 'epoch_1.pth')
     assert not [key for key in saved['state_dict'] if '_orig_mod' in key]
+
+
+def test_modes_with_cuda_graphs_are_rejected():
+    with pytest.raises(ValueError, match="mode='max-autotune' has CUDA graphs.*no-cudagraphs"):
+        CompileHook(mode='max-autotune')
+    CompileHook(mode='max-autotune-no-cudagraphs')

@@ -5,9 +5,13 @@ import os
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
+from mmengine.config import Config
+
+from deeprank_plugin.command_line import load_config
 from deeprank_plugin.models.data_preprocessor import MODALITIES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -127,7 +131,7 @@ class Study:
     Args:
         preset (Preset): Size of the study.
         out (Path): Output folder.
-        gpus (int): Processes of a training.
+        gpus (int): Processes of a training, which share the batch of its config.
         seed (int): Seed of pretraining.
     """
 
@@ -174,7 +178,7 @@ class Study:
         command = ['python', TRAIN, config]
         if self.gpus > 1:
             command = ['bash', 'tools/dist_train.sh', config, str(self.gpus)]
-            options = [*options, f'train_dataloader.batch_size={64 // self.gpus}']
+        options = [*options, *self.share_batch(config, parameters)]
         command += [*parameters, '--work-dir', str(self.folder(key))]
         command += ['--seed', str(self.seed), '--resume']
         if options:
@@ -209,10 +213,34 @@ class Study:
         command += ['--checkpoint', *checkpoint]
         command += ['--streams', *streams, '--seeds', *map(str, self.preset.seeds)]
         command += ['--gpus', str(self.gpus)] if self.gpus > 1 else []
-        if self.preset.finetune_options:
-            command += ['--cfg-options', *self.preset.finetune_options]
+        options = [*self.preset.finetune_options, *self.share_batch(config, parameters)]
+        if options:
+            command += ['--cfg-options', *options]
         runs = len(streams) * len(self.preset.seeds)
         return Step(key, tuple(command), steps, config, runs, part, data, parameters)
+
+    def share_batch(self, config: str, parameters: Tuple[str, ...]) -> List[str]:
+        """The option by which the processes share the batch of a config, at its learning rate.
+
+        Raises:
+            ValueError: If they cannot share it equally.
+        """
+        if self.gpus == 1:
+            return []
+        size = read_config(config, parameters).train_dataloader.batch_size
+        if size % self.gpus:
+            raise ValueError(
+                f'{" ".join((config, *parameters))} has a batch of {size}, which {self.gpus} '
+                f'processes cannot share equally; expected --gpus to divide {size}'
+            )
+        return [f'train_dataloader.batch_size={size // self.gpus}']
+
+
+@cache
+def read_config(config: str, parameters: Tuple[str, ...]) -> Config:
+    """A step's config with its parameters; read once, not to be changed."""
+    pairs = zip(parameters[::2], parameters[1::2])
+    return load_config(str(ROOT / config), **{name[2:]: value for name, value in pairs})
 
 
 def name_parameters(data: str, **others: Optional[str]) -> Tuple[str, ...]:

@@ -123,6 +123,33 @@ def test_several_gpus_share_the_batch(tmp_path):
     assert 'train_dataloader.batch_size=16' in step.command
 
 
+@pytest.mark.parametrize(
+    'preset, data, share, config, size',
+    [
+        (PAPER, 'ntu60_xsub', None, None, 16),
+        (PAPER, 'ntu60_xsub', '10p', 'configs/finetune/stgcn_linear.py', 16),
+        (SMALL, 'uiprmd_xsub', '10p', None, 4),  # at the rate of a batch of 16
+        (SMALL, 'toy_xsub', '1p', None, 2),
+    ],
+)
+def test_several_gpus_share_the_batch_of_finetuning(tmp_path, preset, data, share, config, size):
+    step = Study(preset, tmp_path, gpus=4).protocol('stgcn', data, None, share, config=config)
+    assert f'--gpus 4 --cfg-options {" ".join(preset.finetune_options)}'.strip() in ' '.join(
+        step.command
+    )
+    assert step.command[-1] == f'train_dataloader.batch_size={size}'
+
+
+def test_a_batch_that_the_gpus_cannot_share(tmp_path, monkeypatch, capsys):
+    arguments = ['run.py', 'table1', '--data', 'toy', '--out', str(tmp_path), '--gpus', '3']
+    monkeypatch.setattr(sys, 'argv', arguments)
+    with pytest.raises(SystemExit) as ended:
+        tool.main()
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert 'a batch of 64, which 3 processes cannot share equally; expected --gpus to div' in said
+
+
 def make_step(key, code, needs=()):
     return Step(key, ('python', '-c', code), needs, 'config.py', 1, 1.0, 'toy_xsub')
 

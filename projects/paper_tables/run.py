@@ -29,7 +29,7 @@ from steps import (
     SMALL,
     Step,
     Study,
-    is_done,
+    find_state,
     order_steps,
     read_config,
     run_step,
@@ -206,7 +206,7 @@ def main() -> None:
             rows = [cells for table in tables for _, cells in table.rows]
             cells = [cell for row in rows for cell in row if cell]
             steps = order_steps([step for cell in cells for step in (cell.step, *cell.others)])
-        done = {step.key: is_done(step, out) for step in steps}
+        done = {step.key: find_state(step, out) for step in steps}
     except ValueError as error:
         exit_with_error(str(error))
     if args.dry_run:
@@ -220,7 +220,7 @@ def main() -> None:
     for number, step in enumerate(steps, start=1):
         print(f'[{number}/{len(steps)}] {step.key}', end=' ', flush=True)
         if done[step.key]:
-            print('(done before)')
+            print(f'({done[step.key]})')
             continue
         print(flush=True)
         try:

@@ -47,7 +47,7 @@ from deeprank_plugin.command_line import (
     run_or_exit,
 )
 from deeprank_plugin.command_line.arguments import DataAction
-from deeprank_plugin.command_line.data_file import hash_data, hash_file
+from deeprank_plugin.command_line.data_file import find_labelled_shares, hash_data, hash_file
 from deeprank_plugin.command_line.parameters import SHARES
 from deeprank_plugin.command_line.plan import describe_batch, describe_steps
 from deeprank_plugin.engine.encoders import list_streams, read_checkpoint
@@ -156,7 +156,7 @@ def collect_settings(args: argparse.Namespace, cfg: Config, checkpoints: Dict) -
             for stream, path in checkpoints.items()
         },
         data=hash_data(cfg),
-        share=args.share,
+        share=', '.join(f'{100 * s:g}p' for s in find_labelled_shares(cfg).values()) or None,
         gpus=args.gpus,
         auto_scale_lr=args.auto_scale_lr,
         cfg_options=sorted(args.cfg_options),
@@ -168,6 +168,8 @@ def record_settings(folder: Path, settings: Dict) -> None:
     path = folder / 'settings.json'
     if path.is_file():
         before = json.loads(path.read_text())
+        if before.get('share') == 'all':  # as an older version recorded --share all
+            before['share'] = None
         changed = [key for key in settings if before.get(key) != settings[key]]
         if changed == ['data']:
             known = before.get('data')
@@ -231,6 +233,7 @@ def run_one(args, cfg: Config, stream: str, checkpoint, seed: int) -> Dict:
         return json.loads(done.read_text())
     folder.mkdir(parents=True, exist_ok=True)
     parameters, options = common_options(args, cfg, stream)
+    seeds = [f'{key}.seed={seed}' for key in find_labelled_shares(cfg)]
     trained = checkpoint
     if cfg.get('train_dataloader') is not None:
         train_options, train_parameters = list(options), list(parameters)
@@ -243,8 +246,7 @@ def run_one(args, cfg: Config, stream: str, checkpoint, seed: int) -> Dict:
                 'model.backbone.init_cfg.type=Pretrained',
                 f'model.backbone.init_cfg.checkpoint={checkpoint}',
             ]
-        if args.share not in (None, 'all'):
-            train_options.append(f'train_dataloader.dataset.labels.seed={seed}')
+        train_options += seeds
         if args.gpus > 1:
             command = ['bash', TOOLS / 'dist_train.sh', args.config, args.gpus]
         else:
@@ -256,8 +258,8 @@ def run_one(args, cfg: Config, stream: str, checkpoint, seed: int) -> Dict:
         run_tool(command, folder / 'train.log')
         trained = find_latest_checkpoint(str(folder))
         options.append('model.backbone.init_cfg=None')
-    elif args.share not in (None, 'all'):
-        options.append(f'test_evaluator.labels.seed={seed}')
+    else:
+        options += seeds
     command = [sys.executable, TOOLS / 'test.py', args.config, *filter(None, [trained])]
     command += ['--work-dir', folder / 'test', '--dump', folder / 'scores.pkl']
     command += parameters

@@ -112,6 +112,66 @@ def tool(monkeypatch):
     return tool
 
 
+@pytest.fixture
+def call(tool, tmp_path, make_annotations, monkeypatch, capsys):
+    """A function that runs the tool without training: commands of its runs, and what it printed."""
+    data = make_annotations(40)
+
+    def call(config, *more):
+        commands = []
+
+        def run_tool(command, log):
+            commands.append(' '.join(map(str, command)))
+            if 'test.py' in commands[-1]:
+                folder = log.parent / 'test' / 'now'
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / 'now.json').write_text('{"acc/top1": 0.5}')
+
+        monkeypatch.setattr(tool, 'run_tool', run_tool)
+        given = ['x', str(config), str(tmp_path / 'out'), '--data', data, '--checkpoint', 'none']
+        monkeypatch.setattr(sys, 'argv', [*given, *more])
+        tool.main()
+        return commands, capsys.readouterr().out
+
+    return call
+
+
+@pytest.mark.parametrize('source', ['option', 'environment', 'config', 'bank'])
+def test_each_seed_draws_its_own_labels(call, tmp_path, monkeypatch, source):
+    config, more, key = FINETUNE, ['--seeds', '0', '7'], 'train_dataloader.dataset.labels'
+    if source == 'option':
+        more += ['--share', '10p']
+    elif source == 'config':
+        config = tmp_path / 'own.py'
+        labels = 'labels=dict(share=0.1, _delete_=True)'
+        config.write_text(f"_base_ = '{FINETUNE}'\ntrain_dataloader = dict(dataset=dict({labels}))")
+    else:
+        monkeypatch.setenv('SHARE', '10p')
+    if source == 'bank':
+        config, key = ROOT / 'configs/finetune/raw_knn.py', 'test_evaluator.labels'
+    commands, _ = call(config, *more)
+    drawn = [[seed for seed in (0, 7) if f'{key}.seed={seed}' in text] for text in commands]
+    assert drawn == ([[0], [7]] if source == 'bank' else [[0], [], [7], []])  # train, test
+    settings = tmp_path / 'out' / 'joint' / 'settings.json'
+    recorded = json.loads(settings.read_text())
+    assert recorded['share'] == '10p'
+
+
+def test_folders_of_an_older_version(call, tmp_path, monkeypatch, capsys):
+    call(FINETUNE)
+    settings = tmp_path / 'out' / 'joint' / 'settings.json'
+    settings.write_text(json.dumps(dict(json.loads(settings.read_text()), share='all')))
+    assert call(FINETUNE, '--share', 'all')[0] == []
+    # all seeds of a folder had the same labels where SHARE, not --share, gave the share
+    monkeypatch.setenv('SHARE', '10p')
+    settings.unlink()
+    call(FINETUNE)
+    settings.write_text(json.dumps(dict(json.loads(settings.read_text()), share=None)))
+    with pytest.raises(SystemExit):
+        call(FINETUNE)
+    assert "results with another share (None, now '10p')" in capsys.readouterr().err
+
+
 def test_table_of_means_and_sample_deviations(tool):
     runs = {0: {'acc/top1': 0.5, 'acc/top5': 1.0}, 1: {'acc/top1': 0.7, 'acc/top5': 1.0}}
     summary = tool.summarise(runs)

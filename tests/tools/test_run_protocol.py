@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import ROOT, output_of, run_tool
+from mmaction.evaluation import mean_class_accuracy
 
 import deeprank_plugin  # noqa: F401  lets torch.load open MMEngine's checkpoints
 
@@ -114,10 +115,13 @@ def tool(monkeypatch):
 
 @pytest.fixture
 def call(tool, tmp_path, make_annotations, monkeypatch, capsys):
-    """A function that runs the tool without training: commands of its runs, and what it printed."""
+    """A function that runs the tool without training: commands of its runs, and what it printed.
+
+    Each test gives ``metrics`` and dumps ``scores``.
+    """
     data = make_annotations(40)
 
-    def call(config, *more):
+    def call(config, *more, metrics={'acc/top1': 0.5}, scores=()):
         commands = []
 
         def run_tool(command, log):
@@ -125,7 +129,8 @@ def call(tool, tmp_path, make_annotations, monkeypatch, capsys):
             if 'test.py' in commands[-1]:
                 folder = log.parent / 'test' / 'now'
                 folder.mkdir(parents=True, exist_ok=True)
-                (folder / 'now.json').write_text('{"acc/top1": 0.5}')
+                (folder / 'now.json').write_text(json.dumps(metrics))
+                (log.parent / 'scores.pkl').write_bytes(pickle.dumps(scores))
 
         monkeypatch.setattr(tool, 'run_tool', run_tool)
         given = ['x', str(config), str(tmp_path / 'out'), '--data', data, '--checkpoint', 'none']
@@ -170,6 +175,33 @@ def test_folders_of_an_older_version(call, tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         call(FINETUNE)
     assert "results with another share (None, now '10p')" in capsys.readouterr().err
+
+
+def test_mean_of_the_classes_that_occur(call, tmp_path, capsys):
+    labels, found = np.array([0, 0, 0, 1]), [0, 0, 2, 1]  # class 2 is found where it is not
+    scores = np.eye(3)[found]
+    mmaction = float(mean_class_accuracy(scores, labels))
+    assert mmaction == pytest.approx((2 / 3 + 1 + 0) / 3)
+    dump = [
+        dict(frame_dir=f's{index}', pred_score=row, gt_label=np.array([label]))
+        for index, (row, label) in enumerate(zip(scores, labels))
+    ]
+    metrics = {'acc/top1': 0.75, 'acc/mean1': mmaction}
+    _, printed = call(FINETUNE, metrics=metrics, scores=dump)
+    assert '| top-1 | mean class |' in printed and '| 75.0  | 83.3       |' in printed
+    folder = tmp_path / 'out' / 'joint' / 'seed_0'
+    result = json.loads((folder / 'result.json').read_text())
+    assert result == pytest.approx({'acc/top1': 0.75, 'acc/mean_class': (2 / 3 + 1) / 2})
+
+    # a run that an older version has completed
+    (folder / 'result.json').write_text(json.dumps(metrics))
+    commands, again = call(FINETUNE)
+    assert '| 75.0  | 83.3       |' in again and commands == []
+    (folder / 'result.json').write_text(json.dumps(metrics))
+    (folder / 'scores.pkl').unlink()
+    with pytest.raises(SystemExit):
+        call(FINETUNE)
+    assert f'To test again, remove {folder / "result.json"}.' in capsys.readouterr().err
 
 
 def test_table_of_means_and_sample_deviations(tool):

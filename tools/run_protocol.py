@@ -51,7 +51,7 @@ from deeprank_plugin.command_line import (
 from deeprank_plugin.command_line.arguments import DataAction
 from deeprank_plugin.command_line.data_file import find_labelled_shares, hash_data, hash_file
 from deeprank_plugin.command_line.parameters import SHARES
-from deeprank_plugin.command_line.plan import describe_batch, describe_steps
+from deeprank_plugin.command_line.plan import describe_streams, read_streams
 from deeprank_plugin.engine.encoders import list_streams, read_checkpoint
 from deeprank_plugin.evaluation.functional import classification_metrics
 from deeprank_plugin.models.data_preprocessor import MODALITIES
@@ -373,8 +373,8 @@ def main() -> None:
     for path in filter(None, set(checkpoints.values())):
         check_streams(path, [stream for stream in checkpoints if checkpoints[stream] == path])
     if trains:
-        print(describe_batch(cfg, args.gpus, args.auto_scale_lr))
-        run_or_exit(lambda: print(describe_steps(cfg, args.gpus)))
+        cfgs = read_streams(cfg, args.config, args.streams, read_options(args.cfg_options))
+        run_or_exit(lambda: print(*describe_streams(cfgs, args.gpus, args.auto_scale_lr), sep='\n'))
     settings = collect_settings(args, cfg, checkpoints)
     for stream in args.streams:
         own = dict(settings, checkpoints=settings['checkpoints'][stream])

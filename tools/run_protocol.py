@@ -30,8 +30,10 @@ from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
 TOOLS = Path(__file__).resolve().parent
+sys.path.insert(0, str(TOOLS / 'analysis'))
 
 import numpy as np
+from dumps import load_predictions
 from mmengine.config import Config
 from mmengine.runner.checkpoint import find_latest_checkpoint
 
@@ -47,15 +49,16 @@ from deeprank_plugin.command_line import (
     run_or_exit,
 )
 from deeprank_plugin.command_line.arguments import DataAction
-from deeprank_plugin.command_line.data_file import hash_data, hash_file
+from deeprank_plugin.command_line.data_file import find_labelled_shares, hash_data, hash_file
 from deeprank_plugin.command_line.parameters import SHARES
-from deeprank_plugin.command_line.plan import describe_batch, describe_steps
+from deeprank_plugin.command_line.plan import describe_streams, read_streams
 from deeprank_plugin.engine.encoders import list_streams, read_checkpoint
+from deeprank_plugin.evaluation.functional import classification_metrics
 from deeprank_plugin.models.data_preprocessor import MODALITIES
 
 PARAMETERS = ('data', 'layout', 'num_classes', 'share', 'views', 'segments', 'head_init')
 PARAMETERS += ('holdout_subjects',)
-METRICS = {'acc/top1': 'top-1', 'acc/top5': 'top-5', 'acc/mean1': 'mean class'}
+METRICS = {'acc/top1': 'top-1', 'acc/top5': 'top-5', 'acc/mean_class': 'mean class'}
 
 
 def parse_args() -> argparse.Namespace:
@@ -156,7 +159,7 @@ def collect_settings(args: argparse.Namespace, cfg: Config, checkpoints: Dict) -
             for stream, path in checkpoints.items()
         },
         data=hash_data(cfg),
-        share=args.share,
+        share=', '.join(f'{100 * s:g}p' for s in find_labelled_shares(cfg).values()) or None,
         gpus=args.gpus,
         auto_scale_lr=args.auto_scale_lr,
         cfg_options=sorted(args.cfg_options),
@@ -168,6 +171,8 @@ def record_settings(folder: Path, settings: Dict) -> None:
     path = folder / 'settings.json'
     if path.is_file():
         before = json.loads(path.read_text())
+        if before.get('share') == 'all':  # as an older version recorded --share all
+            before['share'] = None
         changed = [key for key in settings if before.get(key) != settings[key]]
         if changed == ['data']:
             known = before.get('data')
@@ -224,13 +229,33 @@ def common_options(args: argparse.Namespace, cfg: Config, stream: str) -> Tuple[
 
 
 def run_one(args, cfg: Config, stream: str, checkpoint, seed: int) -> Dict:
-    """Train (if the config trains) and test one stream with one seed."""
+    """Metrics of one stream with one seed; a completed run is not repeated."""
     folder = args.out / stream / f'seed_{seed}'
     done = folder / 'result.json'
     if done.is_file():
-        return json.loads(done.read_text())
+        metrics = json.loads(done.read_text())
+        if 'acc/mean1' not in metrics:
+            return metrics
+    else:
+        metrics = train_and_test(args, cfg, stream, checkpoint, seed, folder)
+    if 'acc/mean1' in metrics:  # MMAction2's, of other classes than the mean of the fused scores
+        try:
+            scored = load_predictions(folder / 'scores.pkl')
+        except (ValueError, OSError) as error:
+            exit_with_error(f'{error}. To test again, remove {done}.')
+        del metrics['acc/mean1']
+        metrics['acc/mean_class'] = classification_metrics(scored.scores, scored.labels).mean_class
+    write_json(done, metrics)
+    return metrics
+
+
+def train_and_test(
+    args, cfg: Config, stream: str, checkpoint, seed: int, folder: Path
+) -> Dict[str, float]:
+    """Train (if the config trains) and test; metrics as MMEngine's evaluator names them."""
     folder.mkdir(parents=True, exist_ok=True)
     parameters, options = common_options(args, cfg, stream)
+    seeds = [f'{key}.seed={seed}' for key in find_labelled_shares(cfg)]
     trained = checkpoint
     if cfg.get('train_dataloader') is not None:
         train_options, train_parameters = list(options), list(parameters)
@@ -243,8 +268,7 @@ def run_one(args, cfg: Config, stream: str, checkpoint, seed: int) -> Dict:
                 'model.backbone.init_cfg.type=Pretrained',
                 f'model.backbone.init_cfg.checkpoint={checkpoint}',
             ]
-        if args.share not in (None, 'all'):
-            train_options.append(f'train_dataloader.dataset.labels.seed={seed}')
+        train_options += seeds
         if args.gpus > 1:
             command = ['bash', TOOLS / 'dist_train.sh', args.config, args.gpus]
         else:
@@ -256,8 +280,8 @@ def run_one(args, cfg: Config, stream: str, checkpoint, seed: int) -> Dict:
         run_tool(command, folder / 'train.log')
         trained = find_latest_checkpoint(str(folder))
         options.append('model.backbone.init_cfg=None')
-    elif args.share not in (None, 'all'):
-        options.append(f'test_evaluator.labels.seed={seed}')
+    else:
+        options += seeds
     command = [sys.executable, TOOLS / 'test.py', args.config, *filter(None, [trained])]
     command += ['--work-dir', folder / 'test', '--dump', folder / 'scores.pkl']
     command += parameters
@@ -265,9 +289,7 @@ def run_one(args, cfg: Config, stream: str, checkpoint, seed: int) -> Dict:
     run_tool(command, folder / 'test.log')
     latest = max((folder / 'test').glob('*/*.json'), key=lambda path: path.stat().st_mtime)
     metrics = json.loads(latest.read_text().splitlines()[-1])
-    metrics = {k: v for k, v in metrics.items() if '/' in k and isinstance(v, float)}
-    write_json(done, metrics)
-    return metrics
+    return {k: v for k, v in metrics.items() if '/' in k and isinstance(v, float)}
 
 
 def fuse(args: argparse.Namespace, seed: int) -> Dict:
@@ -280,7 +302,7 @@ def fuse(args: argparse.Namespace, seed: int) -> Dict:
         command += ['--weights', *args.weights]
     run_tool(command, folder / 'fuse.log')
     fused = json.loads((folder / 'fused.json').read_text())['fusion']
-    return {'acc/top1': fused['top1'], 'acc/top5': fused['top5'], 'acc/mean1': fused['mean_class']}
+    return {f'acc/{name}': fused[name] for name in ('top1', 'top5', 'mean_class')}
 
 
 # ---------------------------------------------------------------------- the results
@@ -351,8 +373,8 @@ def main() -> None:
     for path in filter(None, set(checkpoints.values())):
         check_streams(path, [stream for stream in checkpoints if checkpoints[stream] == path])
     if trains:
-        print(describe_batch(cfg, args.gpus, args.auto_scale_lr))
-        run_or_exit(lambda: print(describe_steps(cfg, args.gpus)))
+        cfgs = read_streams(cfg, args.config, args.streams, read_options(args.cfg_options))
+        run_or_exit(lambda: print(*describe_streams(cfgs, args.gpus, args.auto_scale_lr), sep='\n'))
     settings = collect_settings(args, cfg, checkpoints)
     for stream in args.streams:
         own = dict(settings, checkpoints=settings['checkpoints'][stream])

@@ -4,7 +4,7 @@ import hashlib
 import os
 import os.path as osp
 import re
-from typing import Dict, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Iterator, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 from mmengine.config import Config
@@ -297,6 +297,26 @@ def hash_data(cfg: Config) -> Dict[str, str]:
     paths = [leaf.get(key) for leaf in leaves for key in ('ann_file', 'labels')]
     files = {path for path in paths if isinstance(path, str) and osp.isfile(path)}
     return {path: hash_file(path) for path in sorted(files)}
+
+
+def find_labelled_shares(cfg: Config) -> Dict[str, float]:
+    """Shares of labels that a config draws by a seed, by the keys of their ``labels``.
+
+    They are those of the training set or, where nothing is trained, of the bank of a k-NN.
+    """
+
+    def search(node: object, key: str) -> Iterator[Tuple[str, float]]:
+        if isinstance(node, Mapping):
+            if key.endswith('.labels') and 'share' in node:
+                yield key, node['share']
+            for name, value in node.items():
+                yield from search(value, f'{key}.{name}')
+        elif isinstance(node, (list, tuple)):
+            for index, value in enumerate(node):
+                yield from search(value, f'{key}.{index}')
+
+    place = 'test_evaluator' if cfg.get('train_dataloader') is None else 'train_dataloader'
+    return dict(search(cfg.get(place), place))
 
 
 def hash_file(path: str) -> str:

@@ -173,6 +173,12 @@ def read_file(path: str) -> Config:
         raise
 
 
+def read_again(path: str, cfg: Config, modality: str) -> Config:
+    """The config for another modality, with all other variables that ``cfg`` was read with."""
+    with environment({**cfg.env_variables, VARIABLES['modality']: modality}), quiet():
+        return read_file(path)
+
+
 def option(name: str) -> str:
     """The option that sets a parameter."""
     return f'--{name.replace("_", "-")}'

@@ -14,6 +14,7 @@ Example:
 
 import argparse
 import json
+import os
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
@@ -28,13 +29,14 @@ from steps import (
     SMALL,
     Step,
     Study,
-    is_done,
+    find_state,
     order_steps,
+    read_config,
     run_step,
 )
 from tables import TABLES, Cell, Table
 
-from deeprank_plugin.command_line import exit_with_error, load_config
+from deeprank_plugin.command_line import exit_with_error
 
 DATA = {name.split('_')[0]: name for name in reversed(SAMPLES) if name != 'hdm05_xsub'}
 
@@ -51,7 +53,7 @@ def parse_args() -> argparse.Namespace:
         '--data', choices=DATA, help='default: ntu60; table5: ntu120; table9: cifar100'
     )
     parser.add_argument('--preset', choices=['paper', 'small'], help='default: by the data')
-    parser.add_argument('--gpus', type=int, default=1, help='processes of a run (%(default)s)')
+    parser.add_argument('--gpus', type=int, default=1, help='they share the batch (%(default)s)')
     parser.add_argument(
         '--seeds', type=int, nargs='+', help="seeds of finetuning (default: the preset's)"
     )
@@ -84,8 +86,7 @@ def estimate_hours(steps: List[Step], tflops: float) -> Dict[str, float]:
         if step.runs == 0:
             hours[step.key] = 0.0
             continue
-        pairs = zip(step.parameters[::2], step.parameters[1::2])
-        cfg = load_config(str(ROOT / step.config), **{k[2:]: v for k, v in pairs})
+        cfg = read_config(step.config, step.parameters)
         shape = (1, 1, 32, 32, 3)
         if step.data not in IMAGES:
             test = cfg.test_dataloader.dataset.pipeline
@@ -194,6 +195,7 @@ def main() -> None:
     if args.seeds:
         preset = preset._replace(seeds=tuple(args.seeds))
     out = (args.out or Path('work_dirs/paper_tables') / preset.name).resolve()
+    os.chdir(ROOT)  # where the steps run: configs and data are named from there
     try:
         studies = [Study(preset, out, args.gpus, seed) for seed in args.pretrain_seeds]
         if args.name in FIGURES:
@@ -204,7 +206,7 @@ def main() -> None:
             rows = [cells for table in tables for _, cells in table.rows]
             cells = [cell for row in rows for cell in row if cell]
             steps = order_steps([step for cell in cells for step in (cell.step, *cell.others)])
-        done = {step.key: is_done(step, out) for step in steps}
+        done = {step.key: find_state(step, out) for step in steps}
     except ValueError as error:
         exit_with_error(str(error))
     if args.dry_run:
@@ -218,7 +220,7 @@ def main() -> None:
     for number, step in enumerate(steps, start=1):
         print(f'[{number}/{len(steps)}] {step.key}', end=' ', flush=True)
         if done[step.key]:
-            print('(done before)')
+            print(f'({done[step.key]})')
             continue
         print(flush=True)
         try:

@@ -1,13 +1,19 @@
 """The steps behind the tables: calls of tools/, each run once."""
 
+import hashlib
 import json
 import os
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
+from mmengine.config import Config
+
+from deeprank_plugin.command_line import load_config
+from deeprank_plugin.command_line.data_file import hash_data, hash_file
 from deeprank_plugin.models.data_preprocessor import MODALITIES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -127,7 +133,7 @@ class Study:
     Args:
         preset (Preset): Size of the study.
         out (Path): Output folder.
-        gpus (int): Processes of a training.
+        gpus (int): Processes of a training, which share the batch of its config.
         seed (int): Seed of pretraining.
     """
 
@@ -174,7 +180,7 @@ class Study:
         command = ['python', TRAIN, config]
         if self.gpus > 1:
             command = ['bash', 'tools/dist_train.sh', config, str(self.gpus)]
-            options = [*options, f'train_dataloader.batch_size={64 // self.gpus}']
+        options = [*options, *self.share_batch(config, parameters)]
         command += [*parameters, '--work-dir', str(self.folder(key))]
         command += ['--seed', str(self.seed), '--resume']
         if options:
@@ -209,10 +215,34 @@ class Study:
         command += ['--checkpoint', *checkpoint]
         command += ['--streams', *streams, '--seeds', *map(str, self.preset.seeds)]
         command += ['--gpus', str(self.gpus)] if self.gpus > 1 else []
-        if self.preset.finetune_options:
-            command += ['--cfg-options', *self.preset.finetune_options]
+        options = [*self.preset.finetune_options, *self.share_batch(config, parameters)]
+        if options:
+            command += ['--cfg-options', *options]
         runs = len(streams) * len(self.preset.seeds)
         return Step(key, tuple(command), steps, config, runs, part, data, parameters)
+
+    def share_batch(self, config: str, parameters: Tuple[str, ...]) -> List[str]:
+        """The option by which the processes share the batch of a config, at its learning rate.
+
+        Raises:
+            ValueError: If they cannot share it equally.
+        """
+        if self.gpus == 1:
+            return []
+        size = read_config(config, parameters).train_dataloader.batch_size
+        if size % self.gpus:
+            raise ValueError(
+                f'{" ".join((config, *parameters))} has a batch of {size}, which {self.gpus} '
+                f'processes cannot share equally; expected --gpus to divide {size}'
+            )
+        return [f'train_dataloader.batch_size={size // self.gpus}']
+
+
+@cache
+def read_config(config: str, parameters: Tuple[str, ...]) -> Config:
+    """A step's config with its parameters; read once, not to be changed."""
+    pairs = zip(parameters[::2], parameters[1::2])
+    return load_config(str(ROOT / config), **{name[2:]: value for name, value in pairs})
 
 
 def name_parameters(data: str, **others: Optional[str]) -> Tuple[str, ...]:
@@ -243,32 +273,72 @@ def order_steps(steps: Sequence[Step]) -> List[Step]:
     return list(found.values())
 
 
-def is_done(step: Step, out: Path) -> bool:
-    """Whether a step has been completed.
+CHANGES = dict(  # of what is recorded of a step besides its command
+    variables='with other values of the environment variables {}',
+    config='of another version of {}',
+    data='of other contents of {}',
+    needs='of other results of {}',
+)
+
+
+def collect_facts(step: Step, out: Path) -> Dict[str, Dict[str, Optional[str]]]:
+    """What decides the results of a step besides its command, for each of ``CHANGES`` by name."""
+    facts = dict(describe_inputs(step.config, step.parameters)) if step.runs else {}
+    return dict(facts, needs={other.key: hash_results(out / other.key) for other in step.needs})
+
+
+@cache
+def describe_inputs(config: str, parameters: Tuple[str, ...]) -> Dict[str, Dict]:
+    """Variables that a step's config reads from the environment, and hashes of config and data."""
+    cfg = read_config(config, parameters)
+    digest = hashlib.sha256(cfg.pretty_text.encode()).hexdigest()
+    return dict(variables=dict(cfg.env_variables), config={config: digest}, data=hash_data(cfg))
+
+
+def hash_results(folder: Path) -> Optional[str]:
+    """SHA-256 of what other steps read of a step: its checkpoint or features, None without."""
+    last = folder / 'last_checkpoint'
+    file = Path(last.read_text().strip()) if last.is_file() else folder / 'features.npz'
+    return hash_file(str(file)) if file.is_file() else None
+
+
+def find_state(step: Step, out: Path) -> str:
+    """'' or 'done before', and what is not known of it if an older version has done it.
 
     Raises:
-        ValueError: If it was completed with another command.
+        ValueError: If it was done with another command, config or data, or after other steps.
     """
     path = out / step.key / 'step.json'
     if not path.is_file():
-        return False
-    before = json.loads(path.read_text())['command']
-    if before != list(step.command):
+        return ''
+    before = json.loads(path.read_text())
+    changed = ''
+    if before['command'] != list(step.command):
+        changed = f'of another command ({" ".join(before["command"])[:200]} ...)'
+    elif 'needs' not in before:
+        return 'done before, without a record of its config, data and encoders'
+    else:
+        for kind, now in collect_facts(step, out).items():
+            known = before.get(kind, {})
+            names = [name for name in {**known, **now} if known.get(name) != now.get(name)]
+            if names and not changed:
+                changed = CHANGES[kind].format(', '.join(names))
+    if changed:
         raise ValueError(
-            f'{path.parent} holds the results of another command ({" ".join(before)[:200]} ...); '
-            'name another --out, or remove that folder'
+            f'{path.parent} holds results {changed}; name another --out, or remove that folder'
         )
-    return True
+    return 'done before'
 
 
 def run_step(step: Step, out: Path) -> None:
-    """Run a step with its output in step.log, and record that it is done.
+    """Run a step with its output in step.log; record that it is done, and what it depends on.
 
     Raises:
         RuntimeError: If the tool fails, with the end of its output.
     """
     folder = out / step.key
     folder.mkdir(parents=True, exist_ok=True)
+    record = dict(command=list(step.command), **collect_facts(step, out))
     command = [sys.executable if part == 'python' else part for part in step.command]
     environment = dict(os.environ, PYTHON=sys.executable)
     with open(folder / 'step.log', 'a') as log:
@@ -279,5 +349,5 @@ def run_step(step: Step, out: Path) -> None:
         tail = (folder / 'step.log').read_text().strip().splitlines()[-5:]
         raise RuntimeError(f'step {step.key} failed:\n  ' + '\n  '.join(tail))
     temporary = folder / 'step.tmp'
-    temporary.write_text(json.dumps(dict(command=list(step.command)), indent=2) + '\n')
+    temporary.write_text(json.dumps(record, indent=2) + '\n')
     os.replace(temporary, folder / 'step.json')

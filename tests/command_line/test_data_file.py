@@ -11,7 +11,7 @@ import pytest
 from helpers import ROOT, refusal
 
 from deeprank_plugin.command_line import load_config
-from deeprank_plugin.command_line.data_file import hash_data
+from deeprank_plugin.command_line.data_file import find_labelled_shares, hash_data
 from deeprank_plugin.datasets.annotation_writing import write_npz
 
 PRETRAIN = str(ROOT / 'configs/deeprank/deeprank_stgcn-w16.py')
@@ -234,6 +234,22 @@ def test_hashes_of_the_files_that_a_config_reads(make_annotations, tmp_path):
         type='RepeatDataset', times=2, dataset=cfg.train_dataloader.dataset
     )
     assert hash_data(cfg) == expected
+
+
+def test_shares_that_a_config_draws(make_annotations, monkeypatch):
+    path = make_annotations(20)
+    assert find_labelled_shares(load_config(FINETUNE, data=path)) == {}
+    monkeypatch.setenv('SHARE', '10p')
+    cfg = load_config(FINETUNE, data=path)
+    assert find_labelled_shares(cfg) == {'train_dataloader.dataset.labels': 0.1}
+    cfg.train_dataloader.dataset = dict(type='RepeatDataset', dataset=cfg.train_dataloader.dataset)
+    assert find_labelled_shares(cfg) == {'train_dataloader.dataset.dataset.labels': 0.1}
+    cfg.train_dataloader.dataset.dataset.labels = 'names.txt'  # drawn before
+    assert find_labelled_shares(cfg) == {}
+    cfg = load_config(FINETUNE.replace('pretrained', 'knn'), data=path)
+    assert find_labelled_shares(cfg) == {'test_evaluator.labels': 0.1}
+    cfg.test_evaluator = [dict(type='AccMetric'), cfg.test_evaluator]
+    assert find_labelled_shares(cfg) == {'test_evaluator.1.labels': 0.1}
 
 
 @pytest.mark.parametrize('label', ['kick', float('nan'), 1.0, [1], None])

@@ -123,22 +123,99 @@ def test_several_gpus_share_the_batch(tmp_path):
     assert 'train_dataloader.batch_size=16' in step.command
 
 
+@pytest.mark.parametrize(
+    'preset, data, share, config, size',
+    [
+        (PAPER, 'ntu60_xsub', None, None, 16),
+        (PAPER, 'ntu60_xsub', '10p', 'configs/finetune/stgcn_linear.py', 16),
+        (SMALL, 'uiprmd_xsub', '10p', None, 4),  # at the rate of a batch of 16
+        (SMALL, 'toy_xsub', '1p', None, 2),
+    ],
+)
+def test_several_gpus_share_the_batch_of_finetuning(tmp_path, preset, data, share, config, size):
+    step = Study(preset, tmp_path, gpus=4).protocol('stgcn', data, None, share, config=config)
+    assert f'--gpus 4 --cfg-options {" ".join(preset.finetune_options)}'.strip() in ' '.join(
+        step.command
+    )
+    assert step.command[-1] == f'train_dataloader.batch_size={size}'
+
+
+def test_a_batch_that_the_gpus_cannot_share(tmp_path, monkeypatch, capsys):
+    arguments = ['run.py', 'table1', '--data', 'toy', '--out', str(tmp_path), '--gpus', '3']
+    monkeypatch.setattr(sys, 'argv', arguments)
+    with pytest.raises(SystemExit) as ended:
+        tool.main()
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert 'a batch of 64, which 3 processes cannot share equally; expected --gpus to div' in said
+
+
 def make_step(key, code, needs=()):
-    return Step(key, ('python', '-c', code), needs, 'config.py', 1, 1.0, 'toy_xsub')
+    return Step(key, ('python', '-c', code), needs, '', 0, 1.0, 'toy_xsub')
 
 
 def test_a_step_is_run_once_and_a_failure_is_told(tmp_path):
     good = make_step('a/b', f"open(r'{tmp_path}/x', 'a').write('1')")
-    assert not module.is_done(good, tmp_path)
+    assert not module.find_state(good, tmp_path)
     module.run_step(good, tmp_path)
-    assert module.is_done(good, tmp_path) and (tmp_path / 'x').read_text() == '1'
+    assert module.find_state(good, tmp_path) and (tmp_path / 'x').read_text() == '1'
     other = make_step('a/b', 'print(2)')
-    with pytest.raises(ValueError, match='holds the results of another command'):
-        module.is_done(other, tmp_path)
+    with pytest.raises(ValueError, match='holds results of another command'):
+        module.find_state(other, tmp_path)
     bad = make_step('c', "raise SystemExit('no data')")
     with pytest.raises(RuntimeError, match='step c failed:\n  no data'):
         module.run_step(bad, tmp_path)
-    assert not module.is_done(bad, tmp_path)
+    assert not module.find_state(bad, tmp_path)
+
+
+@pytest.fixture
+def changing(tmp_path, make_annotations, monkeypatch):
+    """A step that is done, and functions that change what its results depend on."""
+    config, data, needed = tmp_path / 'own.py', make_annotations(20), tmp_path / 'encoder'
+    config.write_text(f"_base_ = '{ROOT}/configs/finetune/stgcn-w16_pretrained.py'\n")
+    needed.mkdir()
+    (needed / 'last_checkpoint').write_text(str(needed / 'epoch_1.pth'))
+    (needed / 'epoch_1.pth').write_text('weights')
+    step = make_step('finetune/x', '', (make_step('encoder', ''),))
+    step = step._replace(config=str(config), parameters=('--data', data), runs=1)
+    module.run_step(step, tmp_path)
+    changes = {
+        'environment variables VIEWS': lambda: monkeypatch.setenv('VIEWS', 'strong'),
+        f'another version of {config}': lambda: config.write_text(
+            config.read_text() + 'train_cfg = dict(max_epochs=3)'
+        ),
+        f'other contents of {data}': lambda: make_annotations(
+            20, change=lambda content: content['annotations'][3].update(label=1)
+        ),
+        'other results of encoder': lambda: (needed / 'epoch_1.pth').write_text('others'),
+    }
+    yield step, changes
+    forget()
+
+
+def forget():
+    """As in another process."""
+    module.read_config.cache_clear()
+    module.describe_inputs.cache_clear()
+
+
+@pytest.mark.parametrize('number', range(4))
+def test_what_has_changed_since_a_step_was_done(tmp_path, changing, number):
+    step, changes = changing
+    forget()
+    assert module.find_state(step, tmp_path) == 'done before'
+    forget()
+    what, change = list(changes.items())[number]
+    change()
+    with pytest.raises(ValueError, match=f'finetune/x holds results .*{what}; name another --out'):
+        module.find_state(step, tmp_path)
+
+
+def test_a_step_of_an_older_version(tmp_path, changing):
+    step, changes = changing
+    path = tmp_path / step.key / 'step.json'
+    path.write_text(json.dumps(dict(command=list(step.command))))
+    assert 'without a record of its config' in module.find_state(step, tmp_path)
 
 
 def test_order():

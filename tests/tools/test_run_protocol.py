@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import ROOT, output_of, run_tool
+from mmaction.evaluation import mean_class_accuracy
 
 import deeprank_plugin  # noqa: F401  lets torch.load open MMEngine's checkpoints
 
@@ -110,6 +111,97 @@ def tool(monkeypatch):
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
     return tool
+
+
+@pytest.fixture
+def call(tool, tmp_path, make_annotations, monkeypatch, capsys):
+    """A function that runs the tool without training: commands of its runs, and what it printed.
+
+    Each test gives ``metrics`` and dumps ``scores``.
+    """
+    data = make_annotations(40)
+
+    def call(config, *more, metrics={'acc/top1': 0.5}, scores=()):
+        commands = []
+
+        def run_tool(command, log):
+            commands.append(' '.join(map(str, command)))
+            if 'test.py' in commands[-1]:
+                folder = log.parent / 'test' / 'now'
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / 'now.json').write_text(json.dumps(metrics))
+                (log.parent / 'scores.pkl').write_bytes(pickle.dumps(scores))
+
+        monkeypatch.setattr(tool, 'run_tool', run_tool)
+        given = ['x', str(config), str(tmp_path / 'out'), '--data', data, '--checkpoint', 'none']
+        monkeypatch.setattr(sys, 'argv', [*given, *more])
+        tool.main()
+        return commands, capsys.readouterr().out
+
+    return call
+
+
+@pytest.mark.parametrize('source', ['option', 'environment', 'config', 'bank'])
+def test_each_seed_draws_its_own_labels(call, tmp_path, monkeypatch, source):
+    config, more, key = FINETUNE, ['--seeds', '0', '7'], 'train_dataloader.dataset.labels'
+    if source == 'option':
+        more += ['--share', '10p']
+    elif source == 'config':
+        config = tmp_path / 'own.py'
+        labels = 'labels=dict(share=0.1, _delete_=True)'
+        config.write_text(f"_base_ = '{FINETUNE}'\ntrain_dataloader = dict(dataset=dict({labels}))")
+    else:
+        monkeypatch.setenv('SHARE', '10p')
+    if source == 'bank':
+        config, key = ROOT / 'configs/finetune/raw_knn.py', 'test_evaluator.labels'
+    commands, _ = call(config, *more)
+    drawn = [[seed for seed in (0, 7) if f'{key}.seed={seed}' in text] for text in commands]
+    assert drawn == ([[0], [7]] if source == 'bank' else [[0], [], [7], []])  # train, test
+    settings = tmp_path / 'out' / 'joint' / 'settings.json'
+    recorded = json.loads(settings.read_text())
+    assert recorded['share'] == '10p'
+
+
+def test_folders_of_an_older_version(call, tmp_path, monkeypatch, capsys):
+    call(FINETUNE)
+    settings = tmp_path / 'out' / 'joint' / 'settings.json'
+    settings.write_text(json.dumps(dict(json.loads(settings.read_text()), share='all')))
+    assert call(FINETUNE, '--share', 'all')[0] == []
+    # all seeds of a folder had the same labels where SHARE, not --share, gave the share
+    monkeypatch.setenv('SHARE', '10p')
+    settings.unlink()
+    call(FINETUNE)
+    settings.write_text(json.dumps(dict(json.loads(settings.read_text()), share=None)))
+    with pytest.raises(SystemExit):
+        call(FINETUNE)
+    assert "results with another share (None, now '10p')" in capsys.readouterr().err
+
+
+def test_mean_of_the_classes_that_occur(call, tmp_path, capsys):
+    labels, found = np.array([0, 0, 0, 1]), [0, 0, 2, 1]  # class 2 is found where it is not
+    scores = np.eye(3)[found]
+    mmaction = float(mean_class_accuracy(scores, labels))
+    assert mmaction == pytest.approx((2 / 3 + 1 + 0) / 3)
+    dump = [
+        dict(frame_dir=f's{index}', pred_score=row, gt_label=np.array([label]))
+        for index, (row, label) in enumerate(zip(scores, labels))
+    ]
+    metrics = {'acc/top1': 0.75, 'acc/mean1': mmaction}
+    _, printed = call(FINETUNE, metrics=metrics, scores=dump)
+    assert '| top-1 | mean class |' in printed and '| 75.0  | 83.3       |' in printed
+    folder = tmp_path / 'out' / 'joint' / 'seed_0'
+    result = json.loads((folder / 'result.json').read_text())
+    assert result == pytest.approx({'acc/top1': 0.75, 'acc/mean_class': (2 / 3 + 1) / 2})
+
+    # a run that an older version has completed
+    (folder / 'result.json').write_text(json.dumps(metrics))
+    commands, again = call(FINETUNE)
+    assert '| 75.0  | 83.3       |' in again and commands == []
+    (folder / 'result.json').write_text(json.dumps(metrics))
+    (folder / 'scores.pkl').unlink()
+    with pytest.raises(SystemExit):
+        call(FINETUNE)
+    assert f'To test again, remove {folder / "result.json"}.' in capsys.readouterr().err
 
 
 def test_table_of_means_and_sample_deviations(tool):

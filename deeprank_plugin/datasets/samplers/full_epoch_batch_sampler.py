@@ -59,6 +59,9 @@ class FullEpochBatchSampler(BatchSampler):
         return self.passes * len(self.sizes())
 
 
-def count_passes(min_steps: int, max_epochs: int, batches: int) -> int:
-    """Passes an epoch needs for a run of at least ``min_steps``, if one has so many batches."""
-    return max(1, -(-min_steps // (max_epochs * max(batches, 1))))
+def count_passes(min_steps: int, max_epochs: int, batches: int, accumulated: int = 1) -> int:
+    """Passes an epoch needs for a run of at least ``min_steps``, if one has so many batches.
+
+    A step takes the gradients of ``accumulated`` batches.
+    """
+    return max(1, -(-min_steps * accumulated // (max_epochs * max(batches, 1))))

@@ -22,10 +22,10 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
     brings data loaders and workers to where they were; then every random generator is restored.
 
     Args:
-        min_steps (int): Least number of steps of the whole run. If it would have fewer, each epoch
-            passes several times over all samples (``FullEpochBatchSampler``), so that a small
-            share of labels is trained until it has converged, on the same schedule of epochs.
-            Defaults to 0.
+        min_steps (int): Least number of steps of the optimiser in the whole run, each of
+            ``optim_wrapper.accumulative_counts`` batches. If it would have fewer, each epoch passes
+            several times over all samples (``FullEpochBatchSampler``), so that a small share of
+            labels is trained until it has converged, on the same schedule of epochs. Defaults to 0.
         **kwargs: As for ``EpochBasedTrainLoop``.
 
     Raises:
@@ -39,10 +39,14 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
     def __init__(self, *args, min_steps: int = 0, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         require_batches(self.dataloader)
-        if min_steps > self._max_iters:
-            self._repeat_samples(min_steps)
+        wrapper = self.runner.optim_wrapper
+        accumulated = getattr(wrapper, '_accumulative_counts', 1)
+        if isinstance(wrapper, dict):  # MMEngine builds it after the loop
+            accumulated = wrapper.get('accumulative_counts', 1)
+        if min_steps * accumulated > self._max_iters:
+            self._repeat_samples(min_steps, accumulated)
 
-    def _repeat_samples(self, min_steps: int) -> None:
+    def _repeat_samples(self, min_steps: int, accumulated: int) -> None:
         """Let each epoch pass over all samples as often as ``min_steps`` need it."""
         sampler = self.dataloader.batch_sampler
         if not isinstance(sampler, FullEpochBatchSampler):
@@ -52,11 +56,12 @@ class ResumableTrainLoop(EpochBasedTrainLoop):
                 "train_dataloader.batch_sampler=dict(type='FullEpochBatchSampler'): set it, or "
                 'more max_epochs in place of min_steps'
             )
-        sampler.passes = count_passes(min_steps, self._max_epochs, len(sampler.sizes()))
+        batches = len(sampler.sizes())
+        sampler.passes = count_passes(min_steps, self._max_epochs, batches, accumulated)
         self._max_iters = self._max_epochs * len(self.dataloader)
         self.runner.logger.info(
             f'An epoch passes {sampler.passes} times over the {len(self.dataloader.dataset)} '  # type: ignore[arg-type]
-            f'training samples: {self._max_iters} steps, at least {min_steps}.'
+            f'training samples: {-(-self._max_iters // accumulated)} steps, at least {min_steps}.'
         )
 
     def run_epoch(self) -> None:

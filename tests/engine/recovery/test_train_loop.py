@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from mmengine.optim import OptimWrapper
 from torch import nn
 
 from deeprank_plugin.datasets.samplers import FullEpochBatchSampler
@@ -39,11 +40,12 @@ def test_buffers_of_each_process_are_restored():
     assert model.running_mean.tolist() == [7, 7] and int(model.num_batches_tracked) == 7
 
 
-def make_loop(unfinished, loader=None, **kwargs):
+def make_loop(unfinished, loader=None, wrapper=None, **kwargs):
     calls = []
     runner = SimpleNamespace(
         model=nn.Linear(1, 1),
         logger=logging.getLogger('test'),
+        optim_wrapper=wrapper or {},
         call_hook=lambda name, **kwargs: calls.append(name),
         message_hub=SimpleNamespace(update_info=lambda *args: None),
         visualizer=SimpleNamespace(dataset_meta=None),
@@ -86,6 +88,16 @@ def test_few_samples_are_repeated_within_an_epoch_for_a_least_number_of_steps():
     seen = []
     loop.run_epoch()
     assert seen == [2, 3] * 3
+
+
+def test_the_least_number_of_steps_is_that_of_the_optimiser():
+    wrapper = OptimWrapper(torch.optim.SGD(nn.Linear(1, 1).parameters(), 1), accumulative_counts=4)
+    for given in (dict(accumulative_counts=4), wrapper):  # MMEngine builds it after the loop
+        for steps, passes in ((1, 1), (3, 3)):  # an epoch of two has two batches, four make a step
+            sampler = FullEpochBatchSampler(range(5), 2)
+            loader = torch.utils.data.DataLoader(range(5), batch_sampler=sampler)
+            loop, _ = make_loop(None, loader, given, min_steps=steps)
+            assert sampler.passes == passes and loop.max_iters == 4 * steps
 
 
 def test_a_loader_that_cannot_repeat_is_rejected():

@@ -33,7 +33,6 @@ TOOLS = Path(__file__).resolve().parent
 
 import numpy as np
 from mmengine.config import Config
-from mmengine.runner.checkpoint import find_latest_checkpoint
 
 from deeprank_plugin.command_line import (
     OptionAction,
@@ -51,6 +50,7 @@ from deeprank_plugin.command_line.data_file import hash_data, hash_file
 from deeprank_plugin.command_line.parameters import SHARES
 from deeprank_plugin.command_line.plan import describe_batch, describe_steps
 from deeprank_plugin.engine.encoders import list_streams, read_checkpoint
+from deeprank_plugin.engine.recovery.checkpoints import find_latest
 from deeprank_plugin.models.data_preprocessor import MODALITIES
 
 PARAMETERS = ('data', 'layout', 'num_classes', 'share', 'views', 'segments', 'head_init')
@@ -254,7 +254,7 @@ def run_one(args, cfg: Config, stream: str, checkpoint, seed: int) -> Dict:
             command.append('--auto-scale-lr')
         command += [*train_parameters, '--cfg-options', *train_options]
         run_tool(command, folder / 'train.log')
-        trained = find_latest_checkpoint(str(folder))
+        trained = find_latest(str(folder))
         options.append('model.backbone.init_cfg=None')
     elif args.share not in (None, 'all'):
         options.append(f'test_evaluator.labels.seed={seed}')

@@ -10,12 +10,13 @@ from mmaction.registry import WEIGHT_INITIALIZERS
 from mmengine.logging import print_log
 from mmengine.model import PretrainedInit
 from mmengine.model.weight_init import update_init_info
-from mmengine.runner.checkpoint import CheckpointLoader, find_latest_checkpoint, load_state_dict
+from mmengine.runner.checkpoint import CheckpointLoader, load_state_dict
 
 from deeprank_plugin.layouts import find_layout
 
 from .encoders import ENCODER_KEY, find_prefixes, list_some, strip_module
 from .identity import Identity, check_aspects, compare_inputs, identify_checkpoint
+from .recovery.checkpoints import find_latest
 
 
 class StateDictDifference(NamedTuple):
@@ -108,7 +109,7 @@ class Pretrained(PretrainedInit):
         self._choose()
         if osp.isdir(self.checkpoint):
             # None if the folder records no checkpoint: the error then names the folder
-            self.checkpoint = find_latest_checkpoint(self.checkpoint) or self.checkpoint
+            self.checkpoint = find_latest(self.checkpoint) or self.checkpoint
         checkpoint = self._open()
         weights = strip_module(self._find_weights(checkpoint))
         if self.prefix is not None:

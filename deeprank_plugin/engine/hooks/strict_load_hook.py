@@ -21,6 +21,7 @@ from deeprank_plugin.engine.initializers import compare_state_dicts
 from deeprank_plugin.engine.loaders import loaders_in_use
 from deeprank_plugin.engine.resuming import (
     RESUMED,
+    describe_changes,
     describe_ignored,
     describe_lost,
     describe_steps,
@@ -43,8 +44,9 @@ class StrictLoadHook(Hook):
     Class names are compared for classifiers, with those of the data sets in use; a warning names
     the files that have none.
 
-    A resumed run keeps the optimiser and schedule of the checkpoint; if the config has others, or
-    an epoch has more or fewer steps than before, a warning says so. Its training samples must be
+    A resumed run keeps the optimiser and schedule of the checkpoint; if the config has others, if
+    it has another model, pipeline, loop or hook than the run began with, or if an epoch has more or
+    fewer steps than before, a warning says so. Its training samples must be
     those of before: names, labels and lengths are recorded and compared, of
     :class:`SkeletonDataset`.
 
@@ -135,8 +137,10 @@ class StrictLoadHook(Hook):
         steps = None
         if isinstance(loop, EpochBasedTrainLoop):
             steps = describe_steps(checkpoint, len(loop.dataloader))
-        ignored = describe_ignored(checkpoint, runner.cfg)
-        for sentence in (describe_lost(checkpoint), ignored, steps):
+        ignored, changes = (
+            describe(checkpoint, runner.cfg) for describe in (describe_ignored, describe_changes)
+        )
+        for sentence in (describe_lost(checkpoint), ignored, changes, steps):
             if sentence is not None:
                 runner.logger.warning(sentence)
 

@@ -207,6 +207,19 @@ def test_resuming_warns_of_what_it_ignores_and_says_when_it_is_finished(
     assert runner.optim_wrapper.get_lr()['lr'] == [0.05]
 
 
+def test_resuming_warns_of_settings_that_were_not_given_again(trained, tmp_path, monkeypatch):
+    for dropout, number in ((0.0, 0), (0.5, 1)):
+        cfg = recognizer(tmp_path / str(dropout), names=['a', 'b', 'c'])
+        cfg.model.cls_head.update(dict(dropout=dropout) if dropout else {})
+        cfg.load_from, cfg.resume = trained, True
+        runner, lines = make_runner(cfg), []
+        monkeypatch.setattr(runner.logger, 'warning', lines.append)
+        runner.train()
+        lines = [line for line in lines if 'RESUMED WITH OTHER SETTINGS' in line]
+        assert len(lines) == number
+    assert 'SETTINGS: model.cls_head.dropout was not set and is now 0.5. The result' in lines[0]
+
+
 def test_data_without_class_names(trained, tmp_path, monkeypatch):
     cfg = recognizer(tmp_path / 'run')
     cfg.load_from = trained

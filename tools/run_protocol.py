@@ -24,8 +24,10 @@ import hashlib
 import json
 import os
 import os.path as osp
+import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
@@ -41,6 +43,7 @@ from deeprank_plugin.command_line import (
     has_weights,
     load_config,
     merge_or_exit,
+    print_warnings,
     repeat_data,
     require_writable,
     run_or_exit,
@@ -55,6 +58,8 @@ from deeprank_plugin.models.data_preprocessor import MODALITIES
 
 PARAMETERS = ('data', 'layout', 'num_classes', 'share', 'views', 'segments', 'head_init')
 PARAMETERS += ('holdout_subjects',)
+LOUD = re.compile(r'WARNING - (.*(?:WERE TRAINED ON|OTHER SETTINGS|was pretrained).*)')
+"""What the tools warn of that makes a result another one than it looks."""
 METRICS = {'acc/top1': 'top-1', 'acc/top5': 'top-5', 'acc/mean1': 'mean class'}
 
 
@@ -195,7 +200,10 @@ def record_settings(folder: Path, settings: Dict) -> None:
 
 
 def run_tool(command: List, log: Path) -> None:
-    """Run one tool with its output in a file; if it fails, exit with the last lines."""
+    """Run one tool with its output in a file; if it fails, exit with the last lines.
+
+    What it warns of loudly is warned of here, too.
+    """
     environment = dict(os.environ, PYTHON=sys.executable)  # for dist_train.sh
     with open(log, 'a') as file:
         result = subprocess.run(
@@ -206,6 +214,8 @@ def run_tool(command: List, log: Path) -> None:
         exit_with_error(
             f'{" ".join(map(str, command[:3]))} ... failed, see {log}:\n  ' + '\n  '.join(tail)
         )
+    for sentence in LOUD.findall(log.read_text()):
+        warnings.warn(sentence, stacklevel=2)
 
 
 def common_options(args: argparse.Namespace, cfg: Config, stream: str) -> Tuple[List, List]:
@@ -375,4 +385,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    with print_warnings():
+        main()

@@ -15,7 +15,7 @@ from deeprank_plugin.datasets.annotations import (
     split_annotations,
 )
 from deeprank_plugin.datasets.several_files import split_or_all
-from deeprank_plugin.engine.extraction import leaf_configs
+from deeprank_plugin.engine.loaders import leaf_configs
 from deeprank_plugin.layouts import LAYOUTS, Layout, find_layout, recognise_layouts
 
 from .failures import exit_with_error

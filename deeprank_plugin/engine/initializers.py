@@ -15,7 +15,8 @@ from mmengine.runner.checkpoint import CheckpointLoader, load_state_dict
 from deeprank_plugin.layouts import find_layout
 
 from .encoders import ENCODER_KEY, find_prefixes, list_some, strip_module
-from .identity import Identity, check_aspects, compare_inputs, identify_checkpoint
+from .exposure import Use, check_exposure, describe_shapes
+from .identity import Identity, check_aspects, compare_inputs, identify_checkpoint, permit
 from .recovery.checkpoints import find_latest
 
 
@@ -80,12 +81,16 @@ class Pretrained(PretrainedInit):
         segments (int, optional): Parts of the time that the model pools apart. A warning says so
             if the encoder was pretrained with another number, more than one. Defaults to None: not
             compared.
+        use (Use, optional): What the run does with the encoder; ``StrictLoadHook`` passes it. A
+            warning says so if the encoder was pretrained on samples that the run is tested on, or
+            with other lengths of clips or numbers of bodies. Defaults to None: not compared.
 
     Raises:
         FileNotFoundError: If the file does not exist.
         ValueError: If it is not a checkpoint, if it holds only encoders of other modalities, or
-            several while ``modality`` is None, if it is of another layout, or if keys or shapes
-            differ from the module's.
+            several while ``modality`` is None, if it is of another layout, if it was trained with
+            the labels of samples that the run is tested on, or if keys or shapes differ from the
+            module's.
     """
 
     def __init__(
@@ -97,8 +102,10 @@ class Pretrained(PretrainedInit):
         layout: Optional[Union[str, Dict]] = None,
         allow_other: Sequence[str] = (),
         segments: Optional[int] = None,
+        use: Optional[Use] = None,
     ) -> None:
         super().__init__(checkpoint, prefix, map_location)
+        self.use = use
         self.segments = segments
         self.checkpoint: Any = checkpoint
         self.allow_other = check_aspects('Pretrained', allow_other)
@@ -117,6 +124,7 @@ class Pretrained(PretrainedInit):
         else:
             prefix = self._find_prefix(weights)
         self._compare_inputs(checkpoint, prefix)
+        self._compare_use(checkpoint)
         selected = {k[len(prefix) :]: v for k, v in weights.items() if k.startswith(prefix)}
         self._check(selected, module, prefix, weights)
         load_state_dict(module, selected, strict=False, logger='current')
@@ -189,6 +197,24 @@ class Pretrained(PretrainedInit):
                 f"that {aspect}. If you mean it: init_cfg=dict(type='Pretrained', "
                 f"allow_other=['{aspect}'], ...)."
             )
+
+    def _compare_use(self, checkpoint: Any) -> None:
+        """Warn if the encoder was pretrained on test samples, or on other clips."""
+        if self.use is None:
+            return
+        try:
+            seen = check_exposure(checkpoint, self.use)
+        except ValueError as error:
+            raise ValueError(
+                f'Pretrained checkpoint {self.checkpoint!r} {error}. {permit("tested")}'
+            ) from error
+        if seen is not None:
+            seen += (
+                '. Compare the figures with those of such encoders alone, or pretrain with the '
+                '--data and --holdout-subjects of this run'
+            )
+        for clause in filter(None, [seen, *describe_shapes(checkpoint, self.use)]):
+            print_log(f'{self.checkpoint} {clause}', logger='current', level=logging.WARNING)
 
     def _find_prefix(self, weights: Mapping) -> str:
         """Key prefix of the encoder of the requested modality."""

@@ -14,13 +14,13 @@ RESUMED = ('epoch', 'iter')
 LOADED = ('optim_wrapper.optimizer', 'param_scheduler', 'auto_scale_lr')
 """Parts of the config whose values MMEngine replaces by the state in the checkpoint."""
 
-FOLLOWED = ('model', 'optim_wrapper', 'train_cfg', 'default_hooks', 'custom_hooks')
-"""Parts whose values a resumed run follows, so that it is another run if they have changed."""
-FOLLOWED += tuple(
+DRAWN = [
     f'{name}_dataloader.{part}'
     for name in ('train', 'val')
     for part in ('dataset', 'sampler', 'batch_sampler', 'drop_last')
-)
+]
+FOLLOWED = ('model', 'optim_wrapper', 'train_cfg', 'default_hooks', 'custom_hooks', *DRAWN)
+"""Parts whose values a resumed run follows, so that it is another run if they have changed."""
 FREE = re.compile(
     r'optim_wrapper\.optimizer\.|train_cfg\.max_|.*\.(init_cfg|ann_file|data_root|data_prefix)\b|'
     r'default_hooks\.(check_run|checkpoint|finite_guard|logger|strict_load|termination|timer|'

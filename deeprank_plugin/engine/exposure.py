@@ -3,6 +3,7 @@
 Both are known by their configs: annotation files by name, since data move, splits, and hold-outs.
 """
 
+import filecmp
 import os.path as osp
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Set, Tuple
@@ -50,12 +51,14 @@ class Use:
 
     Attributes:
         tested: The samples that it is tested on.
+        files: Paths of the annotation files that it trains on or is tested on.
         shapes: Values of each of :data:`SHAPES`.
         names: Of each file that the run has read, the samples' names by split.
         allow: Whether the test samples may have been trained on with labels.
     """
 
     tested: List[Samples]
+    files: List[str]
     shapes: Dict[str, Set[int]]
     names: Dict[str, Mapping] = field(default_factory=dict, repr=False)
     allow: bool = False
@@ -75,7 +78,9 @@ def describe_use(runner, allow: bool = False) -> Use:
                 getattr(part, 'ann_files', ()), getattr(part, 'file_splits', ())
             ):
                 names[osp.basename(path)] = splits
-    return Use(find_tested(runner.cfg), find_shapes(runner.cfg), names, allow)
+    loaders = [runner.cfg.get(f'{name}_dataloader') for name in ('train', 'val', 'test')]
+    files = [path for loader in loaders for path in find_files(loader)]
+    return Use(find_tested(runner.cfg), files, find_shapes(runner.cfg), names, allow)
 
 
 def find_tested(config: Mapping) -> List[Samples]:
@@ -109,11 +114,42 @@ def find_samples(loader: Optional[Mapping]) -> List[Samples]:
     return found
 
 
+def find_files(loader: Optional[Mapping]) -> List[str]:
+    """Paths of the annotation files of a loader's config."""
+    leaves = leaf_configs((loader or {}).get('dataset') or {})
+    named = [leaf.get('ann_file') or () for leaf in leaves]
+    return [path for files in named for path in ([files] if isinstance(files, str) else files)]
+
+
 def find_shapes(config: Mapping) -> Dict[str, Set[int]]:
     """Values of each of :data:`SHAPES` in the pipeline of validation, else of test or training."""
     loaders = (config.get(f'{name}_dataloader') for name in ('val', 'test', 'train'))
     values = list(flatten(pick(next(filter(None, loaders), {}), 'dataset')))
     return {key: {v for path, v in values if path.endswith(f'.{key}')} for key in SHAPES}
+
+
+def describe_files(checkpoint: Any, use: Use) -> List[str]:
+    """Clauses on files that a checkpoint was trained on where a run reads others of their names.
+
+    Names of work dirs, and so the default encoder, hold the name of a file without its folder.
+    Files that are no longer in their place were moved, as far as one can know.
+
+    Args:
+        checkpoint (dict): What its file holds.
+        use (Use): Of the run.
+    """
+    pairs = [
+        (path, own)
+        for path in find_files(read_config(checkpoint).get('train_dataloader'))
+        for own in dict.fromkeys(use.files)
+        if osp.basename(path) == osp.basename(own) and osp.isfile(path) and osp.isfile(own)
+    ]
+    return [
+        f'was pretrained on {path}, which is another file than {own} of this run: if you mean the '
+        'encoder of the latter, name it with --pretrained'
+        for path, own in pairs
+        if not filecmp.cmp(path, own)
+    ]
 
 
 def describe_shapes(checkpoint: Any, use: Use) -> List[str]:

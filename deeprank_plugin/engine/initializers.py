@@ -15,7 +15,7 @@ from mmengine.runner.checkpoint import CheckpointLoader, load_state_dict
 from deeprank_plugin.layouts import find_layout
 
 from .encoders import ENCODER_KEY, find_prefixes, list_some, strip_module
-from .exposure import Use, check_exposure, describe_shapes
+from .exposure import Use, check_exposure, describe_files, describe_shapes
 from .identity import Identity, check_aspects, compare_inputs, identify_checkpoint, permit
 from .recovery.checkpoints import find_latest
 
@@ -82,8 +82,9 @@ class Pretrained(PretrainedInit):
             if the encoder was pretrained with another number, more than one. Defaults to None: not
             compared.
         use (Use, optional): What the run does with the encoder; ``StrictLoadHook`` passes it. A
-            warning says so if the encoder was pretrained on samples that the run is tested on, or
-            with other lengths of clips or numbers of bodies. Defaults to None: not compared.
+            warning says so if the encoder was pretrained on samples that the run is tested on, on
+            another file of the same name, or with other lengths of clips or numbers of bodies.
+            Defaults to None: not compared.
 
     Raises:
         FileNotFoundError: If the file does not exist.
@@ -199,7 +200,7 @@ class Pretrained(PretrainedInit):
             )
 
     def _compare_use(self, checkpoint: Any) -> None:
-        """Warn if the encoder was pretrained on test samples, or on other clips."""
+        """Warn if the encoder was pretrained on test samples, another file or other clips."""
         if self.use is None:
             return
         try:
@@ -213,7 +214,8 @@ class Pretrained(PretrainedInit):
                 '. Compare the figures with those of such encoders alone, or pretrain with the '
                 '--data and --holdout-subjects of this run'
             )
-        for clause in filter(None, [seen, *describe_shapes(checkpoint, self.use)]):
+        others = [describe(checkpoint, self.use) for describe in (describe_files, describe_shapes)]
+        for clause in filter(None, [seen, *others[0], *others[1]]):
             print_log(f'{self.checkpoint} {clause}', logger='current', level=logging.WARNING)
 
     def _find_prefix(self, weights: Mapping) -> str:

@@ -9,6 +9,7 @@ from mmengine.config import Config
 from deeprank_plugin.engine.exposure import (
     Use,
     check_exposure,
+    describe_files,
     describe_shapes,
     find_samples,
     find_shapes,
@@ -90,7 +91,9 @@ def checkpoint_of(cfg, **options):
 
 
 def use_of(cfg):
-    return Use(find_tested(cfg), find_shapes(cfg), dict(NAMES, **{'ntu60_3d.pkl': NAMES['a.pkl']}))
+    return Use(
+        find_tested(cfg), [], find_shapes(cfg), dict(NAMES, **{'ntu60_3d.pkl': NAMES['a.pkl']})
+    )
 
 
 PRETRAIN, FINETUNE = 'deeprank/deeprank_stgcn-w16.py', 'finetune/stgcn-w16_pretrained.py'
@@ -158,3 +161,17 @@ def test_other_clips_and_bodies():
         'was pretrained with clips of 48 frames, and this run has clips of 120 frames',
         'was pretrained with 1 bodies a sample, and this run has 2 bodies a sample',
     ]
+
+
+def test_another_file_of_the_same_name(tmp_path):
+    for name, text in (('a', 'one'), ('b', 'one'), ('c', 'two')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / 'data.pkl').write_text(text)
+    cfg = read(PRETRAIN)
+    paths = {name: str(tmp_path / name / 'data.pkl') for name in 'abcd'}  # d is not there
+    for trained, used, number in (('a', 'a', 0), ('a', 'b', 0), ('a', 'c', 1), ('d', 'c', 0)):
+        cfg.train_dataloader.dataset.ann_file = paths[trained]
+        found = describe_files(checkpoint_of(cfg), Use([], [paths[used]] * 2, {}))
+        assert len(found) == number
+        if number:
+            assert f'on {paths["a"]}, which is another file than {paths["c"]} of' in found[0]

@@ -24,10 +24,12 @@ import hashlib
 import json
 import os
 import os.path as osp
+import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, Sequence, Tuple
 
 TOOLS = Path(__file__).resolve().parent
 sys.path.insert(0, str(TOOLS / 'analysis'))
@@ -35,29 +37,31 @@ sys.path.insert(0, str(TOOLS / 'analysis'))
 import numpy as np
 from dumps import load_predictions
 from mmengine.config import Config
-from mmengine.runner.checkpoint import find_latest_checkpoint
 
 from deeprank_plugin.command_line import (
     OptionAction,
     exit_with_error,
-    find_checkpoint,
     has_weights,
     load_config,
     merge_or_exit,
+    print_warnings,
     repeat_data,
     require_writable,
     run_or_exit,
 )
 from deeprank_plugin.command_line.arguments import DataAction
 from deeprank_plugin.command_line.data_file import find_labelled_shares, hash_data, hash_file
+from deeprank_plugin.command_line.encoder_files import check_streams, find_checkpoints
 from deeprank_plugin.command_line.parameters import SHARES
 from deeprank_plugin.command_line.plan import describe_streams, read_streams
-from deeprank_plugin.engine.encoders import list_streams, read_checkpoint
+from deeprank_plugin.engine.recovery.checkpoints import find_latest
 from deeprank_plugin.evaluation.functional import classification_metrics
 from deeprank_plugin.models.data_preprocessor import MODALITIES
 
 PARAMETERS = ('data', 'layout', 'num_classes', 'share', 'views', 'segments', 'head_init')
 PARAMETERS += ('holdout_subjects',)
+LOUD = re.compile(r'WARNING - (.*(?:WERE TRAINED ON|OTHER SETTINGS|was pretrained).*)')
+"""What the tools warn of that makes a result another one than it looks."""
 METRICS = {'acc/top1': 'top-1', 'acc/top5': 'top-5', 'acc/mean_class': 'mean class'}
 
 
@@ -115,40 +119,6 @@ def read_options(options: Sequence[str]) -> Dict:
     return parser.parse_args(['--cfg-options', *options]).cfg_options if options else {}
 
 
-def find_checkpoints(args: argparse.Namespace) -> Dict[str, Optional[str]]:
-    """Find the checkpoint of each stream; None means from scratch, or nothing to load."""
-    if args.checkpoint == ['none']:
-        return dict.fromkeys(args.streams)
-    pairs = [entry.partition('=') for entry in args.checkpoint]
-    named = {name: path for name, equals, path in pairs if equals and name in MODALITIES}
-    if not named and len(args.checkpoint) == 1:
-        named = dict.fromkeys(args.streams, args.checkpoint[0])
-    if set(named) != set(args.streams) or len(named) < len(set(args.streams)):
-        exit_with_error(
-            f'--checkpoint {" ".join(args.checkpoint)} does not give one file for each of the '
-            f'streams {", ".join(args.streams)}: give one file for all of them, or one for each as '
-            f'{args.streams[0]}=FILE.'
-        )
-    found = {}
-    for stream, path in named.items():
-        found[stream] = find_checkpoint(path)
-    return found
-
-
-def check_streams(path: str, streams: Sequence[str]) -> None:
-    """Exit with an error if a checkpoint lacks the encoder of a stream."""
-    try:
-        found = list_streams(read_checkpoint(path))
-    except (ValueError, OSError) as error:
-        exit_with_error(str(error))
-    for stream in streams:
-        if stream not in found:
-            exit_with_error(
-                f'checkpoint {path!r} holds the encoder of {", ".join(found)} but is needed for '
-                f'stream {stream}: name a checkpoint of that stream, or change --streams.'
-            )
-
-
 def collect_settings(args: argparse.Namespace, cfg: Config, checkpoints: Dict) -> Dict:
     """Everything that the results depend on, except streams and seeds."""
     return dict(
@@ -200,7 +170,10 @@ def record_settings(folder: Path, settings: Dict) -> None:
 
 
 def run_tool(command: List, log: Path) -> None:
-    """Run one tool with its output in a file; if it fails, exit with the last lines."""
+    """Run one tool with its output in a file; if it fails, exit with the last lines.
+
+    What it warns of loudly is warned of here, too.
+    """
     environment = dict(os.environ, PYTHON=sys.executable)  # for dist_train.sh
     with open(log, 'a') as file:
         result = subprocess.run(
@@ -211,6 +184,8 @@ def run_tool(command: List, log: Path) -> None:
         exit_with_error(
             f'{" ".join(map(str, command[:3]))} ... failed, see {log}:\n  ' + '\n  '.join(tail)
         )
+    for sentence in LOUD.findall(log.read_text()):
+        warnings.warn(sentence, stacklevel=2)
 
 
 def common_options(args: argparse.Namespace, cfg: Config, stream: str) -> Tuple[List, List]:
@@ -278,7 +253,7 @@ def train_and_test(
             command.append('--auto-scale-lr')
         command += [*train_parameters, '--cfg-options', *train_options]
         run_tool(command, folder / 'train.log')
-        trained = find_latest_checkpoint(str(folder))
+        trained = find_latest(str(folder))
         options.append('model.backbone.init_cfg=None')
     else:
         options += seeds
@@ -367,7 +342,7 @@ def main() -> None:
     cfg = load_config(args.config, **given)
     merge_or_exit(cfg, read_options(args.cfg_options))
     trains = cfg.get('train_dataloader') is not None
-    checkpoints = find_checkpoints(args)
+    checkpoints = find_checkpoints(args.checkpoint, args.streams)
     if None in checkpoints.values() and not trains and has_weights(cfg):
         exit_with_error(f'{args.config} does not train: it needs a --checkpoint to test.')
     for path in filter(None, set(checkpoints.values())):
@@ -397,4 +372,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    with print_warnings():
+        main()

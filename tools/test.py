@@ -28,6 +28,7 @@ from deeprank_plugin.command_line import (
     run_or_exit,
 )
 from deeprank_plugin.engine import Pretrained
+from deeprank_plugin.engine.exposure import describe_use
 from deeprank_plugin.engine.identity import identify_model
 
 
@@ -65,13 +66,16 @@ def load_and_test(runner: Runner) -> None:
         key.startswith('backbone.') for key in model.state_dict()
     ):
         takes = identify_model(model)
+        _ = runner.test_loop  # builds it: its data tell what the encoder is used on
         strict = (runner.cfg.get('default_hooks') or {}).get('strict_load') or {}
+        allow_other = strict.get('allow_other', ())
         Pretrained(
             runner._load_from,
             modality=takes.modality,
             layout=takes.layout,
-            allow_other=strict.get('allow_other', ()),
+            allow_other=allow_other,
             segments=takes.segments or 1,
+            use=describe_use(runner, 'tested' in allow_other),
         )(model.backbone)
         runner._load_from = None
     runner.test()

@@ -15,7 +15,7 @@ from deeprank_plugin.datasets.annotations import (
     split_annotations,
 )
 from deeprank_plugin.datasets.several_files import split_or_all
-from deeprank_plugin.engine.extraction import leaf_configs
+from deeprank_plugin.engine.loaders import leaf_configs
 from deeprank_plugin.layouts import LAYOUTS, Layout, find_layout, recognise_layouts
 
 from .failures import exit_with_error
@@ -40,6 +40,20 @@ def derive_variables(
 
     Raises:
         SystemExit: With one sentence, if the file, its splits, labels or joints cannot be used.
+    """
+    variables, counts = look_up_file(path, num_classes, layout)
+    if is_first_process():
+        print(f'{path}: {counts}, {describe_use(variables)}')
+    return variables
+
+
+def look_up_file(
+    path: str, num_classes: Optional[int], layout: Optional[str]
+) -> Tuple[Dict[str, str], str]:
+    """Variables as of :func:`derive_variables`, and a text of the numbers of samples and classes.
+
+    Raises:
+        SystemExit: As :func:`derive_variables` does.
     """
     if re.search(r'[\\\'"\n{}]', path):
         exit_with_error(
@@ -79,14 +93,21 @@ def derive_variables(
         SMALL=str(small),
         **facts,
     )
-    if is_first_process():
-        print(
-            f'{path}: {len(infos[train])} training samples ({train}), {len(infos[val])} to test '
-            f'({val}), {classes} classes, bodies: {persons}, layout {facts["LAYOUT"]}; '
-            f'clips of {variables["CLIP_LEN"]} frames, '
-            f'{"short schedules (fewer than 5,000 samples)" if small else "long schedules"}'
-        )
-    return variables
+    counts = (
+        f'{len(infos[train])} training samples ({train}), {len(infos[val])} to test ({val}), '
+        f'{classes} classes'
+    )
+    return variables, counts
+
+
+def describe_use(variables: Mapping[str, str]) -> str:
+    """What the config makes of the samples: bodies, layout, length of clips, schedule."""
+    short = variables['SMALL'] == 'True'
+    return (
+        f'bodies: {variables["NUM_PERSON"]}, layout {variables["LAYOUT"]}; '
+        f'clips of {variables["CLIP_LEN"]} frames, '
+        f'{"short schedules (fewer than 5,000 samples)" if short else "long schedules"}'
+    )
 
 
 def derive_from_several(
@@ -100,7 +121,7 @@ def derive_from_several(
     Raises:
         SystemExit: With one sentence, if a file cannot be used, or has other joints than the first.
     """
-    variables = derive_variables(paths[0], num_classes, layout)
+    variables, counts = look_up_file(paths[0], num_classes, layout)
     split, sizes, persons = variables['TRAIN_SPLIT'], [], [int(variables['NUM_PERSON'])]
     for path in paths:
         if ':' in path:
@@ -133,7 +154,11 @@ def derive_from_several(
         SMALL=str(small),
     )
     if is_first_process():
-        print(f'pretraining on {len(paths)} files: {" + ".join(map(str, sizes))} samples')
+        print(f'{paths[0]}: {counts}')
+        print(
+            f'pretraining on {len(paths)} files: {" + ".join(map(str, sizes))} samples, '
+            f'{describe_use(variables)}'
+        )
     return variables
 
 

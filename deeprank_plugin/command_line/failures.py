@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Callable, Iterator, NoReturn, Optional
 
 import torch
-from mmengine.runner import find_latest_checkpoint
 
 from deeprank_plugin.engine import NonFiniteError
+from deeprank_plugin.engine.recovery.checkpoints import find_latest
 
 # "DataLoader worker (pid 7) is killed by signal: Killed." and "... (pid(s) 7) exited unexpectedly"
 DEAD_WORKER = re.compile(r'DataLoader worker \(pid')
@@ -81,8 +81,8 @@ def require_checkpoint(path: str) -> None:
 
 def find_checkpoint(path: str) -> str:
     """The checkpoint file; for a work dir, its latest. Exit with an error if it does not exist."""
-    file = find_latest_checkpoint(path) if osp.isdir(path) else path
-    if file is None:
+    file = find_latest(path) if osp.isdir(path) else path
+    if not file:
         exit_with_error(f'work dir {path!r} holds no checkpoint: train first, or name another.')
     if not osp.isfile(file):
         exit_with_error(f'checkpoint {file!r} does not exist.')

@@ -134,6 +134,7 @@ class SkeletonDataset(PoseDataset):
         self.sample_of_label: Dict[int, str] = {}  # one for each label that occurs
         self.sample_files: List[int] = []  # number of the file of each sample, if there are several
         self.stores: List[Optional[MappedSequences]] = []  # of each file that is an .npz
+        self.file_splits: List[Mapping] = []  # all splits of each file, with the samples' names
         self.ann_files = [ann_file] if isinstance(ann_file, str) else list(ann_file)
         # seed, epoch, rank; in shared memory, because persistent workers hold a copy of the rest
         self._epoch = torch.full((3,), -1, dtype=torch.int64).share_memory_()
@@ -155,7 +156,7 @@ class SkeletonDataset(PoseDataset):
 
     def load_data_list(self) -> List[Dict]:
         """Read, check and select."""
-        self.stores = []
+        self.stores, self.file_splits = [], []
         files = [self._read_file(path) for path in self.ann_files]
         if self.subjects is not None:
             files[0] = select_subjects(files[0], self.subjects, self.source)
@@ -176,6 +177,8 @@ class SkeletonDataset(PoseDataset):
         """Read and check the samples of one file."""
         content, sequences = open_annotations(path)
         self.stores.append(sequences)
+        splits = content.get('split') if isinstance(content, dict) else None
+        self.file_splits.append(splits if isinstance(splits, dict) else {})
         if len(self.ann_files) == 1:
             self._take_label_names(content)
             infos = split_annotations(content, path, self.split)

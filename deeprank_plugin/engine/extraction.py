@@ -15,6 +15,7 @@ from tqdm import tqdm
 from deeprank_plugin.datasets import SampleBatch
 from deeprank_plugin.engine.encoders import list_some
 from deeprank_plugin.engine.hooks.epoch_seed_hook import leaf_datasets
+from deeprank_plugin.engine.loaders import leaf_configs
 from deeprank_plugin.engine.recovery.non_finite import stop_run
 from deeprank_plugin.engine.recovery.termination_hook import shield_workers
 from deeprank_plugin.models.pretrainers.base import identify
@@ -84,13 +85,6 @@ def build_extraction_loader(
     if runner.val_loop is not None:
         align_offsets(loader.dataset, runner.val_loop.dataloader.dataset)
     return loader
-
-
-def leaf_configs(dataset) -> List:
-    """Configs of the innermost data sets of MMEngine's wrappers."""
-    if 'datasets' in dataset:
-        return [leaf for part in dataset.datasets for leaf in leaf_configs(part)]
-    return leaf_configs(dataset.dataset) if 'dataset' in dataset else [dataset]
 
 
 def align_offsets(whole, other) -> None:

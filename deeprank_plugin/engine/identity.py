@@ -12,7 +12,7 @@ from deeprank_plugin.layouts import Layout, find_layout
 
 from .encoders import read_checkpoint_config, read_modality
 
-ASPECTS = ('modality', 'layout', 'classes', 'samples')
+ASPECTS = ('modality', 'layout', 'classes', 'samples', 'tested')
 
 
 class Identity(NamedTuple):
@@ -174,6 +174,14 @@ def compare_classes(found: Optional[List[str]], expected: Optional[List[str]]) -
                 moved = ' (the same names in another order)'
             return f'class {label} is {first!r} in the checkpoint and {second!r} in the data{moved}'
     return None
+
+
+def permit(aspect: str) -> str:
+    """How to let an aspect of a loaded checkpoint differ."""
+    return (
+        f'If you mean it: --cfg-options "default_hooks.strict_load.allow_other=[{aspect}]" '
+        f"(StrictLoadHook(allow_other=['{aspect}']))."
+    )
 
 
 def check_aspects(owner: str, allow_other: Sequence[str]) -> tuple:

@@ -10,12 +10,14 @@ from mmaction.registry import WEIGHT_INITIALIZERS
 from mmengine.logging import print_log
 from mmengine.model import PretrainedInit
 from mmengine.model.weight_init import update_init_info
-from mmengine.runner.checkpoint import CheckpointLoader, find_latest_checkpoint, load_state_dict
+from mmengine.runner.checkpoint import CheckpointLoader, load_state_dict
 
 from deeprank_plugin.layouts import find_layout
 
 from .encoders import ENCODER_KEY, find_prefixes, list_some, strip_module
-from .identity import Identity, check_aspects, compare_inputs, identify_checkpoint
+from .exposure import Use, check_exposure, describe_files, describe_shapes
+from .identity import Identity, check_aspects, compare_inputs, identify_checkpoint, permit
+from .recovery.checkpoints import find_latest
 
 
 class StateDictDifference(NamedTuple):
@@ -79,12 +81,17 @@ class Pretrained(PretrainedInit):
         segments (int, optional): Parts of the time that the model pools apart. A warning says so
             if the encoder was pretrained with another number, more than one. Defaults to None: not
             compared.
+        use (Use, optional): What the run does with the encoder; ``StrictLoadHook`` passes it. A
+            warning says so if the encoder was pretrained on samples that the run is tested on, on
+            another file of the same name, or with other lengths of clips or numbers of bodies.
+            Defaults to None: not compared.
 
     Raises:
         FileNotFoundError: If the file does not exist.
         ValueError: If it is not a checkpoint, if it holds only encoders of other modalities, or
-            several while ``modality`` is None, if it is of another layout, or if keys or shapes
-            differ from the module's.
+            several while ``modality`` is None, if it is of another layout, if it was trained with
+            the labels of samples that the run is tested on, or if keys or shapes differ from the
+            module's.
     """
 
     def __init__(
@@ -96,8 +103,10 @@ class Pretrained(PretrainedInit):
         layout: Optional[Union[str, Dict]] = None,
         allow_other: Sequence[str] = (),
         segments: Optional[int] = None,
+        use: Optional[Use] = None,
     ) -> None:
         super().__init__(checkpoint, prefix, map_location)
+        self.use = use
         self.segments = segments
         self.checkpoint: Any = checkpoint
         self.allow_other = check_aspects('Pretrained', allow_other)
@@ -108,7 +117,7 @@ class Pretrained(PretrainedInit):
         self._choose()
         if osp.isdir(self.checkpoint):
             # None if the folder records no checkpoint: the error then names the folder
-            self.checkpoint = find_latest_checkpoint(self.checkpoint) or self.checkpoint
+            self.checkpoint = find_latest(self.checkpoint) or self.checkpoint
         checkpoint = self._open()
         weights = strip_module(self._find_weights(checkpoint))
         if self.prefix is not None:
@@ -116,6 +125,7 @@ class Pretrained(PretrainedInit):
         else:
             prefix = self._find_prefix(weights)
         self._compare_inputs(checkpoint, prefix)
+        self._compare_use(checkpoint)
         selected = {k[len(prefix) :]: v for k, v in weights.items() if k.startswith(prefix)}
         self._check(selected, module, prefix, weights)
         load_state_dict(module, selected, strict=False, logger='current')
@@ -188,6 +198,25 @@ class Pretrained(PretrainedInit):
                 f"that {aspect}. If you mean it: init_cfg=dict(type='Pretrained', "
                 f"allow_other=['{aspect}'], ...)."
             )
+
+    def _compare_use(self, checkpoint: Any) -> None:
+        """Warn if the encoder was pretrained on test samples, another file or other clips."""
+        if self.use is None:
+            return
+        try:
+            seen = check_exposure(checkpoint, self.use)
+        except ValueError as error:
+            raise ValueError(
+                f'Pretrained checkpoint {self.checkpoint!r} {error}. {permit("tested")}'
+            ) from error
+        if seen is not None:
+            seen += (
+                '. Compare the figures with those of such encoders alone, or pretrain with the '
+                '--data and --holdout-subjects of this run'
+            )
+        others = [describe(checkpoint, self.use) for describe in (describe_files, describe_shapes)]
+        for clause in filter(None, [seen, *others[0], *others[1]]):
+            print_log(f'{self.checkpoint} {clause}', logger='current', level=logging.WARNING)
 
     def _find_prefix(self, weights: Mapping) -> str:
         """Key prefix of the encoder of the requested modality."""

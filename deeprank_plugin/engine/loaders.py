@@ -1,7 +1,7 @@
 """The data loaders of a run: which are in use, and whether they give batches."""
 
 import math
-from typing import Any, List, Sequence
+from typing import Any, List, Mapping, Sequence
 
 from mmengine.dist import all_gather_object, get_world_size
 from mmengine.runner import BaseLoop
@@ -16,6 +16,13 @@ def loaders_in_use(runner) -> List[DataLoader]:
     """The loaders of the loops that the runner has built."""
     loops = [getattr(runner, f'_{name}_loop', None) for name in ('train', 'val', 'test')]
     return [loop.dataloader for loop in loops if isinstance(loop, BaseLoop)]
+
+
+def leaf_configs(dataset: Mapping) -> List:
+    """Configs of the innermost data sets of MMEngine's wrappers."""
+    if 'datasets' in dataset:
+        return [leaf for part in dataset['datasets'] for leaf in leaf_configs(part)]
+    return leaf_configs(dataset['dataset']) if 'dataset' in dataset else [dataset]
 
 
 def index_sampler(loader: DataLoader) -> Any:

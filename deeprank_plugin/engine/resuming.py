@@ -1,5 +1,7 @@
 """What a resumed run does otherwise than its config, or its first part, says."""
 
+import os.path as osp
+import re
 from typing import Any, Iterator, Mapping, Optional, Tuple, Union
 
 from mmengine.config import Config
@@ -11,6 +13,22 @@ RESUMED = ('epoch', 'iter')
 
 LOADED = ('optim_wrapper.optimizer', 'param_scheduler', 'auto_scale_lr')
 """Parts of the config whose values MMEngine replaces by the state in the checkpoint."""
+
+DRAWN = [
+    f'{name}_dataloader.{part}'
+    for name in ('train', 'val')
+    for part in ('dataset', 'sampler', 'batch_sampler', 'drop_last')
+]
+FOLLOWED = ('model', 'optim_wrapper', 'train_cfg', 'default_hooks', 'custom_hooks', *DRAWN)
+"""Parts whose values a resumed run follows, so that it is another run if they have changed."""
+FREE = re.compile(
+    r'optim_wrapper\.optimizer\.|train_cfg\.max_|.*\.(init_cfg|ann_file|data_root|data_prefix)\b|'
+    r'default_hooks\.(check_run|checkpoint|finite_guard|logger|strict_load|termination|timer|'
+    r'visualization)\.'
+)
+"""Keys of these that may differ: compared elsewhere, not used by a resume, or without effect on
+what is learned."""
+UNSET = object()
 
 
 def describe_ignored(checkpoint: Mapping, cfg: Union[Mapping, Config]) -> Optional[str]:
@@ -41,6 +59,49 @@ def describe_ignored(checkpoint: Mapping, cfg: Union[Mapping, Config]) -> Option
         'the checkpoint; to train with other settings, start a new run from its weights '
         '(load_from=CHECKPOINT without --resume).'
     )
+
+
+def describe_changes(checkpoint: Mapping, cfg: Union[Mapping, Config]) -> Optional[str]:
+    """One sentence on what a resumed run does otherwise than its first part; None if nothing.
+
+    Model, data, loop and hooks are built from the config of the resumed run, so that an option that
+    was given to the first part and not again is lost.
+
+    Args:
+        checkpoint (Mapping): The checkpoint that the run resumes from.
+        cfg (Mapping): The config of the run.
+    """
+    try:
+        before = read_checkpoint_config(checkpoint)
+    except ValueError:
+        return None
+    changes = []
+    for path in FOLLOWED:
+        parts = [pick(config, path) for config in (before, cfg)]
+        if path.startswith('val_') and None in parts:
+            continue  # --no-validate
+        first, second = (dict(flatten(part, path)) for part in parts)
+        for key in {**first, **second}:
+            old, new = first.get(key, UNSET), second.get(key, UNSET)
+            if old != new and not FREE.match(key) and not has_moved(old, new):
+                changes.append(f'{key} was {show(old)} and is now {show(new)}')
+    if not changes:
+        return None
+    return (
+        f'RESUMED WITH OTHER SETTINGS: {"; ".join(changes)}. The result is not that of one run '
+        'from beginning to end: if you do not mean it, stop, and resume with the --cfg-options and '
+        'other options that the run was started with.'
+    )
+
+
+def has_moved(old: Any, new: Any) -> bool:
+    """Whether two values are paths of a file in two places."""
+    return isinstance(old, str) and isinstance(new, str) and osp.basename(old) == osp.basename(new)
+
+
+def show(value: Any) -> str:
+    """A value of a config as text."""
+    return 'not set' if value is UNSET else repr(value)
 
 
 def describe_steps(checkpoint: Mapping, steps: int) -> Optional[str]:

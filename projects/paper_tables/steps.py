@@ -14,6 +14,7 @@ from mmengine.config import Config
 
 from deeprank_plugin.command_line import load_config
 from deeprank_plugin.command_line.data_file import hash_data, hash_file
+from deeprank_plugin.engine.recovery.checkpoints import find_latest
 from deeprank_plugin.models.data_preprocessor import MODALITIES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -297,8 +298,7 @@ def describe_inputs(config: str, parameters: Tuple[str, ...]) -> Dict[str, Dict]
 
 def hash_results(folder: Path) -> Optional[str]:
     """SHA-256 of what other steps read of a step: its checkpoint or features, None without."""
-    last = folder / 'last_checkpoint'
-    file = Path(last.read_text().strip()) if last.is_file() else folder / 'features.npz'
+    file = Path(find_latest(str(folder)) or folder / 'features.npz')
     return hash_file(str(file)) if file.is_file() else None
 
 

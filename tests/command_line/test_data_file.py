@@ -263,6 +263,16 @@ def test_labels_that_are_no_integers(make_annotations, capsys, label):
     assert '1 of 20 samples of' in said and f"such as 's01' ({label!r})" in said
 
 
+def test_what_is_printed_of_several_files_is_what_they_get(make_annotations, capsys, monkeypatch):
+    monkeypatch.setattr('deeprank_plugin.command_line.data_file.SMALL', 20)
+    paths = [make_annotations(20, name='a.pkl'), make_annotations(20, bodies=2, name='b.pkl')]
+    cfg = load_config(PRETRAIN, data=paths)
+    printed = capsys.readouterr().out
+    assert cfg.clip_len == 120 and cfg.num_person == 2
+    assert 'bodies: 2' in printed and 'clips of 120 frames, long schedules' in printed
+    assert 'bodies: 1' not in printed and 'clips of 48' not in printed
+
+
 def test_several_files_to_pretrain_on(make_annotations, capsys):
     def without_splits(content):
         return content['annotations']
@@ -270,7 +280,12 @@ def test_several_files_to_pretrain_on(make_annotations, capsys):
     first = make_annotations(20, name='a.pkl')
     second = make_annotations(12, bodies=2, change=without_splits, name='b.pkl')
     cfg = load_config(PRETRAIN, data=[first, second])
-    assert 'pretraining on 2 files: 15 + 12 samples' in capsys.readouterr().out
+    one, both = capsys.readouterr().out.strip().splitlines()
+    assert one == f'{first}: 15 training samples (xsub_train), 5 to test (xsub_val), 3 classes'
+    assert both == (
+        'pretraining on 2 files: 15 + 12 samples, bodies: 2, layout nturgb+d; clips of 48 frames, '
+        'short schedules (fewer than 5,000 samples)'
+    )
     assert cfg.work_dir == './work_dirs/deeprank_stgcn-w16_a+b_joint'
     for loader in (cfg.train_dataloader, cfg.val_dataloader):
         assert loader.dataset.ann_file == [first, second]

@@ -215,6 +215,14 @@ def test_table_of_means_and_sample_deviations(tool):
     assert '| bone   | 50.0        | 100.0       | 50.0' in table
 
 
+def test_what_the_tools_warn_of_loudly_is_passed_on(tool, tmp_path):
+    said = ['a.pth was trained: THE TEST SAMPLES, OR SOME, WERE TRAINED ON', 'of no matter']
+    text = '\n'.join(f'11/28 13:00:15 - mmengine - WARNING - {line}' for line in said)
+    with pytest.warns(UserWarning) as found:
+        tool.run_tool([sys.executable, '-c', f'print({text!r})'], tmp_path / 'log')
+    assert [str(warning.message) for warning in found] == said[:1]
+
+
 @pytest.mark.parametrize('option', [('--seeds', '1', '1'), ('--streams', 'bone', 'bone')])
 def test_one_of_them_twice(tool, monkeypatch, capsys, option):
     monkeypatch.setattr(sys, 'argv', ['x', str(FINETUNE), 'out', '--checkpoint', 'none', *option])

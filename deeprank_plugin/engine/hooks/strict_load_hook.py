@@ -8,6 +8,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop
 
 from deeprank_plugin.engine.encoders import list_some, strip_module
+from deeprank_plugin.engine.exposure import Use, check_exposure, describe_use
 from deeprank_plugin.engine.hooks.epoch_seed_hook import leaf_datasets
 from deeprank_plugin.engine.identity import (
     check_aspects,
@@ -15,18 +16,20 @@ from deeprank_plugin.engine.identity import (
     compare_inputs,
     identify_checkpoint,
     identify_model,
+    permit,
     to_meta,
 )
 from deeprank_plugin.engine.initializers import compare_state_dicts
 from deeprank_plugin.engine.loaders import loaders_in_use
 from deeprank_plugin.engine.resuming import (
     RESUMED,
+    describe_changes,
     describe_ignored,
     describe_lost,
     describe_steps,
 )
 from deeprank_plugin.models.utils import unwrap
-from deeprank_plugin.models.utils.fit import tell_initializers
+from deeprank_plugin.models.utils.fit import tell_initializers, tell_parts
 
 
 @HOOKS.register_module()
@@ -43,10 +46,15 @@ class StrictLoadHook(Hook):
     Class names are compared for classifiers, with those of the data sets in use; a warning names
     the files that have none.
 
-    A resumed run keeps the optimiser and schedule of the checkpoint; if the config has others, or
-    an epoch has more or fewer steps than before, a warning says so. Its training samples must be
+    A resumed run keeps the optimiser and schedule of the checkpoint; if the config has others, if
+    it has another model, pipeline, loop or hook than the run began with, or if an epoch has more or
+    fewer steps than before, a warning says so. Its training samples must be
     those of before: names, labels and lengths are recorded and compared, of
     :class:`SkeletonDataset`.
+
+    A checkpoint that was trained with the labels of samples that the run is tested on, such as
+    those of held-out subjects, is rejected. If it used no labels, or the test is of the training
+    split itself, a warning says so.
 
     Args:
         allow_missing (Sequence[str]): Regular expressions; model keys whose beginning matches one
@@ -54,7 +62,8 @@ class StrictLoadHook(Hook):
         allow_unexpected (Sequence[str]): The same for checkpoint keys that the model lacks.
             Defaults to ``()``.
         allow_other (Sequence[str]): What may differ on purpose: 'modality', 'layout', 'classes',
-            'samples' (those trained on before and after a resume). Defaults to ``()``.
+            'samples' (those trained on before and after a resume), 'tested' (samples that were
+            trained on with labels are tested on). Defaults to ``()``.
     """
 
     def __init__(
@@ -77,8 +86,9 @@ class StrictLoadHook(Hook):
         self.allow_other = check_aspects('StrictLoadHook', allow_other)
 
     def before_run(self, runner) -> None:
-        """Tell the initialisers of pretrained encoders what the model takes."""
+        """Tell the initialisers of pretrained encoders what the model takes, and its use."""
         tell_initializers(unwrap(runner.model))
+        tell_parts(unwrap(runner.model), dict(use=self._describe_use(runner)))
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Record modality, layout and training samples in the checkpoint's meta."""
@@ -94,7 +104,7 @@ class StrictLoadHook(Hook):
 
         Raises:
             ValueError: If keys are missing or unexpected, shapes differ, or it is of another
-                modality, layout or list of classes.
+                modality, layout or list of classes, or trained with the labels of test samples.
         """
         name = f'{runner._load_from!r} ' if runner._load_from else ''
         resumes = getattr(runner, '_resume', False)
@@ -106,7 +116,7 @@ class StrictLoadHook(Hook):
             aspect = 'modality' if ' of modality ' in difference else 'layout'
             raise ValueError(
                 f'The checkpoint {name}{difference}: name another checkpoint, or set the '
-                f'{aspect} of the config to that of the checkpoint. {self._permit(aspect)}'
+                f'{aspect} of the config to that of the checkpoint. {permit(aspect)}'
             )
         self._compare_weights(name, checkpoint, model)
         if 'classes' not in self.allow_other and classifies(model):
@@ -115,6 +125,19 @@ class StrictLoadHook(Hook):
             if 'samples' not in self.allow_other:
                 self._compare_samples(name, checkpoint['meta'].get('train_samples'), runner)
             self._warn_of_changes(runner, checkpoint)
+        else:
+            self._compare_tested(name, checkpoint, runner)
+
+    def _describe_use(self, runner) -> Use:
+        return describe_use(runner, 'tested' in self.allow_other)
+
+    def _compare_tested(self, name: str, checkpoint: Any, runner) -> None:
+        try:
+            seen = check_exposure(checkpoint, self._describe_use(runner))
+        except ValueError as error:
+            raise ValueError(f'The checkpoint {name}{error}. {permit("tested")}') from error
+        if seen is not None:
+            runner.logger.warning(f'The checkpoint {name}{seen}.')
 
     def _compare_samples(self, name: str, digests, runner) -> None:
         own = digest_samples(runner)
@@ -126,7 +149,7 @@ class StrictLoadHook(Hook):
             f'The checkpoint {name}was trained on other samples than the {sum(map(len, parts))} of '
             f'{files}: names, labels, lengths or their order differ. Resume with the same data, or '
             'start a new run from its weights (load_from=CHECKPOINT without --resume). '
-            f'{self._permit("samples")}'
+            f'{permit("samples")}'
         )
 
     @staticmethod
@@ -135,17 +158,12 @@ class StrictLoadHook(Hook):
         steps = None
         if isinstance(loop, EpochBasedTrainLoop):
             steps = describe_steps(checkpoint, len(loop.dataloader))
-        ignored = describe_ignored(checkpoint, runner.cfg)
-        for sentence in (describe_lost(checkpoint), ignored, steps):
+        ignored, changes = (
+            describe(checkpoint, runner.cfg) for describe in (describe_ignored, describe_changes)
+        )
+        for sentence in (describe_lost(checkpoint), ignored, changes, steps):
             if sentence is not None:
                 runner.logger.warning(sentence)
-
-    @staticmethod
-    def _permit(aspect: str) -> str:
-        return (
-            f'If you mean it: --cfg-options "default_hooks.strict_load.allow_other=[{aspect}]" '
-            f"(StrictLoadHook(allow_other=['{aspect}']))."
-        )
 
     @staticmethod
     def _require_content(name: str, checkpoint: Any, resumes: bool) -> None:
@@ -196,7 +214,7 @@ class StrictLoadHook(Hook):
                         f'The checkpoint {name}numbers its classes otherwise than {file}: '
                         f'{difference}. Convert the data with the names of the checkpoint '
                         '(tools/data/prepare_generic.py --classes CHECKPOINT). '
-                        f'{self._permit("classes")}'
+                        f'{permit("classes")}'
                     )
                 if names and own is None:
                     nameless[file] = True

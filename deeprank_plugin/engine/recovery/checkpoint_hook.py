@@ -60,12 +60,22 @@ class WholeCheckpointHook(CheckpointHook):
                     f'This run is finished (epoch {loop.epoch} of {loop.max_epochs}): nothing is '
                     'left to train. To train longer, raise train_cfg.max_epochs.'
                 )
+        self._own_best()
         if runner._resume and misses_validation(runner):
             runner.logger.info(
                 f'The checkpoint was saved before the validation of epoch {runner.epoch}: '
                 'validating now.'
             )
             runner.val_loop.run()
+
+    def _own_best(self) -> None:
+        """Replace the best checkpoint in the own folder; the work dir may have been renamed."""
+        best = getattr(self, 'best_ckpt_path', None)
+        if best is not None:
+            self.best_ckpt_path = osp.join(self.out_dir, osp.basename(best))
+        for key, path in getattr(self, 'best_ckpt_path_dict', {}).items():
+            if path is not None:
+                self.best_ckpt_path_dict[key] = osp.join(self.out_dir, osp.basename(path))
 
     def after_val_epoch(self, runner, metrics) -> None:
         """Record that the epoch has been validated, and save the best checkpoint."""

@@ -106,11 +106,31 @@ def describe_torn(path: str) -> str:
     return f'{path!r} ({osp.getsize(path):,} bytes) is truncated or damaged'
 
 
+def find_latest(work_dir: str) -> Optional[str]:
+    """The checkpoint that ``last_checkpoint`` of a work dir names; it may be missing or damaged.
+
+    MMEngine records an absolute path, where another run may lie once the work dir was renamed or
+    copied. So the file, or folder, of that name in the work dir itself counts where there is one.
+
+    Args:
+        work_dir (str): Folder of a run.
+
+    Returns:
+        str, optional: Its absolute path, '' if the record is empty; None if there is no record.
+    """
+    record = osp.join(work_dir, RECORD)
+    if not osp.isfile(record):
+        return None
+    named = Path(record).read_text(encoding='utf-8', errors='replace').strip('\x00 \n\t')
+    own = osp.join(osp.abspath(work_dir), osp.basename(named))
+    return own if named and osp.exists(own) else named
+
+
 def find_resumable(work_dir: str) -> Tuple[Optional[str], List[str]]:
     """The newest whole checkpoint of a work dir.
 
-    This is the one that ``last_checkpoint`` names, as in MMEngine; if it is damaged or missing, the
-    newest whole one beside it.
+    This is the one that ``last_checkpoint`` names (:func:`find_latest`); if it is damaged or
+    missing, the newest whole one beside it.
 
     Args:
         work_dir (str): Folder of a run.
@@ -122,20 +142,17 @@ def find_resumable(work_dir: str) -> Tuple[Optional[str], List[str]]:
     Raises:
         ValueError: If there were checkpoints, and none is whole.
     """
-    record = osp.join(work_dir, RECORD)
-    if not osp.isfile(record):
+    record, latest = osp.join(work_dir, RECORD), find_latest(work_dir)
+    if latest is None:
         return None, []
-    latest = Path(record).read_text(encoding='utf-8', errors='replace').strip('\x00 \n\t')
     if latest and is_whole(latest):
         return latest, []
     if latest:
         wrong = f'{record!r} names {latest!r} as the latest checkpoint. {describe_torn(latest)}'
     else:
         wrong = f'{record!r} is empty'
-    beside = osp.join(work_dir, osp.basename(latest))  # if the work dir was moved
-    others = [path for path in (beside, *newest_first(work_dir)) if path != latest]
-    for path in others:
-        if osp.isfile(path) and is_whole(path):
+    for path in newest_first(work_dir):
+        if is_whole(path):
             return path, [f'{wrong}. Resuming from {path!r}, the newest whole one, instead.']
     raise ValueError(
         f'{wrong}, and there is no whole one in {work_dir!r}: name one by --resume CHECKPOINT, or '

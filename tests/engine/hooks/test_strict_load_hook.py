@@ -5,10 +5,11 @@ import pytest
 import torch
 from helpers import make_config, make_runner
 from mmaction.registry import HOOKS
+from mmengine.config import Config
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
 
-import deeprank_plugin  # noqa: F401  registers the hook
+from deeprank_plugin.engine import initializers
 
 
 class TwoLayers(BaseModel):
@@ -207,6 +208,19 @@ def test_resuming_warns_of_what_it_ignores_and_says_when_it_is_finished(
     assert runner.optim_wrapper.get_lr()['lr'] == [0.05]
 
 
+def test_resuming_warns_of_settings_that_were_not_given_again(trained, tmp_path, monkeypatch):
+    for dropout, number in ((0.0, 0), (0.5, 1)):
+        cfg = recognizer(tmp_path / str(dropout), names=['a', 'b', 'c'])
+        cfg.model.cls_head.update(dict(dropout=dropout) if dropout else {})
+        cfg.load_from, cfg.resume = trained, True
+        runner, lines = make_runner(cfg), []
+        monkeypatch.setattr(runner.logger, 'warning', lines.append)
+        runner.train()
+        lines = [line for line in lines if 'RESUMED WITH OTHER SETTINGS' in line]
+        assert len(lines) == number
+    assert 'SETTINGS: model.cls_head.dropout was not set and is now 0.5. The result' in lines[0]
+
+
 def test_data_without_class_names(trained, tmp_path, monkeypatch):
     cfg = recognizer(tmp_path / 'run')
     cfg.load_from = trained
@@ -269,3 +283,67 @@ def test_resuming_with_other_samples_is_rejected(trained, tmp_path, change):
         use(trained, cfg, 'resume')
     cfg.default_hooks.strict_load = dict(type='StrictLoadHook', allow_other=['samples'])
     use(trained, cfg, 'resume')
+
+
+def hold_out(cfg, folder, held_out, part):
+    """Train on the subjects 1 and 2 or on subject 2; test on all, or on subject 1 held out."""
+    content = mmengine.load(cfg.train_dataloader.dataset.ann_file)
+    for row, annotation in enumerate(content['annotations']):
+        annotation['subject'] = 1 + row % 2
+    mmengine.dump(content, folder / 'subjects.pkl')
+    loaders = [cfg[f'{name}_dataloader'] for name in ('train', 'val', 'test')]
+    for loader, own in zip(loaders, ('train', part, part)):
+        loader.dataset.update(ann_file=str(folder / 'subjects.pkl'), holdout=None)
+        loader.dataset.subjects = held_out and dict(held_out=[held_out], part=own)
+    return cfg
+
+
+@pytest.fixture(scope='module')
+def trained_on_all(tmp_path_factory):
+    """A classifier that was trained on all subjects."""
+    folder = tmp_path_factory.mktemp('all')
+    make_runner(hold_out(recognizer(folder / 'run'), folder, None, None)).train()
+    return str(folder / 'run' / 'epoch_1.pth')
+
+
+@pytest.mark.parametrize('how', ['test', 'load_from', 'init_cfg'])
+def test_a_classifier_of_the_test_samples_is_rejected(trained_on_all, tmp_path, how):
+    cfg = hold_out(recognizer(tmp_path / 'run'), tmp_path, '1', 'holdout')
+    path = trained_on_all
+    if how == 'init_cfg':
+        cfg.model.backbone.init_cfg, path = dict(type='Pretrained', checkpoint=path), None
+    with pytest.raises(
+        ValueError,
+        match=r'epoch_1\.pth. was trained with labels on subjects.pkl \(train\), and this run is '
+        r'tested on subjects.pkl \(train\) with the held-out subjects 1: .*allow_other=\[tested',
+    ):
+        use(path, cfg, how)
+    cfg.default_hooks.strict_load.allow_other = ['tested']
+    use(path, cfg, how)
+
+
+def test_a_test_of_the_training_samples_is_warned_of(trained_on_all, tmp_path, monkeypatch):
+    cfg = hold_out(recognizer(tmp_path / 'run'), tmp_path, None, None)
+    cfg.load_from = trained_on_all
+    runner, lines = make_runner(cfg), []
+    monkeypatch.setattr(runner.logger, 'warning', lines.append)
+    runner.test()
+    (line,) = [line for line in lines if 'WERE TRAINED ON' in line]
+    assert trained_on_all in line
+
+
+def test_an_encoder_is_told_what_it_is_used_on(trained_on_all, tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(initializers, 'print_log', lambda text, **_: said.append(text))
+    checkpoint = torch.load(trained_on_all)
+    cfg = Config.fromstring(checkpoint['meta']['cfg'], '.py')
+    cfg.model.cls_head = None  # that of an encoder without labels
+    cfg.val_dataloader.dataset.pipeline[1].clip_len = 9
+    checkpoint['meta']['cfg'] = cfg.pretty_text
+    torch.save(checkpoint, tmp_path / 'encoder.pth')
+    cfg = hold_out(recognizer(tmp_path / 'run'), tmp_path, '1', 'holdout')
+    cfg.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'encoder.pth'))
+    make_runner(cfg).train()
+    seen, clips = [text for text in said if 'this run' in text]
+    assert 'encoder.pth was trained without labels on subjects.pkl' in seen
+    assert 'was pretrained with clips of 9 frames, and this run has clips of 8 frames' in clips

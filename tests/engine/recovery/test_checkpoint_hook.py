@@ -8,6 +8,8 @@ import os
 import random
 
 import pytest
+import torch
+from helpers import make_config, train
 from mmengine.fileio import LocalBackend, get_file_backend
 from runs import METHODS, Chain, assert_equal_ends, kept, kill, make_resumable
 
@@ -25,6 +27,27 @@ def test_only_this_hook_and_its_kin_use_the_backend():
     )
     own = dict(backend='local')
     assert WholeCheckpointHook(backend_args=own).backend_args == own
+
+
+def test_a_renamed_work_dir_replaces_its_own_best_checkpoint(tmp_path):
+    """Another run has written to the old path since."""
+    old, new = tmp_path / 'run', tmp_path / 'renamed'
+    cfg = make_config(old, interval=1)
+    cfg.train_cfg.max_epochs = 1
+    cfg.default_hooks.checkpoint.update(save_best='rank/loss', rule='less')
+    train(cfg)
+    old.rename(new)
+    checkpoint = torch.load(new / 'epoch_1.pth')
+    checkpoint['message_hub']['runtime_info']['best_score'] = 1e9
+    torch.save(checkpoint, new / 'epoch_1.pth')
+    (best,) = new.glob('best_*.pth')
+    old.mkdir()
+    (old / best.name).touch()
+    cfg.update(work_dir=str(new), resume=True)
+    cfg.train_cfg.max_epochs = 2
+    train(cfg)
+    assert [path.name for path in old.iterdir()] == [best.name]
+    assert [path.name for path in new.glob('best_*.pth')] == ['best_rank_loss_epoch_2.pth']
 
 
 @pytest.mark.slow

@@ -2,12 +2,20 @@
 
 import errno
 import os
+import shutil
 
 import pytest
 import torch
 
+from deeprank_plugin.command_line import find_checkpoint
+from deeprank_plugin.engine import Pretrained
 from deeprank_plugin.engine.recovery import WholeFileBackend, checkpoints
-from deeprank_plugin.engine.recovery.checkpoints import find_resumable, is_whole, write_whole
+from deeprank_plugin.engine.recovery.checkpoints import (
+    find_latest,
+    find_resumable,
+    is_whole,
+    write_whole,
+)
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path, monkeypatch):
@@ -80,9 +88,44 @@ def test_the_newest_whole_checkpoint(tmp_path):
     record.write_text('')
     assert 'is empty' in find_resumable(folder)[1][0]
     record.write_text('/elsewhere/epoch_1.pth')  # the work dir was moved
+    assert find_resumable(folder) == (paths[0], [])
+    record.write_text('/elsewhere/epoch_3.pth')  # nor is it here
     found, (warning,) = find_resumable(folder)
-    assert found == paths[0] and "'/elsewhere/epoch_1.pth' does not exist" in warning
+    assert found == paths[1] and "'/elsewhere/epoch_3.pth' does not exist" in warning
     for path in paths:
         open(path, 'r+b').truncate(10)
     with pytest.raises(ValueError, match='there is no whole one.*--resume CHECKPOINT'):
         find_resumable(folder)
+
+
+@pytest.mark.parametrize('how', ['renamed', 'copied'])
+def test_a_work_dir_gives_its_own_checkpoint(tmp_path, monkeypatch, how):
+    """Another run has written to the old path since."""
+    run, other = tmp_path / 'run', tmp_path / 'run_seed0'
+    run.mkdir()
+    (run / 'last_checkpoint').write_text(save(run / 'epoch_2.pth'))
+    run.rename(other) if how == 'renamed' else shutil.copytree(run, other)
+    run.mkdir(exist_ok=True)
+    (run / 'last_checkpoint').write_text(save(run / 'epoch_2.pth'))
+    monkeypatch.chdir(tmp_path)
+    for folder in ('run_seed0', 'run'):
+        own = str(tmp_path / folder / 'epoch_2.pth')
+        assert find_latest(folder) == find_checkpoint(folder) == own
+        assert find_resumable(folder) == (own, [])
+        with pytest.raises(ValueError, match=f'{folder}/epoch_2.pth'):  # of another module
+            Pretrained(folder)(torch.nn.Linear(1, 1))
+    (other / 'epoch_2.pth').write_bytes(b'')
+    save(other / 'epoch_1.pth')
+    assert find_resumable(str(other))[0] == str(other / 'epoch_1.pth')
+
+
+def test_checkpoints_that_are_folders_or_elsewhere(tmp_path):
+    (tmp_path / 'run').mkdir()
+    assert find_latest(str(tmp_path / 'run')) is None
+    record = tmp_path / 'run' / 'last_checkpoint'
+    record.write_text(str(tmp_path / 'out' / 'epoch_1.pth'))  # out_dir of CheckpointHook
+    assert find_latest(str(tmp_path / 'run')) == str(tmp_path / 'out' / 'epoch_1.pth')
+    (tmp_path / 'run' / 'epoch_1.pth').mkdir()  # shards
+    assert find_latest(str(tmp_path / 'run')) == str(tmp_path / 'run' / 'epoch_1.pth')
+    record.write_text('')
+    assert find_latest(str(tmp_path / 'run')) == ''

@@ -3,7 +3,7 @@
 import argparse
 import copy
 import os
-from typing import Dict, Mapping
+from typing import Dict
 
 from mmaction.registry import MODELS, RUNNERS
 from mmengine.config import Config
@@ -99,7 +99,7 @@ def collect_by_group(cfg: Config) -> None:
     """
     for key in ('val_evaluator', 'test_evaluator'):
         given = cfg.get(key) or []
-        for evaluator in [given] if isinstance(given, Mapping) else given:
+        for evaluator in [given] if isinstance(given, dict) else given:
             evaluator.setdefault('collect_device', 'gpu')
 
 

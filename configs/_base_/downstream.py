@@ -32,7 +32,7 @@ train_dataloader = dict(
 )
 few_labels = _base_.small and share != 'all'
 # least number of steps of a run: an epoch repeats a small share for it
-train_cfg = dict(min_steps=1600 if few_labels else 0)
+train_cfg = dict(min_steps=3300 if few_labels else 0)
 default_hooks = dict(  # BatchNorm of an encoder without pretraining is calibrated before
     head_init=dict(type='HeadInitHook', classifier=head_init, calibrate=head_init == 'logreg')
 )

@@ -84,7 +84,7 @@ def test_few_labels_set_batch_and_schedule(data, share, batch, epochs):
     cfg = read('finetune/stgcn_pretrained.py', data=data, share=share)
     assert cfg.train_dataloader.batch_size == batch and cfg.train_cfg.max_epochs == epochs
     few = data in ('uiprmd_xsub', 'hdm05_xsub') and share != 'all'
-    assert cfg.train_cfg.min_steps == (1600 if few else 0)
+    assert cfg.train_cfg.min_steps == (3300 if few else 0)
     assert cfg.optim_wrapper.optimizer.lr == (0.02 if few else 0.1)
     labels = cfg.train_dataloader.dataset.labels
     assert labels == (None if share == 'all' else dict(share=int(share[:-1]) / 100, seed=0))

@@ -1,5 +1,5 @@
 # Finetuning of ST-GCN (Sec. V-B): 100 epochs, a tenth of the learning rate from epoch 80; small data
-# sets: the same shape in 30 epochs, with few labels at least 1,600 steps at a lower rate.
+# sets: the same shape in 30 epochs, with few labels at least 3,300 steps at a lower rate.
 _base_ = '../downstream.py'
 
 train_cfg = dict(

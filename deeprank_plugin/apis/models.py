@@ -108,7 +108,7 @@ def load_weights(model: BaseModel, cfg: Config, path: str) -> Mapping:
         )
     settings = (cfg.get('default_hooks') or {}).get('strict_load') or {}
     settings = {key: value for key, value in settings.items() if key.startswith('allow_')}
-    runner = SimpleNamespace(model=model, _load_from=str(path))
+    runner = SimpleNamespace(model=model, _load_from=str(path), cfg={})  # tested on nothing
     StrictLoadHook(**settings).after_load_checkpoint(runner, checkpoint)
     # the hook has allowed any missing or unexpected keys
     model.load_state_dict(strip_module(checkpoint['state_dict']), strict=False)

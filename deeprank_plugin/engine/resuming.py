@@ -2,7 +2,7 @@
 
 import os.path as osp
 import re
-from typing import Any, Iterator, Mapping, Optional, Tuple, Union
+from typing import Any, Iterator, Mapping, Optional, Sequence, Tuple, Union
 
 from mmengine.config import Config
 
@@ -45,13 +45,10 @@ def describe_ignored(checkpoint: Mapping, cfg: Union[Mapping, Config]) -> Option
         before = read_checkpoint_config(checkpoint)
     except ValueError:
         return None
-    changes = []
-    for path in LOADED:
-        first, second = dict(flatten(pick(before, path))), dict(flatten(pick(cfg, path)))
-        for key in {**first, **second}:
-            old, new = first.get(key), second.get(key)
-            if old != new:
-                changes.append(f'{path}{key}={new!r} (the checkpoint has {old!r})')
+    changes = [
+        f'{key}={show(new)} (the checkpoint has {show(old)})'
+        for key, old, new in compare(before, cfg, LOADED)
+    ]
     if not changes:
         return None
     return (
@@ -75,16 +72,11 @@ def describe_changes(checkpoint: Mapping, cfg: Union[Mapping, Config]) -> Option
         before = read_checkpoint_config(checkpoint)
     except ValueError:
         return None
-    changes = []
-    for path in FOLLOWED:
-        parts = [pick(config, path) for config in (before, cfg)]
-        if path.startswith('val_') and None in parts:
-            continue  # --no-validate
-        first, second = (dict(flatten(part, path)) for part in parts)
-        for key in {**first, **second}:
-            old, new = first.get(key, UNSET), second.get(key, UNSET)
-            if old != new and not FREE.match(key) and not has_moved(old, new):
-                changes.append(f'{key} was {show(old)} and is now {show(new)}')
+    changes = [
+        f'{key} was {show(old)} and is now {show(new)}'
+        for key, old, new in compare(before, cfg, FOLLOWED)
+        if not FREE.match(key) and not has_moved(old, new)
+    ]
     if not changes:
         return None
     return (
@@ -92,6 +84,24 @@ def describe_changes(checkpoint: Mapping, cfg: Union[Mapping, Config]) -> Option
         'from beginning to end: if you do not mean it, stop, and resume with the --cfg-options and '
         'other options that the run was started with.'
     )
+
+
+def compare(
+    before: Mapping, cfg: Union[Mapping, Config], paths: Sequence[str]
+) -> Iterator[Tuple[str, Any, Any]]:
+    """Dotted keys below ``paths`` whose values differ, and both values, :data:`UNSET` without one.
+
+    Validation that only one of the configs has (``--no-validate``) is left out.
+    """
+    for path in paths:
+        parts = [pick(config, path) for config in (before, cfg)]
+        if path.startswith('val_') and None in parts:
+            continue
+        first, second = (dict(flatten(part, path)) for part in parts)
+        for key in {**first, **second}:
+            old, new = first.get(key, UNSET), second.get(key, UNSET)
+            if old != new:
+                yield key, old, new
 
 
 def has_moved(old: Any, new: Any) -> bool:

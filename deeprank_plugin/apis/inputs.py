@@ -11,7 +11,7 @@ from mmengine.model import BaseModel
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from deeprank_plugin.datasets.annotations import check_keypoint, check_score
+from deeprank_plugin.datasets.annotations import check_image, check_keypoint, check_score
 from deeprank_plugin.datasets.reading import (
     check_scale,
     describe_parts,
@@ -159,6 +159,10 @@ def make_info(
     check_keypoint(keypoint, where, layout, 'keypoint_score' in info)
     if 'keypoint_score' in info:
         check_score(info['keypoint_score'], keypoint.shape[:3], where)
+    if 'img_shape' in info:
+        check_image(info['img_shape'], where)
+    if isinstance(info.get('label'), np.integer):  # MMAction2 takes none of NumPy
+        info['label'] = int(info['label'])
     info['total_frames'] = keypoint.shape[1]
     return {**DEFAULTS, 'frame_dir': str(index), **info, 'sample_idx': index}
 

@@ -8,7 +8,7 @@ import numpy as np
 from mmengine.dataset import Compose
 from mmengine.model import BaseModel
 
-from deeprank_plugin.datasets.annotations import check_keypoint
+from deeprank_plugin.datasets.annotations import check_image, check_keypoint
 from deeprank_plugin.datasets.reading import read_whole, suspect_axes, suspect_unit
 
 from .inference import Prediction, make_prediction, shared_names
@@ -82,6 +82,7 @@ class StreamRecognizer:
         self.batch_size, self.near = batch_size, near
         self.facts: Dict[str, Any] = dict(DEFAULTS, frame_dir='stream')
         if img_shape is not None:
+            check_image(img_shape, 'the stream')
             self.facts['img_shape'] = img_shape
         self.reset()
 

@@ -10,11 +10,18 @@ import numpy as np
 from mmengine.config import Config
 
 from deeprank_plugin.datasets.annotations import (
+    AnnotationFault,
     check_annotations,
+    check_array,
+    check_keys,
+    check_label,
     open_annotations,
+    sample_name,
     split_annotations,
 )
-from deeprank_plugin.datasets.several_files import split_or_all
+from deeprank_plugin.datasets.class_names import check_label_names
+from deeprank_plugin.datasets.several_files import require_different, split_or_all
+from deeprank_plugin.datasets.subsets import pair_splits
 from deeprank_plugin.engine.loaders import leaf_configs
 from deeprank_plugin.layouts import LAYOUTS, Layout, find_layout, recognise_layouts
 
@@ -63,15 +70,9 @@ def look_up_file(
         content, sequences = open_annotations(path)
         train, val = find_splits(content, path)
         infos = {name: split_annotations(content, path, name) for name in (train, val)}
-    except (ValueError, OSError) as error:
-        exit_with_error(str(error))
-    both = infos[train] + infos[val]
-    if not infos[train] or not infos[val]:
-        exit_with_error(
-            f'{path}: split {train if infos[val] else val!r} is empty; expected samples.'
-        )
-    classes = count_classes(content, both, path, num_classes)
-    try:
+        both = infos[train] + infos[val]
+        classes = count_classes(content, both, path, num_classes)
+        check_structure(both, path)
         facts = describe_joints(infos, path, layout or os.environ.get('LAYOUT') or None)
     except (ValueError, OSError) as error:
         exit_with_error(str(error))
@@ -121,6 +122,10 @@ def derive_from_several(
     Raises:
         SystemExit: With one sentence, if a file cannot be used, or has other joints than the first.
     """
+    try:
+        require_different(paths)
+    except ValueError as error:
+        exit_with_error(str(error))
     variables, counts = look_up_file(paths[0], num_classes, layout)
     split, sizes, persons = variables['TRAIN_SPLIT'], [], [int(variables['NUM_PERSON'])]
     for path in paths:
@@ -129,6 +134,7 @@ def derive_from_several(
         try:
             content, sequences = open_annotations(path)
             infos = split_or_all(content, path, split)
+            check_structure(infos, path)
             facts = describe_joints({'': infos}, path, variables['LAYOUT'])
         except (ValueError, OSError) as error:
             exit_with_error(str(error))
@@ -180,11 +186,7 @@ def find_splits(content: object, path: str) -> Tuple[str, str]:
     """
     split = content.get('split') if isinstance(content, dict) else None
     names = list(map(str, split)) if isinstance(split, dict) else []
-    pairs = [
-        (name, name[: -len('train')] + 'val')
-        for name in names
-        if re.fullmatch(r'(.*_)?train', name) and name[: -len('train')] + 'val' in names
-    ]
+    pairs = pair_splits(names)
     if ('xsub_train', 'xsub_val') in pairs:
         return 'xsub_train', 'xsub_val'
     if len(pairs) != 1:
@@ -200,8 +202,12 @@ def find_splits(content: object, path: str) -> Tuple[str, str]:
 def count_classes(
     content: Mapping, infos: Sequence[Mapping], path: str, given: Optional[int]
 ) -> int:
-    """Number of classes: as given, as named in the file, or counted from the labels."""
-    odd = [info for info in infos if not hasattr(info.get('label'), '__index__')]
+    """Number of classes: as given, as named in the file, or counted from the labels.
+
+    Raises:
+        ValueError: If ``label_names`` of the file cannot be used.
+    """
+    odd = [info for info in infos if not has_label(info)]
     if odd:
         name = odd[0].get('frame_dir', odd[0].get('filename'))
         exit_with_error(
@@ -209,12 +215,37 @@ def count_classes(
             f'({odd[0].get("label", "none")!r:.40}); expected one from 0 for each, and names of '
             'the classes in label_names.'
         )
-    highest = max(int(info['label']) for info in infos)
-    number = given or len(content.get('label_names') or ()) or highest + 1
-    if number <= highest:
-        source = '--num-classes gives' if given else 'its label_names give'
-        exit_with_error(f'{path} has label {highest}, but {source} only {number} classes.')
-    return number
+    labels = [int(info['label']) for info in infos]
+    names = check_label_names(content, labels, path)
+    highest = max(labels)
+    if given and given <= highest:
+        exit_with_error(
+            f'{path} has label {highest}, but --num-classes gives only {given} classes.'
+        )
+    return given or len(names or ()) or highest + 1
+
+
+def has_label(info: Mapping) -> bool:
+    """Whether a sample has an integer from 0 as label."""
+    try:
+        check_label(info.get('label'), '', None)
+    except AnnotationFault:
+        return False
+    return True
+
+
+def check_structure(infos: Sequence[Dict], path: str) -> None:
+    """Check each sample for what is derived from it: label and coordinates, but not their values.
+
+    Raises:
+        ValueError: If a sample lacks a key, its label is no integer from 0, or its coordinates are
+            not of shape (M, T, V, C).
+    """
+    for row, info in enumerate(infos):
+        where = f'sample {sample_name(info, path, row)!r} of {path}'
+        check_keys(info, where)
+        check_array(info['keypoint'], where)
+        check_label(info['label'], where, None)
 
 
 def describe_joints(infos: Mapping[str, Sequence], path: str, layout: Optional[str]) -> Dict:

@@ -106,6 +106,8 @@ def split_annotations(
             f'annotation file {path}: sample {twice[0]!r} occurs {names.count(twice[0])} times '
             f'({len(twice)} such names); expected unique names: remove or rename the duplicates'
         )
+    if split is None and not annotations:
+        raise ValueError(f'annotation file {path} holds no sample; expected at least one')
     if split is None:
         return annotations
     wanted: Dict[str, str] = {}
@@ -198,36 +200,36 @@ def find_faults(
     joints = None
     for row, annotation in enumerate(annotations):
         where = f'sample {sample_name(annotation, path, row)!r} of {path}'
-        missing = {'label', 'keypoint', 'total_frames'} - set(annotation)
-        if missing:
-            yield (
-                row,
-                AnnotationFault(
-                    'missing key',
-                    f'{where} lacks {sorted(missing)}; expected frame_dir, label, total_frames and '
-                    'keypoint',
-                ),
-            )
+        checks: List[Tuple] = [(check_keys, annotation, where)]
         if 'keypoint' in annotation:
-            keypoint = annotation['keypoint']
-            try:
-                check_keypoint(keypoint, where, layout, 'keypoint_score' in annotation)
-            except AnnotationFault as fault:
-                yield row, fault
-            if 'keypoint_score' in annotation:
-                try:
-                    shape = getattr(keypoint, 'shape', ())[:3]
-                    check_score(annotation['keypoint_score'], shape, where)
-                except AnnotationFault as fault:
-                    yield row, fault
-            if getattr(keypoint, 'ndim', 0) == 4:
-                joints = keypoint.shape[2:] if joints is None else joints
-                yield from ((row, f) for f in find_misfits(annotation, joints, where))
+            keypoint, has_score = annotation['keypoint'], 'keypoint_score' in annotation
+            checks.append((check_keypoint, keypoint, where, layout, has_score))
+            if has_score:
+                shape = getattr(keypoint, 'shape', ())[:3]
+                checks.append((check_score, annotation['keypoint_score'], shape, where))
         if 'label' in annotation:
+            checks.append((check_label, annotation['label'], where, num_classes))
+        if 'img_shape' in annotation:
+            checks.append((check_image, annotation['img_shape'], where))
+        for check, *args in checks:
             try:
-                check_label(annotation['label'], where, num_classes)
+                check(*args)
             except AnnotationFault as fault:
                 yield row, fault
+        if getattr(annotation.get('keypoint'), 'ndim', 0) == 4:
+            joints = annotation['keypoint'].shape[2:] if joints is None else joints
+            yield from ((row, fault) for fault in find_misfits(annotation, joints, where))
+
+
+def check_keys(annotation: Dict, where: str) -> None:
+    """Raise unless a sample has a label, coordinates and their length."""
+    missing = {'label', 'keypoint', 'total_frames'} - set(annotation)
+    if missing:
+        raise AnnotationFault(
+            'missing key',
+            f'{where} lacks {sorted(missing)}; expected frame_dir, label, total_frames and '
+            'keypoint',
+        )
 
 
 def find_misfits(annotation: Dict, joints: Tuple, where: str) -> Iterator[AnnotationFault]:
@@ -240,7 +242,8 @@ def find_misfits(annotation: Dict, joints: Tuple, where: str) -> Iterator[Annota
             'expected the same layout in the whole file',
         )
     frames = annotation.get('total_frames', keypoint.shape[1])
-    if not isinstance(frames, (int, np.integer)) or frames != keypoint.shape[1]:
+    whole = isinstance(frames, (int, np.integer))
+    if not whole or frames != keypoint.shape[1]:
         yield AnnotationFault(
             'total_frames',
             f'{where} says total_frames={frames!r:.80} and holds '
@@ -248,7 +251,7 @@ def find_misfits(annotation: Dict, joints: Tuple, where: str) -> Iterator[Annota
             + (
                 'keypoint must be (M, T, V, C), bodies before frames; keypoint.swapaxes(0, 1) '
                 'swaps them'
-                if frames == keypoint.shape[0]
+                if whole and frames == keypoint.shape[0]
                 else 'correct the annotation'
             ),
         )
@@ -257,7 +260,9 @@ def find_misfits(annotation: Dict, joints: Tuple, where: str) -> Iterator[Annota
 def check_label(label: Any, where: str, num_classes: Optional[int]) -> None:
     """Raise unless a label is an integer within its range."""
     if isinstance(label, bool) or not isinstance(label, (int, np.integer)):
-        raise AnnotationFault('label', f'{where} has label {label!r}; expected an integer from 0')
+        raise AnnotationFault(
+            'label', f'{where} has label {label!r:.80}; expected an integer from 0'
+        )
     if label < 0 or (num_classes is not None and label >= num_classes):
         upper = 'from 0' if num_classes is None else f'from 0 to {num_classes - 1}'
         raise AnnotationFault(
@@ -271,18 +276,7 @@ def check_keypoint(
     keypoint: Any, where: str, layout: Optional[LayoutLike], has_score: bool
 ) -> None:
     """Raise unless coordinates have a valid shape, type and values."""
-    if not isinstance(keypoint, np.ndarray) or keypoint.dtype.kind not in 'fiu':
-        kind = getattr(keypoint, 'dtype', type(keypoint).__name__)
-        raise AnnotationFault(
-            'keypoint type',
-            f'{where} has a keypoint of type {kind}; expected a NumPy array of numbers',
-        )
-    if keypoint.ndim != 4 or keypoint.shape[3] not in (2, 3):
-        raise AnnotationFault(
-            'keypoint shape',
-            f'{where} has keypoint of shape {keypoint.shape}; expected (M, T, V, C), bodies x '
-            'frames x joints x 2 or 3 coordinates',
-        )
+    check_array(keypoint, where)
     if 0 in keypoint.shape:
         raise AnnotationFault(
             'keypoint shape',
@@ -309,6 +303,38 @@ def check_keypoint(
         raise AnnotationFault(
             'zero throughout',
             f'{where} is zero throughout; expected at least one joint in one frame: remove it',
+        )
+
+
+def check_array(keypoint: Any, where: str) -> None:
+    """Raise unless coordinates are numbers of shape (M, T, V, 2 or 3); does not look at them."""
+    if not isinstance(keypoint, np.ndarray) or keypoint.dtype.kind not in 'fiu':
+        kind = getattr(keypoint, 'dtype', type(keypoint).__name__)
+        raise AnnotationFault(
+            'keypoint type',
+            f'{where} has a keypoint of type {kind}; expected a NumPy array of numbers',
+        )
+    if keypoint.ndim != 4 or keypoint.shape[3] not in (2, 3):
+        raise AnnotationFault(
+            'keypoint shape',
+            f'{where} has keypoint of shape {keypoint.shape}; expected (M, T, V, C), bodies x '
+            'frames x joints x 2 or 3 coordinates',
+        )
+
+
+def check_image(shape: Any, where: str) -> None:
+    """Raise unless ``img_shape`` is the height and width of an image."""
+    sides = shape.tolist() if isinstance(shape, np.ndarray) else shape
+    numbers = (int, float, np.integer, np.floating)
+    if (
+        not isinstance(sides, (list, tuple))
+        or len(sides) != 2
+        or not all(isinstance(side, numbers) and 0 < side < np.inf for side in sides)
+    ):
+        raise AnnotationFault(
+            'img_shape',
+            f'{where} has img_shape {shape!r:.80}; expected (height, width), two positive numbers: '
+            'correct it, or leave it out where it is not known',
         )
 
 
@@ -345,6 +371,12 @@ def check_layout(keypoint: np.ndarray, where: str, layout: LayoutLike, has_score
             'layout',
             f'{where} is 2D and layout {layout.name!r} is 3D; expected x, y and z: use a 2D layout '
             "('coco', 'openpose') here and in the backbone's graph_cfg, or 3D data",
+        )
+    if has_score and keypoint.shape[3] == 3 and not layout.planar:
+        raise AnnotationFault(
+            'layout',
+            f'{where} has x, y, z and keypoint_score; expected none with layout {layout.name!r}: '
+            'remove it (tools/data/convert_annotations.py --drop keypoint_score)',
         )
     if layout.planar and keypoint.shape[3] == 3 and has_score:
         raise AnnotationFault(

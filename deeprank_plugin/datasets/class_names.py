@@ -3,7 +3,7 @@
 NTU RGB+D and PKU-MMD as listed by their authors; HDM05 as in its file names.
 """
 
-from typing import Dict, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from .toy.motions import CLASS_NAMES as TOY
 
@@ -224,3 +224,32 @@ HDM05 = (
 CLASS_NAMES: Dict[str, Tuple[str, ...]] = dict(
     ntu60=NTU60, ntu120=NTU120, pkummd1=PKUMMD1, uiprmd=UIPRMD, hdm05=HDM05, toy=TOY
 )
+
+
+def check_label_names(content: Any, labels: Sequence[int], path: str) -> Optional[List[str]]:
+    """The names of the classes that an annotation file holds as ``label_names``, or None.
+
+    Args:
+        content (dict or list): What ``load_annotations`` returned.
+        labels (Sequence[int]): Labels of the samples, from 0.
+        path (str): For messages.
+
+    Raises:
+        ValueError: If they are no list of strings, or a label has no name.
+    """
+    names = content.get('label_names') if isinstance(content, dict) else None
+    if names is None:
+        return None
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        raise ValueError(
+            f'label_names of annotation file {path} are {names!r:.80}; expected a list of strings, '
+            'one per class'
+        )
+    highest = max(labels, default=-1)
+    if highest >= len(names):
+        raise ValueError(
+            f'annotation file {path} has label {highest}, but its label_names give only '
+            f'{len(names)} classes; expected a name for each label from 0: add the others, or '
+            'correct the labels'
+        )
+    return list(names)

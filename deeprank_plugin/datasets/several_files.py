@@ -1,7 +1,9 @@
 """Samples of several annotation files as one list, for pretraining without labels."""
 
 import logging
+import os.path as osp
 from collections import Counter
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Union
 
@@ -14,6 +16,15 @@ def name_files(paths: Sequence[str]) -> List[str]:
     """A name for each of several files: its stem, or its path where stems repeat."""
     stems = [Path(path).stem for path in paths]
     return stems if len(set(stems)) == len(stems) else list(map(str, paths))
+
+
+def require_different(paths: Sequence[str]) -> None:
+    """Raise ``ValueError`` if two paths name the same file."""
+    for path, other in combinations(paths, 2):
+        if osp.realpath(path) == osp.realpath(other):
+            raise ValueError(
+                f'{path} and {other} are the same file; expected each file once: leave one out'
+            )
 
 
 def split_or_all(content: Any, path: str, split: Union[str, Sequence[str], None]) -> List[Dict]:
@@ -52,9 +63,10 @@ def join_samples(parts: Sequence[Sequence[Dict]], paths: Sequence[str]) -> List[
         paths (Sequence[str]): The files.
 
     Raises:
-        ValueError: If the files do not have the same joints and coordinates, or a name occurs
-            twice.
+        ValueError: If a file occurs twice, the files do not have the same joints and coordinates,
+            or a name occurs twice.
     """
+    require_different(paths)
     joined: List[Dict] = []
     first: Optional[tuple] = None
     offset = 0
@@ -74,7 +86,5 @@ def join_samples(parts: Sequence[Sequence[Dict]], paths: Sequence[str]) -> List[
         offset += 1 + max((int(info['label']) for info in infos), default=-1)
     name, times = Counter(info['frame_dir'] for info in joined).most_common(1)[0]
     if times > 1:
-        raise ValueError(
-            f'{name!r} occurs {times} times; expected each file once, and unique names'
-        )
+        raise ValueError(f'{name!r} occurs {times} times; expected unique names: rename a file')
     return joined

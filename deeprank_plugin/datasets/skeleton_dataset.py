@@ -16,7 +16,7 @@ from mmengine.logging import print_log
 from ..layouts import find_layout
 from .annotations import check_annotations, open_annotations, sample_name, split_annotations
 from .bodies import Part
-from .class_names import CLASS_NAMES
+from .class_names import CLASS_NAMES, check_label_names
 from .npz_annotations import MappedSequences
 from .reading import (
     check_scale,
@@ -90,7 +90,8 @@ class SkeletonDataset(PoseDataset):
         sample_offset (int): Added to ``sample_idx``; ``RelabelHook`` sets it where data sets are
             concatenated. Defaults to 0.
         **kwargs: As for ``PoseDataset``, except ``data_prefix``, since the annotation file holds
-            everything, and ``multi_class``, since a sample has one label.
+            everything, ``multi_class``, since a sample has one label, and ``indices`` and
+            ``valid_ratio``, since ``labels``, ``holdout`` and ``subjects`` choose the samples.
 
     Raises:
         FileNotFoundError: If a file is missing.
@@ -116,6 +117,13 @@ class SkeletonDataset(PoseDataset):
                 f'multi_class=True of the data set {ann_file}: expected one label per sample; '
                 'remove multi_class'
             )
+        for key in ('indices', 'valid_ratio'):
+            if kwargs.get(key) is not None:
+                raise ValueError(
+                    f'{key}={kwargs[key]!r:.80} of the data set {ann_file}: expected none, since '
+                    'it leaves out samples that are numbered already; choose them with labels= (a '
+                    'list of names, or a share) or subjects='
+                )
         if {'video', 'skeleton'} & set(kwargs.get('data_prefix') or {}):
             raise ValueError(
                 f'data_prefix={kwargs["data_prefix"]} of the data set {ann_file}: expected none, '
@@ -179,15 +187,15 @@ class SkeletonDataset(PoseDataset):
         self.stores.append(sequences)
         splits = content.get('split') if isinstance(content, dict) else None
         self.file_splits.append(splits if isinstance(splits, dict) else {})
-        if len(self.ann_files) == 1:
-            self._take_label_names(content)
-            infos = split_annotations(content, path, self.split)
-        else:
-            infos = split_or_all(content, path, self.split)
-        if not infos:
-            raise ValueError(f'annotation file {path} holds no sample; expected at least one')
+        single = len(self.ann_files) == 1
+        infos = (split_annotations if single else split_or_all)(content, path, self.split)
         check_annotations(infos, path, self.num_classes, self.layout)
-        infos = [dict(info, frame_dir=sample_name(info, path, 0)) for info in infos]
+        infos = [  # MMAction2 takes no NumPy integer for a label
+            dict(info, frame_dir=sample_name(info, path, 0), label=int(info['label']))
+            for info in infos
+        ]
+        if single:
+            self._take_label_names(check_label_names(content, [i['label'] for i in infos], path))
         if sequences is not None:
             stored = content if isinstance(content, list) else content['annotations']
             rows = {sample_name(info, path, 0): row for row, info in enumerate(stored)}
@@ -208,16 +216,28 @@ class SkeletonDataset(PoseDataset):
     def _survey(self, infos: List[Dict]) -> Dict[str, Tuple[Part, int]]:
         """Find the samples of which not everything is read; warn of stills, unit and image size."""
         self.num_person = find_num_person(self.pipeline.transforms)
-        keypoints = [info['keypoint'] for info in infos]
         parts = survey_parts(infos, self.layout, self.num_person)
         for doubt in (
             suspect_stills(infos, parts, self.source),
-            suspect_unit(keypoints, self.layout, self.source, self.scale),
+            *self._suspect_units(infos),
             suspect_images(infos, self.pipeline.transforms, self.source),
         ):
             if doubt is not None:
                 warn_once(doubt)
         return parts
+
+    def _suspect_units(self, infos: List[Dict]) -> List[Optional[str]]:
+        """Sentences on the unit of each file; None for each that is as expected."""
+        if len(self.ann_files) == 1:
+            keypoints = [info['keypoint'] for info in infos]
+            return [suspect_unit(keypoints, self.layout, self.source, self.scale)]
+        doubts = []
+        for number, path in enumerate(self.ann_files):
+            keypoints = [info['keypoint'] for info in infos if info['file'] == number]
+            doubt = suspect_unit(keypoints, self.layout, f'samples of {path}', self.scale)
+            remedy = '; scale is one for all files: convert this one, if others are in metres'
+            doubts.append(doubt and doubt + remedy)
+        return doubts
 
     def _warn_of(self, parts: Dict[str, Tuple[Part, int]], infos: List[Dict]) -> None:
         """Warn of samples of which not everything is read."""
@@ -262,25 +282,19 @@ class SkeletonDataset(PoseDataset):
         )
         return set(chosen)
 
-    def _take_label_names(self, content) -> None:
+    def _take_label_names(self, names: Optional[List[str]]) -> None:
         """Copy the file's class names, if it has any, into ``metainfo``."""
-        names = content.get('label_names') if isinstance(content, dict) else None
         if names is None:
             return
-        if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
-            raise ValueError(
-                f'label_names of annotation file {self.ann_file} are {names!r:.80}; expected a '
-                'list of strings, one per class'
-            )
         configured = self._metainfo.get('classes')
-        if configured is not None and list(configured) != list(names):
+        if configured is not None and list(configured) != names:
             print_log(
                 f'{self.ann_file} names its {len(names)} classes; metainfo.classes of the config '
                 f'({len(configured)} names) differ and are ignored',
                 logger='current',
                 level=logging.WARNING,
             )
-        self._metainfo['classes'] = list(names)
+        self._metainfo['classes'] = names
 
     def _serialize_data(self) -> Tuple[np.ndarray, np.ndarray]:
         """As in MMEngine, but each sample is freed once serialized: half the peak memory."""

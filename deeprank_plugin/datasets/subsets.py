@@ -1,12 +1,25 @@
-"""Parts of a split: labelled subsets for semi-supervised learning, and hold-outs."""
+"""Splits and their parts: labelled subsets for semi-supervised learning, and hold-outs."""
 
 import hashlib
+import re
 from pathlib import Path
-from typing import Dict, List, Mapping, Sequence
+from typing import Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
 PARTS = ('train', 'holdout')
+
+
+def pair_splits(names: Sequence[str], endings: Sequence[str] = ('val',)) -> List[Tuple[str, str]]:
+    """Pairs of training and test splits: train with val, x_train with x_val.
+
+    Args:
+        names (Sequence[str]): Names of the splits of a file.
+        endings (Sequence[str]): What the name of a test split has in the place of 'train'.
+            Defaults to ('val',).
+    """
+    stems = [name[: -len('train')] for name in names if re.fullmatch(r'(.*_)?train', name)]
+    return [(f'{s}train', s + end) for s in stems for end in endings if s + end in names]
 
 
 def digest_samples(infos: Sequence[Mapping]) -> str:
@@ -111,7 +124,7 @@ def read_names(path: str, known: Sequence[str], ann_file: str) -> set:
             f'label list {path} does not exist; expected a text file of sample names: make one '
             'with tools/data/make_subset.py'
         )
-    lines = Path(path).read_text(encoding='utf-8').splitlines()
+    lines = Path(path).read_text(encoding='utf-8-sig').splitlines()
     names = [line.strip() for line in lines if line.strip()]
     unknown = sorted(set(names) - set(known))
     if not names:

@@ -54,6 +54,10 @@ def with_nan(keypoint):
         (broken(lambda k: k.astype(str)), 'NumPy array of numbers'),
         (dict(keypoints=1), r"keys \['keypoints'\]; expected keypoint"),
         (dict(frame_dir='x', keypoint=[[1.0]]), "sequence 'x'.*type list"),
+        (
+            dict(keypoint=np.ones((1, 6, 25, 3), np.float32), img_shape=(480, 0)),
+            r'sequence 0 has img_shape \(480, 0\); expected \(height, width\)',
+        ),
         ([], 'no sequences'),
     ],
 )
@@ -61,6 +65,12 @@ def test_bad_input_is_an_error(model, keypoint, message):
     for function in (inference_skeleton_sequence, extract_features):
         with pytest.raises(ValueError, match=message):
             function(model, keypoint)
+
+
+def test_a_sample_with_a_label_of_numpy(tiny, model):
+    sample = dict(tiny.test[0], label=np.int64(2))
+    found = inference_skeleton_sequence(model, sample)
+    assert found.label == inference_skeleton_sequence(model, tiny.test[0]['keypoint']).label
 
 
 def test_the_faulty_sequence_of_a_list_is_named(tiny, model):

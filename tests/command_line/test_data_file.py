@@ -263,6 +263,37 @@ def test_labels_that_are_no_integers(make_annotations, capsys, label):
     assert '1 of 20 samples of' in said and f"such as 's01' ({label!r})" in said
 
 
+@pytest.mark.parametrize(
+    ('changes', 'pattern'),
+    [
+        (dict(keypoint=[[1.0]]), "'s01' of .* keypoint of type list; expected a NumPy array"),
+        (dict(keypoint=np.ones((4, 25, 3))), r"'s01' of .* shape \(4, 25, 3\); expected"),
+        (dict(keypoint=None), "'s01' of .* keypoint of type NoneType"),
+        (None, r"'s01' of .* lacks \['keypoint'\]; expected frame_dir"),
+        (dict(label=np.eye(3)[1]), r"such as 's01' \(array"),
+        (dict(label=-1), r"such as 's01' \(-1\)"),
+    ],
+)
+def test_every_sample_is_looked_at(make_annotations, capsys, changes, pattern):
+    def change(content):
+        annotation = content['annotations'][3]
+        annotation.update(changes or {})
+        if changes is None:
+            del annotation['keypoint']
+
+    path = make_annotations(20, change=change, name='b.pkl')
+    assert re.search(pattern, refusal(capsys, FINETUNE, data=path))
+    if 'such as' not in pattern:
+        data = [make_annotations(20, name='a.pkl'), path]
+        assert re.search(pattern, refusal(capsys, PRETRAIN, data=data))
+
+
+@pytest.mark.parametrize('names', [np.array(['a', 'b', 'c']), ['a', 'b'], 7])
+def test_names_of_classes_that_cannot_be_used(make_annotations, capsys, names):
+    path = make_annotations(20, change=lambda content: content.update(label_names=names))
+    assert re.search('label_names .*; expected a', refusal(capsys, FINETUNE, data=path))
+
+
 def test_what_is_printed_of_several_files_is_what_they_get(make_annotations, capsys, monkeypatch):
     monkeypatch.setattr('deeprank_plugin.command_line.data_file.SMALL', 20)
     paths = [make_annotations(20, name='a.pkl'), make_annotations(20, bodies=2, name='b.pkl')]
@@ -301,12 +332,15 @@ def test_several_files_to_pretrain_on(make_annotations, capsys):
             del annotation['img_shape']
             annotation['keypoint'] = abs(annotation['keypoint']) * 100
 
+    empty = make_annotations(change=lambda _: dict(split={}, annotations=[]), name='empty.pkl')
     unsized = make_annotations(12, shape=(17, 2), change=add_scores_alone, name='e.pkl')
     for data, pattern in (
         ([planar, unsized], 'e.pkl holds 2D poses without the size of their images'),
         ([first, joints], 'c.pkl has 17 joints and layout nturgb.d has 25; expected the same'),
         ([first, 'toy_xsub'], "'toy_xsub' is no annotation file; expected one name, or files"),
         ([first, 'x.pkl'], 'x.pkl does not exist'),
+        ([first, empty], 'empty.pkl holds no sample; expected at least one'),
+        ([first, f'{Path(first).parent}/./a.pkl'], 'are the same file; expected each file once'),
     ):
         assert re.search(pattern, refusal(capsys, PRETRAIN, data=data).splitlines()[-1])
     sentence = refusal(capsys, FINETUNE, data=[first, second])

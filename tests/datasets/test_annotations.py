@@ -133,6 +133,7 @@ BAD_SAMPLES = [
     (dict(keypoint_score=array(1, 4, 24)), r'keypoint_score of shape \(1, 4, 24\).*\(1, 4, 25\)'),
     (dict(keypoint_score=None), 'keypoint_score of shape NoneType'),
     (dict(keypoint_score=array(1, 4, 25, value=np.nan)), 'infinite keypoint_score; .*repair'),
+    (dict(total_frames=np.array([4, 5])), r'total_frames=array.*and holds 4 frames; expected the'),
     (dict(total_frames=5), 'says total_frames=5 and holds 4 frames; .*correct the annotation'),
     (dict(keypoint=array(4, 1, 25, 3)), 'says total_frames=4 and holds 1 frames; .*swapaxes'),
     (
@@ -143,6 +144,10 @@ BAD_SAMPLES = [
     (dict(label=3), 'label 3; expected from 0 to 2.*num_classes'),
     (dict(label=1.0), 'an integer'),
     (dict(label='wave'), 'an integer'),
+    *[
+        (dict(img_shape=shape), r'has img_shape .*; expected \(height, width\)')
+        for shape in (None, (0, 0), (480,), (480, 640, 3), '48', {480, 640}, (np.nan, 9), ('4', 6))
+    ],
 ]
 
 
@@ -151,6 +156,17 @@ def test_bad_samples_are_named(make_annotations, changes, message):
     path = make_annotations(change=change_first(**changes))
     with pytest.raises(ValueError, match=rf"sample 's00' of .*annotations.pkl.*{message}"):
         build(path, num_classes=3)
+
+
+@pytest.mark.parametrize('shape', [(480, 640), [480, 640.0], np.array([480, 640])])
+def test_sizes_of_images(make_annotations, shape):
+    assert len(build(make_annotations(change=change_first(img_shape=shape)))) == 15
+
+
+def test_no_sample(make_annotations):
+    path = make_annotations(change=lambda _: dict(split={}, annotations=[]))
+    with pytest.raises(ValueError, match='annotations.pkl holds no sample; expected at least one'):
+        build(path, split=None)
 
 
 def test_mixed_layouts(make_annotations):
@@ -209,3 +225,6 @@ def test_layouts_that_fit(make_annotations):
             annotation['keypoint_score'] = annotation['keypoint'][..., 0]
 
     assert len(build(make_annotations(shape=(17, 2), change=add_scores), layout='coco')) == 15
+    path = make_annotations(change=add_scores)
+    with pytest.raises(ValueError, match="z and keypoint_score; expected none with .*'nturgb.d'"):
+        build(path, layout='nturgb+d')

@@ -1,10 +1,12 @@
 """Names of classes, by the data sets of the configs."""
 
+import numpy as np
+import pytest
 from helpers import ROOT
 from mmengine.config import Config
 
 from deeprank_plugin.converters.pkummd import ACTIONS
-from deeprank_plugin.datasets.class_names import CLASS_NAMES
+from deeprank_plugin.datasets.class_names import CLASS_NAMES, check_label_names
 from deeprank_plugin.datasets.toy.actions import CLASS_NAMES as TOY
 
 CONFIGS = ROOT / 'configs'
@@ -22,3 +24,23 @@ def test_names_of_classes():
         cfg = Config.fromfile(CONFIGS / '_base_' / 'data' / f'{data}.py')
         if cfg.class_names is not None:
             assert len(CLASS_NAMES[cfg.class_names]) == cfg.num_classes
+
+
+def test_names_of_a_file():
+    assert check_label_names(dict(label_names=('a', 'b')), [0, 1, 1], 'a.pkl') == ['a', 'b']
+    assert check_label_names({}, [0], 'a.pkl') is check_label_names([], [0], 'a.pkl') is None
+
+
+@pytest.mark.parametrize(
+    ('names', 'message'),
+    [
+        (np.array(['a', 'b', 'c']), 'label_names of .*a.pkl are array.*; expected a list of str'),
+        ('abc', "are 'abc'; expected a list of strings"),
+        (['a', 1, 'c'], 'expected a list of strings'),
+        (['a', 'b'], 'label 2, but its label_names give only 2 classes; expected a name for each'),
+        ([], 'give only 0 classes'),
+    ],
+)
+def test_names_that_cannot_be_used(names, message):
+    with pytest.raises(ValueError, match=message):
+        check_label_names(dict(label_names=names), [0, 2, 1], 'a.pkl')

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from deeprank_plugin.datasets import skeleton_dataset
 from deeprank_plugin.datasets.annotation_writing import write_npz
 from deeprank_plugin.datasets.several_files import join_samples, name_files
 from tests.datasets.building import build
@@ -65,8 +66,30 @@ def test_other_joints_and_the_same_file_twice_are_rejected(make_annotations):
     other = make_annotations(shape=(17, 3), name='b.pkl')
     with pytest.raises(ValueError, match=r'b.pkl has .V, C. = \(17, 3\) and .*a.pkl \(25, 3\)'):
         build([path, other])
-    with pytest.raises(ValueError, match='occurs 2 times; expected each file once'):
-        build([path, path])
+    (Path(path).parent / 'link.pkl').symlink_to(path)
+    for same in (path, f'{Path(path).parent}/./a.pkl', str(Path(path).parent / 'link.pkl')):
+        with pytest.raises(ValueError, match='are the same file; expected each file once'):
+            build([path, same])
+
+
+def test_the_unit_of_each_file_is_looked_at(make_annotations, monkeypatch):
+    def measure(size):
+        def change(content):
+            for annotation in content['annotations']:
+                annotation['keypoint'] *= size
+
+        return change
+
+    said = []
+    monkeypatch.setattr(skeleton_dataset, 'warn_once', said.append)
+    paths = [
+        make_annotations(40, change=measure(0.25), name='metres.pkl'),
+        make_annotations(12, change=measure(250), name='milli.pkl'),
+    ]
+    build(paths, layout='nturgb+d')
+    (sentence,) = said
+    assert 'bodies of samples of' in sentence and 'milli.pkl measure' in sentence
+    assert 'scale=0.001 converts millimetres; scale is one for all files: convert' in sentence
 
 
 def test_files_are_named_by_what_tells_them_apart():

@@ -11,6 +11,8 @@ from mmengine.dataset import ClassBalancedDataset, ConcatDataset, RepeatDataset
 from mmengine.runner import Runner
 
 from deeprank_plugin.datasets import SkeletonDataset
+from deeprank_plugin.datasets.annotation_writing import write_npz
+from deeprank_plugin.datasets.annotations import load_annotations
 from tests.datasets.building import build, names_of
 
 PACK = [
@@ -127,6 +129,31 @@ def test_several_classes_a_sample_are_rejected(make_annotations):
         build(make_annotations(), multi_class=True, num_classes=3)
 
 
+@pytest.mark.parametrize('more', [dict(indices=4), dict(indices=[1, 2]), dict(valid_ratio=0.5)])
+def test_other_ways_to_choose_samples_are_rejected(make_annotations, more):
+    with pytest.raises(ValueError, match='choose them with labels= .* or subjects='):
+        build(make_annotations(), **more)
+    assert len(build(make_annotations(), indices=None, valid_ratio=None)) == 15
+
+
+def test_labels_of_numpy_reach_the_model(make_annotations, tmp_path):
+    def change(content):
+        for annotation in content['annotations']:
+            annotation['label'] = np.int64(annotation['label'])
+
+    path = make_annotations(change=change)
+    write_npz(load_annotations(path), tmp_path / 'a.npz')
+    for file in (path, tmp_path / 'a.npz'):
+        dataset = build(str(file), PACK)
+        assert [int(s['data_samples'].gt_label) for s in dataset] == [i % 3 for i in range(15)]
+
+
+def test_names_of_classes_have_to_fit_the_labels(make_annotations):
+    path = make_annotations(change=lambda content: content.update(label_names=['a', 'b']))
+    with pytest.raises(ValueError, match='label 2, but its label_names give only 2 classes'):
+        build(path)
+
+
 def test_an_input_that_is_zero_throughout_names_the_sample(make_annotations):
     def keep_the_ends(content):
         keypoint = np.zeros((1, 100, 25, 3), np.float32)
@@ -148,7 +175,6 @@ def test_views_of_the_data_set(make_annotations):
     lazy = build(path, lazy_init=True)
     lazy.full_init()
     assert names_of(lazy) == names
-    assert names_of(build(path, indices=4)) == names[:4]
     subset = build(path).get_subset([5, 9])
     assert [(s['frame_dir'], s['sample_idx']) for s in subset] == [(names[5], 5), (names[9], 9)]
     assert names_of(copy.deepcopy(build(path))) == names

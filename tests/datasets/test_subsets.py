@@ -5,7 +5,7 @@ import pytest
 
 from deeprank_plugin.datasets import SkeletonDataset
 from deeprank_plugin.datasets.class_names import CLASS_NAMES
-from deeprank_plugin.datasets.subsets import labelled_subset
+from deeprank_plugin.datasets.subsets import labelled_subset, pair_splits
 from tests.datasets.building import build, names_of
 
 
@@ -43,6 +43,24 @@ def test_bad_labels(make_annotations, tmp_path, text, message):
         build(path, labels=str(tmp_path / 'labels.txt'))
     with pytest.raises(FileNotFoundError, match='make_subset'):
         build(path, labels=str(tmp_path / 'none.txt'))
+
+
+def test_pairs_of_splits():
+    splits = ['xsub_train', 'xsub_val', 'xview_train', 'a_train', 'a_test', 'b_val', 'retrain']
+    assert pair_splits(splits) == [('xsub_train', 'xsub_val')]
+    pairs = [('xsub_train', 'xsub_val'), ('a_train', 'a_test')]
+    assert pair_splits(splits, ('val', 'test')) == pairs
+    assert pair_splits(['train', 'val', 'test'], ('val', 'test')) == [
+        ('train', 'val'),
+        ('train', 'test'),
+    ]
+
+
+def test_a_list_with_a_byte_order_mark(make_annotations, tmp_path):
+    path = make_annotations()
+    name = build(path).sample_names[0]
+    (tmp_path / 'labels.txt').write_text(f'{name}\n', encoding='utf-8-sig')
+    assert names_of(build(path, labels=str(tmp_path / 'labels.txt'))) == [name]
 
 
 @pytest.mark.parametrize('share', [0.01, 0.1, 0.5, 1])

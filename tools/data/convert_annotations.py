@@ -65,8 +65,6 @@ def read_checked(path: Path, drop: list) -> object:
     """Read a file without the dropped keys, and check all its splits."""
     content = load_annotations(path)
     annotations = split_annotations(content, str(path), None)
-    if not annotations:
-        raise ValueError(f'annotation file {path} holds no sample; expected at least one')
     if isinstance(content, dict):
         for name, members in content['split'].items():
             if len(members):  # an empty split does no harm to the others

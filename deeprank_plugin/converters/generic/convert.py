@@ -14,6 +14,8 @@ from .sequence_list import Row, number_labels, read_list, split_rows, suspect_la
 
 MEASURED = 200  # number of sequences measured to check the unit
 OUTSIDE = 0.05  # share of joints beyond the image
+LARGEST_SHARE = 2  # of an image's side, at which a joint beyond it may be guessed
+SMALLEST_IMAGE = 20  # pixels
 
 
 def convert_folder(
@@ -127,7 +129,10 @@ def suspect_unit(annotations: Sequence[Dict], layout: Layout) -> Optional[str]:
 
 
 def suspect_image(annotations: Sequence[Dict], reading: Reading) -> Optional[str]:
-    """A warning if 2D poses do not come with the size of their image, or do not fit it."""
+    """A warning if 2D poses do not come with the size of their image, or do not fit it.
+
+    Such as shares of an image whose sides are given in pixels.
+    """
     if not reading.is_planar(annotations[0]['keypoint']):
         return None
     if reading.img_shape is None:
@@ -135,7 +140,15 @@ def suspect_image(annotations: Sequence[Dict], reading: Reading) -> Optional[str
             'the poses are 2D and the size of the images is not known: training will take their '
             'largest coordinates for it; --img-shape HEIGHT WIDTH writes it into the file'
         )
-    size = np.array(reading.img_shape[::-1])  # x goes with the width
+    height, width = reading.img_shape
+    largest = max(float(np.abs(a['keypoint'][..., :2]).max()) for a in annotations)
+    if largest <= LARGEST_SHARE and min(height, width) > SMALLEST_IMAGE:
+        return (
+            f'the largest coordinate of all poses is {largest:.3g} in images {width} wide and '
+            f'{height} high; expected pixels, and these look like shares of the image: leave '
+            '--img-shape out, or scale x by the width and y by the height'
+        )
+    size = np.array([width, height])
     outside = [
         annotation['frame_dir']
         for annotation in annotations
@@ -143,7 +156,6 @@ def suspect_image(annotations: Sequence[Dict], reading: Reading) -> Optional[str
     ]
     if not outside:
         return None
-    height, width = reading.img_shape
     return (
         f'{len(outside)} sequences, such as {outside[0]!r}, have more than {OUTSIDE:.0%} of their '
         f'joints beyond an image {width} wide and {height} high; expected --img-shape HEIGHT WIDTH '

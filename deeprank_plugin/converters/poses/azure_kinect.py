@@ -8,6 +8,8 @@ camera. Captures without a depth image have no frame.
 from pathlib import Path
 from typing import Any, Optional
 
+import numpy as np
+
 from deeprank_plugin.converters.batch import BrokenFile
 
 from .recording import Person, Recording, find_rate, take, to_numbers
@@ -54,10 +56,22 @@ def read(content: Any, path: Path, dims: Optional[int] = None) -> Recording:
             raise BrokenFile(f'{path} has frame_id {number} twice; expected each frame once')
         times[number] = frame.get('timestamp_usec')
         frames[number] = [
-            Person(
-                to_numbers(take(body, 'joint_positions', list, where), where),
-                track=take(body, 'body_id', int, where),
-            )
+            Person(read_joints(body, where), track=take(body, 'body_id', int, where))
             for body in take(frame, 'bodies', list, where)
         ]
     return Recording(frames, fps=find_rate(times, 1e6), scale=MILLIMETRE, up='-y')
+
+
+def read_joints(body: Any, where: str) -> np.ndarray:
+    """Positions (V, 3) of the joints of a body.
+
+    Raises:
+        BrokenFile: If a joint has no three numbers.
+    """
+    positions = to_numbers(take(body, 'joint_positions', list, where), where)
+    if positions.ndim != 2 or positions.shape[1] != 3:
+        raise BrokenFile(
+            f'{where} has joint_positions of shape {positions.shape}; expected x, y and z of each '
+            'joint'
+        )
+    return positions

@@ -3,9 +3,10 @@
 ``{"fps": 30, "width": 640, "height": 480, "frames": [{"frame": 0, "timestamp_ms": 0,
 "pose_landmarks": [...], "pose_world_landmarks": [...]}]}``, or the list of frames alone. Either
 list of landmarks has 33 entries ``{"x", "y", "z", "visibility"}`` for one person, a list of such
-lists for several, and nothing (or null) where nobody was found. MediaPipe's own names in
-JavaScript (poseLandmarks, poseWorldLandmarks; landmarks, worldLandmarks) are read as well, and
-frame_index, index, frame_id or the order for ``frame``.
+lists for several, and nothing (or null) where nobody was found. Protobuf's ``{"landmark": [...]}``
+in the place of a list, MediaPipe's own names in JavaScript (poseLandmarks, poseWorldLandmarks;
+landmarks, worldLandmarks), and frame_index, index, frame_id or the order for ``frame`` are read as
+well.
 
 World landmarks are in metres, y down, from the hips; image landmarks are shares of the image's
 width and height.
@@ -85,15 +86,29 @@ def read_landmarks(landmarks: Any, dims: int, where: str) -> List[Person]:
     """
     if not landmarks:
         return []
-    several = landmarks if isinstance(landmarks[0], list) else [landmarks]
+    several = unwrap(landmarks, where)
+    alone = several and isinstance(several[0], dict) and 'landmark' not in several[0]
     persons = []
-    for person in several:
+    for person in [several] if alone else several:
         rows = []
-        for landmark in person:
+        for landmark in unwrap(person, where):
             if not isinstance(landmark, dict) or not {'x', 'y', 'z'} <= set(landmark):
                 raise BrokenFile(f'{where} has the landmark {str(landmark)[:60]}; expected x, y, z')
             score = landmark.get('visibility', 1.0)
             rows.append([landmark['x'], landmark['y'], landmark['z'], score])
-        numbers = to_numbers(rows, where)
-        persons.append(Person(np.ascontiguousarray(numbers[:, :dims]), numbers[:, 3]))
-    return [person for person in persons if len(person.keypoint)]
+        if rows:
+            numbers = to_numbers(rows, where)
+            persons.append(Person(np.ascontiguousarray(numbers[:, :dims]), numbers[:, 3]))
+    return persons
+
+
+def unwrap(landmarks: Any, where: str) -> List:
+    """A list of landmarks, alone or as protobuf's ``MessageToDict`` writes it.
+
+    Raises:
+        BrokenFile: If it is neither.
+    """
+    found = landmarks.get('landmark') if isinstance(landmarks, dict) else landmarks
+    if not isinstance(found, list):
+        raise BrokenFile(f'{where} has landmarks that are {describe(landmarks)}; expected a list')
+    return found

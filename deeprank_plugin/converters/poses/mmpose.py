@@ -48,7 +48,7 @@ def read(content: Any, path: Path, dims: Optional[int] = None) -> Recording:
         dims (int, optional): Not used: the file has either 2 or 3 coordinates.
 
     Raises:
-        BrokenFile: If it is anything else.
+        BrokenFile: If it is anything else, or its ``dataset_name`` is no text.
     """
     meta = content.get('meta_info') if isinstance(content, dict) else None
     if isinstance(content, dict):
@@ -63,6 +63,8 @@ def read(content: Any, path: Path, dims: Optional[int] = None) -> Recording:
             raise BrokenFile(f'{path} has frame_id {number} twice; expected each frame once')
         frames[number] = read_image(take(entry, 'instances', list, where), where)
     name = meta.get('dataset_name') if isinstance(meta, dict) else None
+    if not isinstance(name, (str, type(None))):
+        raise BrokenFile(f'{path} has dataset_name {str(name)[:40]!r}; expected a name')
     return Recording(frames, up='z mirrored', skeleton=name)
 
 

@@ -5,6 +5,7 @@
 (BODY_25) or 18 (COCO). Joints not found are 0, 0, 0. ``--tracking`` fills ``person_id``.
 """
 
+import math
 from typing import Any, List, Optional
 
 from .recording import Person, split_triplets, take
@@ -42,4 +43,4 @@ def read_id(value: Any) -> Optional[int]:
     """A track id from 7, 7.0, [7] or [[7.0], ...]; None where there is none (-1)."""
     while isinstance(value, list) and value:
         value = value[0]
-    return int(value) if isinstance(value, (int, float)) and value >= 0 else None
+    return int(value) if isinstance(value, (int, float)) and 0 <= value < math.inf else None

@@ -45,6 +45,8 @@ class Recording:
         up (str): Axis that points up in 3D, see ``coordinates.turn_up``. Defaults to 'y'.
         shares (bool): Whether 2D coordinates are shares of the image's sides. Defaults to False.
         step (int): Every how many-th frame the file has, see :func:`check_frames`. Defaults to 1.
+        remainder (int): What numbers of frames in the file leave, divided by ``step``. Defaults
+            to 0.
         skeleton (str, optional): What the file calls its skeleton. Defaults to None.
         counts (Counter): How often something was odd, by kind; see ``convert.ODD``.
     """
@@ -56,6 +58,7 @@ class Recording:
     up: str = 'y'
     shares: bool = False
     step: int = 1
+    remainder: int = 0
     skeleton: Optional[str] = None
     counts: CounterType[str] = field(default_factory=Counter)
 
@@ -166,7 +169,8 @@ def find_rate(times: Dict[int, Any], ticks: float) -> Optional[float]:
 def check_frames(recording: Recording, path: Path) -> Recording:
     """Check joints and frame numbers; count missing frames, empty frames and broken joints.
 
-    Where only every k-th frame was kept, the frames are numbered anew by ``step``. A joint that is
+    Where only every k-th frame was kept, the frames are numbered anew: what was number
+    ``n * step + remainder`` is n. A joint that is
     not finite, or absurdly far away, becomes absent (zero, score 0); so does a person without one.
 
     Raises:
@@ -200,7 +204,12 @@ def check_frames(recording: Recording, path: Path) -> Recording:
         persons = [clean(person, counts) for person in recording.frames[number]]
         frames[number // step] = [person for person in persons if person.keypoint.any()]
         counts['empty'] += not frames[number // step]
-    recording.frames, recording.step = frames, step
+    if not any(frames.values()):
+        raise BrokenFile(
+            f'{path} has no person with a joint in {len(frames)} frames; expected at least one: '
+            'all coordinates are zero, or no numbers'
+        )
+    recording.frames, recording.step, recording.remainder = frames, step, numbers[0] % step
     return recording
 
 

@@ -191,13 +191,13 @@ class Clock(NamedTuple):
     """Which frames lie where in time.
 
     Attributes:
-        start: Number of the first frame, counted in frames of the file.
+        start: When the first frame is, counted in frames of the file.
         step: Every how many-th frame of the recording the file has.
         fps: Frames of the file a second, or None if not known.
         rate: Frames of the sample for each frame of the file.
     """
 
-    start: int
+    start: float
     step: int
     fps: Optional[float]
     rate: float
@@ -229,7 +229,8 @@ class Clock(NamedTuple):
                 'need; expected --fps'
             )
         rate = 1.0 if fps is None or settings.to_fps is None else settings.to_fps / fps
-        return cls(min(recording.frames), recording.step, fps, rate)
+        start = min(recording.frames) + recording.remainder / recording.step
+        return cls(start, recording.step, fps, rate)
 
     def find_pieces(
         self,

@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Any, Dict, List, Optional, Tuple
 
 from deeprank_plugin.datasets.annotations import LayoutLike, find_faults, sample_name
+from deeprank_plugin.datasets.class_names import check_label_names
 
 EXAMPLES = 3
 
@@ -86,6 +87,10 @@ def collect_faults(
     for row, (annotation, name) in enumerate(zip(named, names)):
         if row not in faulty:
             sound.setdefault(name, dict(annotation, frame_dir=name))
+    try:
+        check_label_names(content, [int(a['label']) for a in sound.values()], path)
+    except ValueError as error:
+        tally.add('label names', str(error))
     splits = {split: [n for n in members if n in sound] for split, members in splits.items()}
     return tally.kinds, list(sound.values()), splits
 

@@ -1,11 +1,12 @@
 """Overlap between splits that should be disjoint."""
 
 import hashlib
-from typing import Dict, List, Mapping, Sequence, Tuple
+from typing import Dict, Mapping, Sequence
 
 from deeprank_plugin.datasets.subjects import subject_of
+from deeprank_plugin.datasets.subsets import pair_splits
 
-TEST_ENDINGS = ('_val', '_test')
+TEST_ENDINGS = ('val', 'test')
 
 
 def content_hash(annotation: Dict) -> str:
@@ -13,12 +14,6 @@ def content_hash(annotation: Dict) -> str:
     keypoint = annotation['keypoint']
     text = f'{keypoint.shape} {keypoint.dtype.str}'.encode()
     return hashlib.sha256(text + keypoint.tobytes()).hexdigest()
-
-
-def find_pairs(splits: Sequence[str]) -> List[Tuple[str, str]]:
-    """Pairs of training and test splits: x_train with x_val or x_test."""
-    stems = [split[: -len('_train')] for split in splits if split.endswith('_train')]
-    return [(f'{s}_train', s + end) for s in stems for end in TEST_ENDINGS if s + end in splits]
 
 
 def compare_pair(train: Sequence[Dict], test: Sequence[Dict], hashes: Dict[str, str]) -> Dict:
@@ -60,9 +55,9 @@ def compare_pairs(parts: Mapping[str, Sequence[Dict]]) -> Dict[str, Dict]:
         parts (dict): Split name to annotations.
 
     Returns:
-        dict: 'x_train, x_val' to their overlap.
+        dict: 'x_train, x_val' (or 'train, val', or with 'test') to their overlap.
     """
-    pairs = find_pairs(list(parts))
+    pairs = pair_splits(list(parts), TEST_ENDINGS)
     samples = {a['frame_dir']: a for part in parts.values() for a in part} if pairs else {}
     hashes = {name: content_hash(annotation) for name, annotation in samples.items()}
     return {

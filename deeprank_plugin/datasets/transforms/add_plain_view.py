@@ -5,7 +5,7 @@ from typing import Dict, List
 from mmaction.registry import TRANSFORMS
 from mmcv.transforms import BaseTransform, Compose
 
-from .two_views import join_views
+from .two_views import copy_sample, join_views
 
 
 @TRANSFORMS.register_module()
@@ -38,7 +38,8 @@ class AddPlainView(BaseTransform):
 
     def transform(self, results: Dict) -> Dict:
         """Augment one sequence, and add the plain one."""
-        return join_views([self.transforms(dict(results)), self.plain(dict(results))])
+        views = (self.transforms, self.plain)
+        return join_views([transforms(copy_sample(results)) for transforms in views])
 
     def __repr__(self) -> str:
         return f'{self.__class__.__name__}({self.transforms}, plain={self.plain})'

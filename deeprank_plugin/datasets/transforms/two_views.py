@@ -32,10 +32,16 @@ class TwoViews(BaseTransform):
 
     def transform(self, results: Dict) -> Dict:
         """Augment one sequence twice."""
-        return join_views([self.transforms(dict(results)) for _ in range(2)])
+        return join_views([self.transforms(copy_sample(results)) for _ in range(2)])
 
     def __repr__(self) -> str:
         return f'{self.__class__.__name__}({self.transforms})'
+
+
+def copy_sample(results: Dict) -> Dict:
+    """A sample with arrays of its own: some transforms, as ``PreNormalize2D``, change them."""
+    arrays = ('keypoint', 'keypoint_score')
+    return {key: value.copy() if key in arrays else value for key, value in results.items()}
 
 
 def join_views(views: List[Dict]) -> Dict:

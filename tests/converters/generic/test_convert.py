@@ -109,6 +109,11 @@ def test_the_size_of_the_images_of_2d_poses(tmp_path):
     assert 'img_shape' not in content['annotations'][0] and '--img-shape HEIGHT WIDTH' in doubt
     (doubt,) = convert(tmp_path, Reading(coco, img_shape=(640, 480)))[2]
     assert "2 sequences, such as 'a', have more than 5% of their joints beyond an image" in doubt
+    for name in 'ab':
+        np.save(tmp_path / f'{name}.npy', np.random.uniform(0, 1, size=(5, 17, 3)))
+    (doubt,) = convert(tmp_path, Reading(coco, img_shape=(480, 640)))[2]
+    assert 'these look like shares of the image: leave --img-shape out, or scale x' in doubt
+    assert convert(tmp_path, Reading(coco, img_shape=(1, 1)))[2] == []
     for shape, layout in (((480, 640), 'nturgb+d'), ((0, 640), 'coco'), ((480,), 'coco')):
         with pytest.raises(ValueError, match='img_shape='):
             convert(tmp_path, Reading(find_layout(layout), img_shape=shape))

@@ -38,3 +38,11 @@ def test_frames_that_lack_a_key(key):
     del content['frames'][2][key]
     with pytest.raises(BrokenFile, match=f'a.json, frame 2 .* expected an object with {key}'):
         azure_kinect.read(content, PATH)
+
+
+@pytest.mark.parametrize('positions', [[], [None], [[]], [[1.0, 2.0]]])
+def test_bodies_without_joints(positions):
+    content = files.azure(POSES)
+    content['frames'][2]['bodies'][0]['joint_positions'] = positions
+    with pytest.raises(BrokenFile, match='frame 2 has joint_positions of shape .*; expected x, y'):
+        azure_kinect.read(content, PATH)

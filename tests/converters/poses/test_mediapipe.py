@@ -49,6 +49,32 @@ def test_both_landmarks():
     assert mediapipe.read(content, PATH, dims=2).frames[0][0].keypoint.shape == (33, 2)
 
 
+@pytest.mark.parametrize('persons', [1, 2])
+def test_landmarks_as_protobuf_writes_them(persons):
+    content = files.mediapipe(WORLD[:persons])
+    for frame in content['frames']:
+        found = frame['pose_world_landmarks']
+        wrapped = dict(landmark=found) if persons == 1 else [dict(landmark=p) for p in found]
+        frame['pose_world_landmarks'] = wrapped
+    for t, found in mediapipe.read(content, PATH).frames.items():
+        np.testing.assert_array_equal([p.keypoint for p in found], WORLD[:persons, t])
+
+
+@pytest.mark.parametrize('nobody', [[[]], [{'landmark': []}], {'landmark': []}])
+def test_persons_without_landmarks(nobody):
+    content = files.mediapipe(WORLD[:1])
+    content['frames'][1]['pose_world_landmarks'] = nobody
+    assert [len(f) for f in mediapipe.read(content, PATH).frames.values()] == [1, 0, 1, 1]
+
+
+@pytest.mark.parametrize('landmarks', [{'a': 1}, 7, True, [[{'x': 1}], None], ['x']])
+def test_what_are_no_landmarks(landmarks):
+    content = files.mediapipe(WORLD[:1])
+    content['frames'][1]['pose_world_landmarks'] = landmarks
+    with pytest.raises(BrokenFile, match='a.json, frame 1 has .*; expected'):
+        mediapipe.read(content, PATH)
+
+
 def test_numbers_times_and_nobody():
     content = files.mediapipe(WORLD[:1], 'worldLandmarks')
     for frame in content['frames']:

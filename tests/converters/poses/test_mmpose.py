@@ -67,3 +67,10 @@ def spoil(**changes):
 def test_broken_videos(content, message):
     with pytest.raises(BrokenFile, match=message):
         mmpose.read(content, PATH)
+
+
+@pytest.mark.parametrize('name', [[], {}, ['coco'], 3])
+def test_a_data_set_without_a_name(name):
+    content = dict(meta_info=dict(dataset_name=name), instance_info=files.mmpose(POSES))
+    with pytest.raises(BrokenFile, match='a.json has dataset_name .*; expected a name'):
+        mmpose.read(content, PATH)

@@ -38,7 +38,16 @@ def test_3d():
 
 @pytest.mark.parametrize(
     'value, track',
-    [([-1], None), ([3], 3), (3, 3), ([[2.0], [0.0]], 2), (None, None), ([], None), ('a', None)],
+    [
+        ([-1], None),
+        ([3], 3),
+        (3, 3),
+        ([[2.0], [0.0]], 2),
+        (None, None),
+        ([], None),
+        ('a', None),
+        ([float('inf')], None),
+    ],
 )
 def test_ids(value, track):
     assert openpose.read_id(value) == track

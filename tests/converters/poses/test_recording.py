@@ -130,6 +130,10 @@ def test_a_person_without_a_joint_is_nobody():
 @pytest.mark.parametrize(
     'made, message',
     [
+        (
+            Recording({n: [Person(np.full((3, 2), value))] for n, value in enumerate((0, np.nan))}),
+            'no person with a joint in 2 frames; expected at least one: all coordinates are zero',
+        ),
         (Recording({0: [], 1: []}), 'no person in 2 frames; expected at least one'),
         (Recording({0: [some(0)], 1: [some(1, 4)]}), '1 of 3 joints x 2, 1 of 4 joints x 2'),
         (recording(5, 15307058), 'numbers its 2 frames from 5 to 15307058'),
@@ -147,3 +151,9 @@ def test_frames_that_cannot_be_used(made, message):
 )
 def test_frame_rates(times, rate):
     assert find_rate(times, 1000) == rate
+
+
+def test_what_a_step_leaves_is_kept():
+    made = check_frames(recording(4, 9, 14, 19, 29), PATH)
+    assert list(made.frames) == [0, 1, 2, 3, 5] and (made.step, made.remainder) == (5, 4)
+    assert check_frames(recording(7, 8, 9, 10, 11), PATH).remainder == 0

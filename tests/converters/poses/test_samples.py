@@ -94,6 +94,18 @@ def test_every_second_frame(tmp_path):
         assert counts['step'] == 1
 
 
+def test_every_fifth_frame_from_the_fourth_on(tmp_path):
+    content = files.mmpose(COCO)
+    path = files.write(tmp_path / 'a.json', content[4:30:5])  # 4, 9, ..., 29
+    for row, settings in ((part(9, 19), dict(in_frames=True)), (part(0.9, 1.95), dict(fps=10))):
+        (sample,), _, _ = convert(path, row, **settings)
+        np.testing.assert_array_equal(sample['keypoint'], COCO[:, 9:20:5].astype(np.float32))
+    _, (fault,), _ = convert(path, part(40, 50), in_frames=True)
+    assert 'which has 4 to 34 frames' in fault
+    _, (fault,), _ = convert(path, part(4, 5), fps=10)
+    assert 'which has 0.4 to 3.4 seconds' in fault
+
+
 def test_another_frame_rate(coco):
     whole, expected = convert(coco, fps=10, to_fps=25)[0][0], resample(COCO, None, 10, 25)[0]
     np.testing.assert_allclose(whole['keypoint'], expected, rtol=1e-6)

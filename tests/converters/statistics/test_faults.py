@@ -61,6 +61,13 @@ def test_a_sample_with_several_faults_counts_in_each():
     assert {kind: entry['count'] for kind, entry in faults.items()} == dict(label=2, total_frames=1)
 
 
+@pytest.mark.parametrize('names', [np.array(['a', 'b']), ['a']])
+def test_names_of_classes_that_the_data_set_rejects(names):
+    faults = examine(make(label_names=names), 'a.pkl')[0]['faults']
+    assert list(faults) == ['label names'] and 'expected' in faults['label names']['examples'][0]
+    assert examine(make(label_names=['a', 'b']), 'a.pkl')[0]['faults'] == {}
+
+
 def test_what_the_data_set_takes_has_no_fault(make_annotations):
     content = load_annotations(make_annotations())
     assert collect_faults(content, 'a.pkl', 3, 'nturgb+d')[0] == {}

@@ -6,14 +6,8 @@ from deeprank_plugin.converters.statistics.overlap import (
     compare_pair,
     compare_pairs,
     content_hash,
-    find_pairs,
     subject_of,
 )
-
-
-def test_pairs_of_splits():
-    splits = ['xsub_train', 'xsub_val', 'xview_train', 'a_train', 'a_test', 'b_val']
-    assert find_pairs(splits) == [('xsub_train', 'xsub_val'), ('a_train', 'a_test')]
 
 
 def test_subjects():
@@ -59,3 +53,7 @@ def test_compare_pairs_by_hand():
     found = compare_pairs(parts)
     assert list(found) == ['xsub_train, xsub_val']
     assert found['xsub_train, xsub_val']['duplicates'] == [('a', 'b')]
+    plain = dict(train=parts['xsub_train'], val=parts['xsub_val'], test=parts['xsub_train'])
+    found = compare_pairs(plain)
+    assert found['train, val']['duplicates'] == [('a', 'b')]
+    assert found['train, test']['samples'] == ['a']

@@ -3,7 +3,7 @@
 import numpy as np
 from mmaction.registry import TRANSFORMS
 
-from deeprank_plugin.datasets import CropResize, TwoViews
+from deeprank_plugin.datasets import AddPlainView, CropResize, TwoViews
 
 
 def test_scores_have_the_views_of_their_joints():
@@ -36,3 +36,13 @@ def test_two_views_are_two_clips():
     expected = [crop(dict(keypoint=keypoint.copy(), total_frames=40)) for _ in range(2)]
     expected = np.concatenate([view['keypoint'] for view in expected], axis=1)
     np.testing.assert_array_equal(results['keypoint'], expected)
+
+
+def test_a_transform_in_place_does_not_reach_the_other_view():
+    keypoint = np.full((1, 4, 17, 2), 75, np.float32)
+    results = dict(keypoint=keypoint, keypoint_score=np.ones((1, 4, 17), np.float32))
+    steps = [dict(type='PreNormalize2D', img_shape=(100, 100))]
+    steps.append(dict(type='CropResize', p_interval=(1.0,), clip_len=4))
+    assert (TwoViews(steps)(results)['keypoint'] == 0.5).all()
+    assert (AddPlainView(steps, steps)(results)['keypoint'] == 0.5).all()
+    assert (keypoint == 75).all()

@@ -1,8 +1,9 @@
 """Extracts the features of a whole training split, ordered by sample index, over all processes."""
 
 import copy
+import itertools
 from functools import partial
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import torch
 from mmengine.dist import all_gather_object, all_reduce, all_reduce_params, is_main_process
@@ -206,7 +207,9 @@ def calibrate_batch_norm(runner: Runner, loader: DataLoader, absent_bodies: bool
     """Set the running statistics of a new network's BatchNorm layers by one pass over the data.
 
     They become the averages over all batches, with all other layers in eval mode, as for the first
-    labels. Without this, a new network in eval mode normalises with mean 0 and variance 1.
+    labels. Without this, a new network in eval mode normalises with mean 0 and variance 1. Where
+    bodies are encoded separately (:func:`encode_bodies`), present ones alone count, on every
+    device, and a layer averages over the batches in which it saw one.
 
     Each process measures its own batches, also with ``SyncBatchNorm``, whose collectives would
     wait forever where processes have different numbers of batches.
@@ -234,8 +237,7 @@ def calibrate_batch_norm(runner: Runner, loader: DataLoader, absent_bodies: bool
     for layer in layers:
         layer.reset_running_stats()
         layer.train()
-        # in place of SyncBatchNorm's, which waits for other processes
-        setattr(layer, 'forward', partial(_BatchNorm.forward, layer))  # noqa: B010
+        setattr(layer, 'forward', partial(average_batch, layer, itertools.count(1)))  # noqa: B010
     if absent_bodies:
         model.backbone.training = True  # its own flag alone: encode_bodies then encodes all
     sampler: Any = loader.sampler
@@ -246,9 +248,7 @@ def calibrate_batch_norm(runner: Runner, loader: DataLoader, absent_bodies: bool
         disable=None if is_main_process() else True,
         leave=False,
     )
-    for number, batch in enumerate(bar, start=1):
-        for layer in layers:
-            layer.momentum = 1 / number  # None means the same, and reads a number of the device
+    for batch in bar:
         model(model.data_preprocessor(batch, False)['inputs'], mode='tensor')
         runner.call_hook('after_extraction_iter')
     sampler.shuffle = False
@@ -258,3 +258,18 @@ def calibrate_batch_norm(runner: Runner, loader: DataLoader, absent_bodies: bool
         all_reduce_params(layer.buffers(), op='mean')
     model.eval()
     return True
+
+
+def average_batch(layer: _BatchNorm, numbers: Iterator[int], inputs: Tensor) -> Tensor:
+    """Forward pass that makes the running statistics the mean over the batches of training mode.
+
+    In place of ``SyncBatchNorm``'s, which waits for other processes.
+
+    Args:
+        layer (_BatchNorm): The layer.
+        numbers (Iterator[int]): Counts its batches from 1.
+        inputs (Tensor): What the layer normalises.
+    """
+    if layer.training:
+        layer.momentum = 1 / next(numbers)  # None means the same, and reads a number of the device
+    return _BatchNorm.forward(layer, inputs)

@@ -11,7 +11,7 @@ import torch
 from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
 from mmengine.dist import broadcast
-from mmengine.model import BaseModel
+from mmengine.model import BaseModel, initialize
 from torch import Tensor, nn
 
 from ...datasets.collate import SampleBatch
@@ -232,11 +232,15 @@ class BankPretrainer(EncoderPretrainer):
         return metrics
 
     def reset_heads(self) -> None:
-        """Give the heads new weights, the same on all processes."""
+        """Give the heads new weights, drawn as the first ones were, the same on all processes."""
         for head in self.label_heads():
+            # nn.MultiheadAttention has the second, which follows that of its layers
+            for reset in ('reset_parameters', '_reset_parameters'):
+                for layer in head.modules():
+                    getattr(layer, reset, lambda: None)()
             for layer in head.modules():
-                if hasattr(layer, 'reset_parameters'):
-                    layer.reset_parameters()  # type: ignore[operator]
+                if getattr(layer, 'init_cfg', None):
+                    initialize(layer, layer.init_cfg)  # type: ignore[arg-type]
             for tensor in head.state_dict().values():
                 broadcast(tensor)
 

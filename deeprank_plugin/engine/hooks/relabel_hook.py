@@ -17,7 +17,7 @@ from deeprank_plugin.engine.extraction import (
     calibrate_batch_norm,
     extract_split,
 )
-from deeprank_plugin.engine.loaders import have_equal_batches, index_sampler
+from deeprank_plugin.engine.loaders import index_sampler
 from deeprank_plugin.engine.recovery.checkpoint_hook import save_best, save_early_end
 from deeprank_plugin.engine.relabel_schedule import RelabelSchedule
 from deeprank_plugin.models.utils import FeatureBank, unwrap
@@ -125,8 +125,6 @@ class RelabelHook(Hook):
     def before_train(self, runner) -> None:
         """Make the first labels, or restore those of the checkpoint."""
         require_epochs(runner.train_loop)
-        reporting.log_separate_ranking(runner, unwrap(runner.model))
-        unwrap(runner.model).equal_batches = have_equal_batches(runner.train_dataloader)
         unwrap(runner.model).scale_loss = loss_scaling(runner.optim_wrapper)
         self._loader = build_extraction_loader(runner, self.pipeline)
         if not runner._resume or self._loaded is None and runner.epoch == 0:

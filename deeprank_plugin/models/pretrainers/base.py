@@ -39,6 +39,12 @@ class EncoderPretrainer(BaseModel):
     several_modalities = False
     """Whether there is an encoder for each of a list of modalities."""
 
+    gather: Optional[bool] = None
+    """Whether the loss is over the samples of all processes; None if it compares no samples."""
+
+    equal_batches = False
+    """Whether all processes train on batches of the same size; ``CheckRunHook`` finds out."""
+
     def __init__(self, data_preprocessor: Dict, init_cfg=None, segments: int = 1) -> None:
         # built here: the base class uses MMEngine's registry, which needs a default scope
         super().__init__(MODELS.build(data_preprocessor), init_cfg)
@@ -97,6 +103,10 @@ class EncoderPretrainer(BaseModel):
             return self.predict(inputs, data_samples)
         raise RuntimeError(f"mode={mode!r} is not known; expected 'tensor', 'loss' or 'predict'")
 
+    def gather_all(self, features: Tensor) -> Tensor:
+        """Features, or labels, of all processes if ``gather`` is set, else of this one."""
+        return gather_features(features, self.equal_batches) if self.gather else features
+
     def extract_feat(self, inputs: Union[Tensor, Dict[str, Tensor]]) -> Tensor:
         """Features of sequences (B, clips, M, T, V, C), averaged over clips.
 
@@ -139,9 +149,6 @@ class BankPretrainer(EncoderPretrainer):
     min_scored = 1
     """Smallest batch that :meth:`score` accepts."""
 
-    equal_batches = False
-    """Whether all processes train on batches of the same size; ``RelabelHook`` finds out."""
-
     scale_loss: Optional[Callable[[Tensor], Tensor]] = None
     """Multiplies a loss as the run does before its backward pass; set by ``RelabelHook``."""
 
@@ -172,10 +179,6 @@ class BankPretrainer(EncoderPretrainer):
         rows, names = identify(data_samples)
         # a bank from a checkpoint is on the host
         return self.bank.to(next(self.parameters()).device).read(rows, names)
-
-    def gather_all(self, features: Tensor) -> Tensor:
-        """Features of all processes if ``gather`` is set, else of this one."""
-        return gather_features(features, self.equal_batches) if self.gather else features
 
     def predict(self, inputs, data_samples: List[ActionDataSample]) -> List[ActionDataSample]:
         """Set ``feat`` and, if all samples are in the bank, call :meth:`score`."""

@@ -53,7 +53,7 @@ def build_extraction_loader(
             unlabelled samples are included. Defaults to ``('holdout',)``.
 
     Raises:
-        ValueError: If there is no test pipeline.
+        ValueError: If there is no test pipeline, or a data set leaves samples out by ``indices``.
     """
     train, val = runner.cfg.train_dataloader, runner.cfg.get('val_dataloader')
     if pipeline is None:
@@ -81,6 +81,8 @@ def build_extraction_loader(
         ),
         seed=runner.seed,
     )
+    for leaf in leaf_datasets(loader.dataset):
+        require_all_samples(leaf)
     shield_workers(loader)
     align_offsets(loader.dataset, runner.train_dataloader.dataset)
     if runner.val_loop is not None:
@@ -107,6 +109,19 @@ def align_offsets(whole, other) -> None:
 def num_rows(leaf) -> int:
     """Number of rows that a data set's ``sample_idx`` ranges over."""
     return getattr(leaf, 'num_split_samples', len(leaf))
+
+
+def require_all_samples(leaf) -> None:
+    """Raise a ``ValueError`` if a data set gives fewer samples than it has rows."""
+    if len(leaf) >= num_rows(leaf):
+        return
+    raise ValueError(
+        f'{type(leaf).__name__} gives {len(leaf)} of the {num_rows(leaf)} samples of '
+        f'{leaf.ann_file} (indices={getattr(leaf, "_indices", None)}), and the features of all of '
+        'them are to be extracted; expected no indices in train_dataloader.dataset: choose samples '
+        'by labels=dict(share=..., seed=0) or labels=FILE with their names, or leave out the hook '
+        'that extracts (RelabelHook, or classifier and calibrate of HeadInitHook)'
+    )
 
 
 def encode_as_tensor(model: torch.nn.Module, inputs: Tensor) -> Tensor:

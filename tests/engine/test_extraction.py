@@ -57,6 +57,13 @@ def test_workers_hand_over_as_those_of_validation(tmp_path):
     assert torch.equal(extracted.labels, other.labels) and extracted.names == other.names
 
 
+def test_indices_that_leave_samples_out(tmp_path):
+    cfg = make_config(tmp_path / 'run', interval=1)
+    cfg.train_dataloader.dataset.indices = 10
+    with pytest.raises(ValueError, match=r'gives 10 of the 24 samples .*indices=10.*labels=dict'):
+        build_extraction_loader(make_runner(cfg))
+
+
 def test_labels_of_a_batch():
     samples = [ActionDataSample(metainfo=dict(frame_dir=str(i))) for i in range(3)]
     assert read_labels(samples) == read_labels(join_samples(samples)) == [-1] * 3

@@ -71,7 +71,7 @@ def test_scores_of_2d_poses_get_no_noise():
 @pytest.mark.parametrize('layout', ['coco', 'openpose'])
 @pytest.mark.parametrize('distort', [None, dict(noise=0.1, mask=0.1)])
 def test_2d_poses_without_scores(layout, distort):
-    """Neither rotated nor sheared, they need no third channel, and noise has as many as they have."""
+    """Neither rotated nor sheared, they need no third channel; noise has as many as they have."""
     augment = dict(clip_len=12, min_frames=4, angle=0.0, plain=0.95)
     if distort:
         augment['distort'] = distort

@@ -19,7 +19,21 @@ students = dict(
     strong=strong,
     strong_swap=[*strong, swap],
 )
-# of MoCo, which compares two of them
-contrasted = [_base_.train_pipeline[1], *_base_.shear] if views == 'weak' else students[views]
+# of MoCo, which compares two of them: sheared, or strong where nothing else tells 2D views apart
+contrasted = students[views]
+if views == 'weak':
+    contrasted = strong if _base_.planar else [_base_.train_pipeline[1], *_base_.shear]
+# the same views on the device: data_preprocessor.augment
+plain_augment = dict(
+    p_interval=crop['p_interval'],
+    clip_len=_base_.clip_len,
+    angle=0.0 if _base_.planar else _base_.rotation[0]['angle'],
+)
+strong_augment = dict(plain_augment, min_share=crop['min_share'], distort=dict(strength, swap=0.0))
+augments = dict(
+    weak=plain_augment,
+    strong=strong_augment,
+    strong_swap=dict(strong_augment, distort=dict(strength, swap=swap['prob'])),
+)
 train_pipeline = [_base_.train_pipeline[0], *students[views], *_base_.train_pipeline[-2:]]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

@@ -6,7 +6,7 @@ clip_len = 24
 work_dir = (
     f'./work_dirs/{{fileBasenameNoExtension}}_{_base_.data}_{_base_.modality}{_base_.variant}'
 )
-augment = dict(clips=2, clip_len=clip_len, min_share=64 / 120, distort=_base_.strength)
+augment = dict(_base_.augments[_base_.views], clips=2, clip_len=clip_len)
 model = dict(
     data_preprocessor=dict(augment=augment),
     backbone=dict(base_channels=8),

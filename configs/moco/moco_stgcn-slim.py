@@ -12,6 +12,5 @@ model = dict(
     queue_size=32768,
 )
 pair = dict(type='TwoViews', transforms=_base_.contrasted)
-train_dataloader = dict(
-    dataset=dict(pipeline=[_base_.train_pipeline[0], pair, *_base_.train_pipeline[-2:]])
-)
+train_pipeline = [_base_.train_pipeline[0], pair, *_base_.train_pipeline[-2:]]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

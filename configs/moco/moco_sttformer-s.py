@@ -16,7 +16,6 @@ model = dict(
     queue_size=512,
 )
 pair = dict(type='TwoViews', transforms=_base_.contrasted)
-train_dataloader = dict(
-    dataset=dict(pipeline=[_base_.train_pipeline[0], pair, *_base_.train_pipeline[-2:]])
-)
+train_pipeline = [_base_.train_pipeline[0], pair, *_base_.train_pipeline[-2:]]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 optim_wrapper = dict(optimizer=dict(lr=0.01))

@@ -1,8 +1,9 @@
 """Extracts the features of a whole training split, ordered by sample index, over all processes."""
 
 import copy
+import itertools
 from functools import partial
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import torch
 from mmengine.dist import all_gather_object, all_reduce, all_reduce_params, is_main_process
@@ -52,7 +53,7 @@ def build_extraction_loader(
             unlabelled samples are included. Defaults to ``('holdout',)``.
 
     Raises:
-        ValueError: If there is no test pipeline.
+        ValueError: If there is no test pipeline, or a data set leaves samples out by ``indices``.
     """
     train, val = runner.cfg.train_dataloader, runner.cfg.get('val_dataloader')
     if pipeline is None:
@@ -80,6 +81,8 @@ def build_extraction_loader(
         ),
         seed=runner.seed,
     )
+    for leaf in leaf_datasets(loader.dataset):
+        require_all_samples(leaf)
     shield_workers(loader)
     align_offsets(loader.dataset, runner.train_dataloader.dataset)
     if runner.val_loop is not None:
@@ -106,6 +109,19 @@ def align_offsets(whole, other) -> None:
 def num_rows(leaf) -> int:
     """Number of rows that a data set's ``sample_idx`` ranges over."""
     return getattr(leaf, 'num_split_samples', len(leaf))
+
+
+def require_all_samples(leaf) -> None:
+    """Raise a ``ValueError`` if a data set gives fewer samples than it has rows."""
+    if len(leaf) >= num_rows(leaf):
+        return
+    raise ValueError(
+        f'{type(leaf).__name__} gives {len(leaf)} of the {num_rows(leaf)} samples of '
+        f'{leaf.ann_file} (indices={getattr(leaf, "_indices", None)}), and the features of all of '
+        'them are to be extracted; expected no indices in train_dataloader.dataset: choose samples '
+        'by labels=dict(share=..., seed=0) or labels=FILE with their names, or leave out the hook '
+        'that extracts (RelabelHook, or classifier and calibrate of HeadInitHook)'
+    )
 
 
 def encode_as_tensor(model: torch.nn.Module, inputs: Tensor) -> Tensor:
@@ -206,7 +222,9 @@ def calibrate_batch_norm(runner: Runner, loader: DataLoader, absent_bodies: bool
     """Set the running statistics of a new network's BatchNorm layers by one pass over the data.
 
     They become the averages over all batches, with all other layers in eval mode, as for the first
-    labels. Without this, a new network in eval mode normalises with mean 0 and variance 1.
+    labels. Without this, a new network in eval mode normalises with mean 0 and variance 1. Where
+    bodies are encoded separately (:func:`encode_bodies`), present ones alone count, on every
+    device, and a layer averages over the batches in which it saw one.
 
     Each process measures its own batches, also with ``SyncBatchNorm``, whose collectives would
     wait forever where processes have different numbers of batches.
@@ -234,8 +252,7 @@ def calibrate_batch_norm(runner: Runner, loader: DataLoader, absent_bodies: bool
     for layer in layers:
         layer.reset_running_stats()
         layer.train()
-        # in place of SyncBatchNorm's, which waits for other processes
-        setattr(layer, 'forward', partial(_BatchNorm.forward, layer))  # noqa: B010
+        setattr(layer, 'forward', partial(average_batch, layer, itertools.count(1)))  # noqa: B010
     if absent_bodies:
         model.backbone.training = True  # its own flag alone: encode_bodies then encodes all
     sampler: Any = loader.sampler
@@ -246,9 +263,7 @@ def calibrate_batch_norm(runner: Runner, loader: DataLoader, absent_bodies: bool
         disable=None if is_main_process() else True,
         leave=False,
     )
-    for number, batch in enumerate(bar, start=1):
-        for layer in layers:
-            layer.momentum = 1 / number  # None means the same, and reads a number of the device
+    for batch in bar:
         model(model.data_preprocessor(batch, False)['inputs'], mode='tensor')
         runner.call_hook('after_extraction_iter')
     sampler.shuffle = False
@@ -258,3 +273,18 @@ def calibrate_batch_norm(runner: Runner, loader: DataLoader, absent_bodies: bool
         all_reduce_params(layer.buffers(), op='mean')
     model.eval()
     return True
+
+
+def average_batch(layer: _BatchNorm, numbers: Iterator[int], inputs: Tensor) -> Tensor:
+    """Forward pass that makes the running statistics the mean over the batches of training mode.
+
+    In place of ``SyncBatchNorm``'s, which waits for other processes.
+
+    Args:
+        layer (_BatchNorm): The layer.
+        numbers (Iterator[int]): Counts its batches from 1.
+        inputs (Tensor): What the layer normalises.
+    """
+    if layer.training:
+        layer.momentum = 1 / next(numbers)  # None means the same, and reads a number of the device
+    return _BatchNorm.forward(layer, inputs)

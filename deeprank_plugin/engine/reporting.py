@@ -94,11 +94,11 @@ def format_metrics(metrics: Dict[str, float]) -> str:
     return '\n    '.join('  '.join(([f'{g}:'] if g else []) + parts) for g, parts in lines.items())
 
 
-def log_separate_ranking(runner, model: nn.Module) -> None:
-    """Log that processes rank only the samples of their own batches, if they do."""
+def log_separate_samples(runner, model: nn.Module) -> None:
+    """Log that processes compare only the samples of their own batches, if they do."""
     if get_world_size() > 1 and getattr(model, 'gather', None) is False:
         runner.logger.info(
-            f'gather=False: each of {get_world_size()} processes ranks the triplets of its own '
+            f'gather=False: each of {get_world_size()} processes takes the triplets of its own '
             'batch, and the gradients are averaged: there are fewer triplets than in one process '
             'with the whole batch, and the gradients differ.'
         )

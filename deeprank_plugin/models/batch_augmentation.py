@@ -36,7 +36,8 @@ class BatchCropResizeRotate:
         clip_len (int): Frames of the output. Defaults to 120.
         min_frames (int, optional): Minimum number of frames in a crop, if the sequence has as many.
             Defaults to None: 64, unless ``min_share`` is given.
-        angle (float): Largest angle in radians; 0 for 2D data with a score. Defaults to 0.3.
+        angle (float): Largest angle in radians; 0 for 2D data, with or without a score. Defaults to
+            0.3.
         min_share (float, optional): ``min_frames`` as a share of ``clip_len``. Defaults to None.
 
     Raises:
@@ -71,7 +72,7 @@ class BatchCropResizeRotate:
         return AugmentationParameters(starts, lengths, angles)
 
     def __call__(self, sequences: List[Tensor]) -> Tensor:
-        """Draw and apply: B sequences (1, M, T_i, V, 3) to (B, 1, M, clip_len, V, 3)."""
+        """Draw and apply: B sequences (1, M, T_i, V, C) to (B, 1, M, clip_len, V, C)."""
         return self.apply(sequences, self.sample_parameters([s.shape[2] for s in sequences]))
 
     def middle(self, sequences: List[Tensor], share: float) -> Tensor:
@@ -85,11 +86,12 @@ class BatchCropResizeRotate:
         """Crop, resize and rotate with given parameters.
 
         Args:
-            sequences (list[Tensor]): B sequences of shape (1, M, T_i, V, 3), with the same M and V.
+            sequences (list[Tensor]): B sequences of shape (1, M, T_i, V, C), with the same M, V and
+                C; C is 3 unless ``angle`` is 0.
             draws (AugmentationParameters): Crop and angles of each sequence.
 
         Returns:
-            Tensor: Of shape (B, 1, M, clip_len, V, 3), in at least float32.
+            Tensor: Of shape (B, 1, M, clip_len, V, C), in at least float32.
         """
         device = sequences[0].device
         dtype = torch.promote_types(sequences[0].dtype, torch.float32)

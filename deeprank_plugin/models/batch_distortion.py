@@ -16,7 +16,7 @@ class DistortionParameters(NamedTuple):
     Attributes:
         swapped: Whether left and right are exchanged, of shape (B,).
         shears: Shear matrices of shape (B, 3, 3).
-        noise: What is added to the coordinates, of shape (B, 1, M, T, V, dims).
+        noise: What is added to the coordinates, of shape (B, 1, M, T, V, dims), dims at most C.
         kept: Joints that are not masked, of shape (B, V).
     """
 
@@ -34,6 +34,7 @@ class BatchDistortion:
 
     Args:
         layout (Layout): The joints; in 2D layouts a third channel is a score and gets no noise.
+            A shear needs three channels, x, y and z.
         shear (float): Largest shear factor. Defaults to 0.0.
         noise (float): Standard deviation of the noise. Defaults to 0.0.
         mask (float): Probability of each joint to be masked. Defaults to 0.0.
@@ -73,7 +74,7 @@ class BatchDistortion:
         shears.diagonal(dim1=1, dim2=2).fill_(1)
         noise = torch.zeros(())
         if self.noise:
-            noise = torch.randn(*shape[:-1], self.dims) * self.noise
+            noise = torch.randn(*shape[:-1], min(self.dims, shape[-1])) * self.noise
         kept = torch.rand(batch, joints) >= self.mask
         return DistortionParameters(torch.rand(batch) < self.swap, shears, noise, kept)
 

@@ -127,7 +127,8 @@ class SkeletonPreprocessor(ActionDataPreprocessor):
         with without_autocast(inputs[0].device):
             if training and self.augment is not None:
                 sequences = list(inputs)
-                check_augmentable(sequences, data_samples)
+                rotated = self.augment.angle or (self.distort is not None and self.distort.shear)
+                check_augmentable(sequences, data_samples, in_space=bool(rotated))
                 views = [self.make_view(sequences) for _ in range(self.clips)]
                 if self.plain is not None:
                     views.append(self.augment.middle(sequences, self.plain))
@@ -179,14 +180,21 @@ class SkeletonPreprocessor(ActionDataPreprocessor):
         return derived
 
 
-def check_augmentable(inputs: List[Tensor], data_samples) -> None:
-    """Check that a batch can be augmented at once: one clip, equal numbers of bodies, 3 channels.
+def check_augmentable(inputs: List[Tensor], data_samples, in_space: bool = True) -> None:
+    """Check that a batch can be augmented at once: one clip, equal numbers of bodies and channels.
+
+    Args:
+        inputs (list[Tensor]): Sequences of shape (clips, M, T, V, C).
+        data_samples (list): Samples of the batch.
+        in_space (bool): Whether they are rotated or sheared, so that C must be 3: x, y and z.
+            Defaults to True.
 
     Raises:
         ValueError: Names the sample and what to change.
     """
+    channels = 3 if in_space else inputs[0].shape[-1]
     for sequence, sample in zip(inputs, data_samples):
-        expected = (1, inputs[0].shape[1], 3)
+        expected = (1, inputs[0].shape[1], channels)
         found = (sequence.shape[0], sequence.shape[1], sequence.shape[-1])
         if found != expected:
             raise ValueError(
@@ -195,4 +203,5 @@ def check_augmentable(inputs: List[Tensor], data_samples) -> None:
                 "training pipeline be [dict(type='CenterSkeleton'), dict(type='FormatGCNInput', "
                 "num_person=M), dict(type='PackActionInputs', ...)], or set "
                 'data_preprocessor.augment=None'
+                + (', or augment.angle=0 and no shear for 2D poses' if in_space else '')
             )

@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,6 +15,8 @@ from mmengine.config import Config
 
 from deeprank_plugin.command_line import load_config
 from deeprank_plugin.command_line.parameters import SHARES, VARIABLES
+from deeprank_plugin.engine.hooks.check_run_hook import list_monitored
+from deeprank_plugin.engine.metric_names import require_metric
 from deeprank_plugin.models.data_preprocessor import MODALITIES
 from tests.configs.config_files import DATA, FACTS, OURS, PROJECTS, SMALL, names, student_steps
 
@@ -128,6 +131,19 @@ def test_config_with_another_layout(monkeypatch, path, layout):
 @pytest.mark.parametrize('path', PROJECTS, ids=names(PROJECTS))
 def test_config_of_a_project(path):
     build(Config.fromfile(path))
+
+
+@pytest.mark.parametrize('data', ['ntu60_xsub', 'uiprmd_xsub'])  # which differ in their schedule
+@pytest.mark.parametrize('path', [*OURS, *PROJECTS], ids=names([*OURS, *PROJECTS]))
+def test_what_a_run_waits_for_is_reported(bases_read_once, monkeypatch, path, data):
+    """As CheckRunHook checks it: otherwise the run would not start."""
+    monkeypatch.setenv('DATA', data)
+    cfg = Config.fromfile(path)
+    hooks = [HOOKS.build(hook) for hook in cfg.default_hooks.values()]
+    found = list_monitored(SimpleNamespace(hooks=hooks, param_schedulers=None))
+    assert not any('monitor' in scheduler for scheduler in cfg.get('param_scheduler') or [])
+    for name, setting in found:
+        require_metric(name, [METRICS.build(cfg.val_evaluator)], setting)
 
 
 def unseen(part):

@@ -16,9 +16,12 @@ from deeprank_plugin.engine import RelabelHook
 PAGE = (ROOT / 'docs/method.md').read_text()
 
 
-def test_a_teacher_instead_of_rounds(tmp_path):
+@pytest.mark.parametrize('method', ['deeprank', 'segrank', 'mv-deeprank', 'mv-segrank'])
+def test_a_teacher_instead_of_rounds(tmp_path, method):
     (text,) = re.findall(r'```python\n(_base_.*?)```', PAGE, re.DOTALL)
-    (tmp_path / 'mine.py').write_text(text.replace('deeprank_stgcn.py', 'deeprank_stgcn-w16.py'))
+    folder = 'segrank' if 'segrank' in method else method.replace('-', '_')
+    base = f'{folder}/{method}_stgcn-w16.py'
+    (tmp_path / 'mine.py').write_text(text.replace('deeprank/deeprank_stgcn.py', base))
     cfg = load_config(str(tmp_path / 'mine.py'), data='uiprmd_xsub', views='strong')
     pipeline = Compose(cfg.train_dataloader.dataset.pipeline)
     batch = []
@@ -29,13 +32,17 @@ def test_a_teacher_instead_of_rounds(tmp_path):
     model = MODELS.build(cfg.model)
     data = {key: [sample[key] for sample in batch] for key in batch[0]}
     data = model.data_preprocessor(data, training=True)
-    assert data['inputs'].shape == (3, 2, 1, 48, 25, 3)
-    masked = (data['inputs'] == 0).all(dim=(2, 3, 5)).any(dim=2)
-    assert masked.tolist() == [[True, False]] * 3  # strong for the encoder, plain for the teacher
-    model.relabel(torch.randn(3, 64), ['0', '1', '2'])
+    joint = data['inputs']['joint'] if model.several_modalities else data['inputs']
+    views = 2 if model.two_views else 1
+    assert joint.shape == (3, views + 1, 1, 48, 25, 3)
+    masked = (joint == 0).all(dim=(2, 3, 5)).any(dim=2)
+    strong = [True] * views
+    assert masked.tolist() == [[*strong, False]] * 3  # for the encoder, and plain for the teacher
+    streams = (3,) if model.several_modalities else ()
+    model.relabel(torch.randn(3, *streams, 64 * model.segments), ['0', '1', '2'])
     loss, _ = model.parse_losses(model(**data, mode='loss'))
     loss.backward()
-    assert torch.isfinite(loss) and cfg.param_scheduler[0].T_max == 100
+    assert torch.isfinite(loss) and cfg.param_scheduler[0].T_max == 100 // views
     assert RelabelHook(**{k: v for k, v in cfg.default_hooks.relabel.items() if k != 'type'})
 
 

@@ -1,5 +1,6 @@
 """Features by index, and the statistics of a fresh network."""
 
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -18,6 +19,7 @@ from deeprank_plugin.engine.extraction import (
     extract_split,
     read_labels,
 )
+from deeprank_plugin.models.utils import bodies
 
 
 def test_first_labels_are_eval_features_by_index(tmp_path):
@@ -53,6 +55,13 @@ def test_workers_hand_over_as_those_of_validation(tmp_path):
     other = extract_split(runner, plain)
     assert torch.equal(extracted.features, other.features)
     assert torch.equal(extracted.labels, other.labels) and extracted.names == other.names
+
+
+def test_indices_that_leave_samples_out(tmp_path):
+    cfg = make_config(tmp_path / 'run', interval=1)
+    cfg.train_dataloader.dataset.indices = 10
+    with pytest.raises(ValueError, match=r'gives 10 of the 24 samples .*indices=10.*labels=dict'):
+        build_extraction_loader(make_runner(cfg))
 
 
 def test_labels_of_a_batch():
@@ -115,18 +124,51 @@ def test_synchronised_layers_do_not_wait_for_batches_that_others_lack():
     assert 'forward' not in vars(model.norm) and model.norm.momentum == 0.1
 
 
-def test_absent_bodies_count_on_demand_as_in_training(tmp_path):
-    cfg = make_config(tmp_path / 'run', interval=1)
+def build_with_absent_bodies(folder):
+    """A runner whose second bodies are all absent, and its first layer with statistics."""
+    cfg = make_config(folder, interval=1)
     for loader in (cfg.train_dataloader, cfg.val_dataloader):
-        loader.dataset.pipeline[-2].num_person = 2  # the second body is absent
+        loader.dataset.pipeline[-2].num_person = 2
     runner = make_runner(cfg)
     runner._train_loop = runner.build_train_loop(runner._train_loop)
     runner._val_loop = runner.build_val_loop(runner._val_loop)
-    layer = next(m for m in runner.model.modules() if isinstance(m, BatchNorm1d))
+    return runner, next(m for m in runner.model.modules() if isinstance(m, BatchNorm1d))
+
+
+def test_absent_bodies_count_on_demand_as_in_training(tmp_path):
+    runner, layer = build_with_absent_bodies(tmp_path / 'run')
     means = []
     for absent in (False, True):
         calibrate_batch_norm(runner, build_extraction_loader(runner), absent_bodies=absent)
         assert not any(module.training for module in runner.model.modules())
         means.append(layer.running_mean.clone())
-    # of a batch of 6, one absent body for all or all 6 of them
-    torch.testing.assert_close(means[1] * 12, means[0] * 7, rtol=1e-3, atol=1e-4)
+    # of a batch of 6: no absent body or 6 of them
+    torch.testing.assert_close(means[1] * 12, means[0] * 6, rtol=1e-3, atol=1e-4)
+
+
+def test_first_labels_do_not_depend_on_the_device(tmp_path, monkeypatch):
+    """A GPU encodes more empty bodies beside the present ones than a CPU."""
+    runner, _ = build_with_absent_bodies(tmp_path / 'run')
+    found = []
+    for device in ('cpu', 'cuda'):
+        number = partial(bodies.empty_bodies, device=torch.device(device))
+        with monkeypatch.context() as patch:
+            patch.setattr(bodies, 'empty_bodies', lambda n, _, number=number: number(n))
+            loader = build_extraction_loader(runner)
+            torch.manual_seed(0)
+            calibrate_batch_norm(runner, loader)
+        found.append(extract_split(runner, loader).features)
+    torch.testing.assert_close(found[1], found[0], rtol=1e-5, atol=1e-6)
+
+
+def test_batches_without_a_body_do_not_count(tmp_path):
+    runner, layer = build_with_absent_bodies(tmp_path / 'run')
+    batches = list(build_extraction_loader(runner))
+    empty = dict(batches[0], inputs=[torch.zeros_like(x) for x in batches[0]['inputs']])
+    means = []
+    for shown in (batches, [empty, *batches[:2], empty, *batches[2:]], [empty]):
+        loader = DataLoader(shown, batch_size=None, sampler=SequentialSampler(shown))
+        calibrate_batch_norm(runner, loader)
+        means.append(layer.running_mean.clone())
+    assert torch.equal(means[1], means[0]) and means[0].any()
+    assert not means[2].any() and (layer.running_var == 1).all()

@@ -10,7 +10,7 @@ from mmengine.logging import HistoryBuffer
 from deeprank_plugin.engine.extraction import Extracted
 from deeprank_plugin.engine.reporting import (
     format_metrics,
-    log_separate_ranking,
+    log_separate_samples,
     measure_clusters,
     measure_features,
     report,
@@ -102,9 +102,9 @@ def test_format_has_a_line_for_each_stream():
     assert text == 'round: 1\n    joint:  a: 0.25  b: 2\n    bone:  a: 1e-07'
 
 
-def test_processes_that_rank_apart(monkeypatch):
+def test_processes_that_compare_apart(monkeypatch):
     monkeypatch.setattr('deeprank_plugin.engine.reporting.get_world_size', lambda: 2)
     for gather, number in ((False, 1), (True, 0), (None, 0)):
         runner = make_runner()
-        log_separate_ranking(runner, SimpleNamespace(gather=gather))
+        log_separate_samples(runner, SimpleNamespace(gather=gather))
         assert len(runner.logged) == number

@@ -68,6 +68,29 @@ def test_scores_of_2d_poses_get_no_noise():
         BatchDistortion(find_layout('coco'), shear=0.5)
 
 
+@pytest.mark.parametrize('layout', ['coco', 'openpose'])
+@pytest.mark.parametrize('distort', [None, dict(noise=0.1, mask=0.1)])
+def test_2d_poses_without_scores(layout, distort):
+    """Neither rotated nor sheared, they need no third channel; noise has as many as they have."""
+    augment = dict(clip_len=12, min_frames=4, angle=0.0, plain=0.95)
+    if distort:
+        augment['distort'] = distort
+    preprocessor = SkeletonPreprocessor(['joint', 'bone'], layout, augment)
+    samples = [ActionDataSample(metainfo=dict(frame_dir=name)) for name in 'ab']
+    joints = preprocessor.num_joints
+    inputs = [torch.ones(1, 2, frames, joints, 2) for frames in (9, 30)]
+    joint = preprocessor(dict(inputs=inputs, data_samples=samples), True)['inputs']['joint']
+    assert joint.shape == (2, 2, 2, 12, joints, 2)
+    assert (joint[:, 1] == 1).all() and bool((joint[:, 0] != 1).any()) == (distort is not None)
+    mixed = [inputs[0], torch.ones(1, 2, 9, joints, 3)]
+    with pytest.raises(ValueError, match=r"'b' .*= \(1, 2, 3\); expected \(1, 2, 2\)"):
+        preprocessor(dict(inputs=mixed, data_samples=samples), True)
+    rotating = SkeletonPreprocessor(layout='nturgb+d', augment=dict(clip_len=12))
+    flat = dict(inputs=[torch.ones(1, 2, 9, 25, 2)], data_samples=samples[:1])
+    with pytest.raises(ValueError, match=r"'a' .*expected \(1, 2, 3\).*augment.angle=0"):
+        rotating(flat, True)
+
+
 def test_rejected_arguments():
     for wrong in (dict(shear=-1), dict(noise=-1), dict(mask=1), dict(swap=1.5)):
         with pytest.raises(ValueError, match='must be at least 0|at least 0, mask='):

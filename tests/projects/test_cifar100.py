@@ -252,6 +252,22 @@ def pretrain(method, folder):
 FINETUNE = PROJECT / 'configs' / 'finetune_resnet18-w8-100_1xb16-60e_digits.py'
 
 
+def test_the_classifier_first_needs_a_subset_by_labels(tmp_path):
+    """The config trains on the first hundred images, which no feature bank has rows for."""
+    write_folder(tmp_path / 'c', number=80)
+    cfg = shrink(Config.fromfile(FINETUNE), tmp_path / 'c', tmp_path / 'finetune')
+    cfg.train_dataloader.dataset.indices = 32
+    cfg.default_hooks.head_init = dict(type='HeadInitHook', classifier='logreg', calibrate=True)
+    cfg.model.backbone.init_cfg = None
+    cfg.train_cfg.max_epochs = 1
+    with pytest.raises(ValueError, match='CIFAR100 gives 32 of the 80 samples.*indices=32.*labels'):
+        Runner.from_cfg(cfg).train()
+    del cfg.train_dataloader.dataset['indices']
+    cfg.train_dataloader.dataset.labels = dict(share=0.4, seed=0)
+    cfg.experiment_name = str(tmp_path / 'labels')
+    Runner.from_cfg(cfg).train()
+
+
 @pytest.mark.slow
 def test_from_deeprank_to_a_classifier(tmp_path):
     runner = pretrain('deeprank', tmp_path)

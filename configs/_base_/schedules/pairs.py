@@ -5,10 +5,8 @@ _base_ = './rounds.py'
 views = '{{$VIEWS:strong}}'
 variant = '' if views == 'strong' else f'_{views}'
 pair = dict(type='TwoViews', transforms=_base_.students[views])
-train_dataloader = dict(
-    batch_size=32,
-    dataset=dict(pipeline=[_base_.train_pipeline[0], pair, *_base_.train_pipeline[-2:]]),
-)
+train_pipeline = [_base_.train_pipeline[0], pair, *_base_.train_pipeline[-2:]]
+train_dataloader = dict(batch_size=32, dataset=dict(pipeline=train_pipeline))
 train_cfg = dict(max_epochs=50 if _base_.small else 75)
 auto_scale_lr = dict(base_batch_size=32)
 if _base_.small:

@@ -10,8 +10,14 @@ from torch.utils.data import DataLoader
 
 from deeprank_plugin.datasets import AddPlainView
 from deeprank_plugin.engine.hooks.epoch_seed_hook import leaf_datasets
-from deeprank_plugin.engine.loaders import loaders_in_use, require_batches, require_triplets
+from deeprank_plugin.engine.loaders import (
+    have_equal_batches,
+    loaders_in_use,
+    require_batches,
+    require_triplets,
+)
 from deeprank_plugin.engine.metric_names import require_metric
+from deeprank_plugin.engine.reporting import log_separate_samples
 from deeprank_plugin.models.utils import unwrap
 
 
@@ -30,6 +36,9 @@ class CheckRunHook(Hook):
       only then: any other last clip would be taken for it, or averaged with the encoder's.
     - ``save_best`` and the metrics that hooks and schedules monitor must be names that the
       validation reports.
+
+    A pretrainer that gathers samples over processes learns whether their batches are equally large,
+    which saves exchanging the sizes in each step; the log mentions one with ``gather=False``.
 
     Raises:
         ValueError: Says what was found, what was expected and what to set.
@@ -61,6 +70,10 @@ class CheckRunHook(Hook):
         self._check_labels(runner)
         check_plain_view(unwrap(runner.model), runner.train_dataloader)
         self._check_metrics(runner)
+        model = unwrap(runner.model)
+        log_separate_samples(runner, model)
+        if getattr(model, 'gather', None):
+            model.equal_batches = have_equal_batches(runner.train_dataloader)
 
     def before_val(self, runner) -> None:
         """Check the labels of the data in use."""

@@ -7,7 +7,7 @@ from mmaction.registry import HOOKS, TASK_UTILS
 from mmengine.dist import all_gather_object, broadcast_object_list, get_world_size
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
-from mmengine.runner import BaseLoop
+from mmengine.runner import BaseLoop, EpochBasedTrainLoop
 from torch import Tensor
 
 from deeprank_plugin.engine import reporting
@@ -17,7 +17,7 @@ from deeprank_plugin.engine.extraction import (
     calibrate_batch_norm,
     extract_split,
 )
-from deeprank_plugin.engine.loaders import have_equal_batches, index_sampler
+from deeprank_plugin.engine.loaders import index_sampler
 from deeprank_plugin.engine.recovery.checkpoint_hook import save_best, save_early_end
 from deeprank_plugin.engine.relabel_schedule import RelabelSchedule
 from deeprank_plugin.models.utils import FeatureBank, unwrap
@@ -65,7 +65,7 @@ class RelabelHook(Hook):
             ``patience`` and ``min_delta``; ``max_rounds``.
 
     Raises:
-        ValueError: If an argument is out of range.
+        ValueError: If an argument is out of range, or the run is not trained in epochs.
     """
 
     def __init__(
@@ -124,8 +124,7 @@ class RelabelHook(Hook):
 
     def before_train(self, runner) -> None:
         """Make the first labels, or restore those of the checkpoint."""
-        reporting.log_separate_ranking(runner, unwrap(runner.model))
-        unwrap(runner.model).equal_batches = have_equal_batches(runner.train_dataloader)
+        require_epochs(runner.train_loop)
         unwrap(runner.model).scale_loss = loss_scaling(runner.optim_wrapper)
         self._loader = build_extraction_loader(runner, self.pipeline)
         if not runner._resume or self._loaded is None and runner.epoch == 0:
@@ -240,6 +239,18 @@ def build_best(settings: Dict) -> BestRound:
         ) from error
 
 
+def require_epochs(loop: BaseLoop) -> None:
+    """Raise a ``ValueError`` if a training loop has no epochs, in which rounds are counted."""
+    if isinstance(loop, EpochBasedTrainLoop):
+        return
+    raise ValueError(
+        f'RelabelHook counts epochs, and the training loop is {type(loop).__name__}, which has '
+        'none: the labels would never change. Expected a loop over epochs: set '
+        "train_cfg=dict(type='ResumableTrainLoop', max_epochs=...), or by_epoch=True and "
+        'max_epochs=... of MMEngine'
+    )
+
+
 def loss_scaling(wrapper: OptimWrapper) -> Callable[[Tensor], Tensor]:
     """What multiplies a loss before its backward pass: accumulation, then ``GradScaler``."""
 
@@ -281,11 +292,15 @@ def set_sampler_labels(runner) -> None:
 
 
 def reset_optimizer(runner, everything: bool) -> None:
-    """Clear the optimiser's state of all parameters, or of reinitialised heads."""
+    """Clear the optimiser's state of all parameters, or of reinitialised heads.
+
+    Gradients that wait for the next step (``accumulative_counts``) are the old heads', and go too.
+    """
     state, model = runner.optim_wrapper.optimizer.state, unwrap(runner.model)
     if everything:
         state.clear()
-    elif getattr(model, 'reset_head', False):
+    if getattr(model, 'reset_head', False):
         for head in model.label_heads():
             for parameter in head.parameters():
                 state.pop(parameter, None)
+                parameter.grad = None

@@ -58,8 +58,9 @@ class RankHead(BaseModule):
             loss and accuracy, 'second' labels them [0, 1], as the paper writes it. Defaults to
             'skip'.
         chunk_size (int, optional): Anchors processed at once, see :func:`pair_scores` and
-            :func:`ranking_sums`; with 'MLP' and 'ViT', triplets at once, by default 8,192. Does
-            not change the result. Defaults to None: a size that bounds the memory.
+            :func:`ranking_sums`; with 'MLP' and 'ViT', triplets at once, by default 8,192 on the
+            CPU and 32,768 on a GPU. Does not change the result. Defaults to None: a size that
+            bounds the memory.
         loss_weight (float): Weight of the loss. Defaults to 1.0.
         rank_power (float): Triplets count r ** -rank_power, r the rank of the nearer candidate.
             Defaults to 0.0: all count alike. See :class:`Weighting`, also for the next two.

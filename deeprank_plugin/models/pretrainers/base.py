@@ -11,7 +11,7 @@ import torch
 from mmaction.registry import MODELS
 from mmaction.structures import ActionDataSample
 from mmengine.dist import broadcast
-from mmengine.model import BaseModel
+from mmengine.model import BaseModel, initialize
 from torch import Tensor, nn
 
 from ...datasets.collate import SampleBatch
@@ -38,6 +38,12 @@ class EncoderPretrainer(BaseModel):
 
     several_modalities = False
     """Whether there is an encoder for each of a list of modalities."""
+
+    gather: Optional[bool] = None
+    """Whether the loss is over the samples of all processes; None if it compares no samples."""
+
+    equal_batches = False
+    """Whether all processes train on batches of the same size; ``CheckRunHook`` finds out."""
 
     def __init__(self, data_preprocessor: Dict, init_cfg=None, segments: int = 1) -> None:
         # built here: the base class uses MMEngine's registry, which needs a default scope
@@ -97,6 +103,10 @@ class EncoderPretrainer(BaseModel):
             return self.predict(inputs, data_samples)
         raise RuntimeError(f"mode={mode!r} is not known; expected 'tensor', 'loss' or 'predict'")
 
+    def gather_all(self, features: Tensor) -> Tensor:
+        """Features, or labels, of all processes if ``gather`` is set, else of this one."""
+        return gather_features(features, self.equal_batches) if self.gather else features
+
     def extract_feat(self, inputs: Union[Tensor, Dict[str, Tensor]]) -> Tensor:
         """Features of sequences (B, clips, M, T, V, C), averaged over clips.
 
@@ -139,9 +149,6 @@ class BankPretrainer(EncoderPretrainer):
     min_scored = 1
     """Smallest batch that :meth:`score` accepts."""
 
-    equal_batches = False
-    """Whether all processes train on batches of the same size; ``RelabelHook`` finds out."""
-
     scale_loss: Optional[Callable[[Tensor], Tensor]] = None
     """Multiplies a loss as the run does before its backward pass; set by ``RelabelHook``."""
 
@@ -172,10 +179,6 @@ class BankPretrainer(EncoderPretrainer):
         rows, names = identify(data_samples)
         # a bank from a checkpoint is on the host
         return self.bank.to(next(self.parameters()).device).read(rows, names)
-
-    def gather_all(self, features: Tensor) -> Tensor:
-        """Features of all processes if ``gather`` is set, else of this one."""
-        return gather_features(features, self.equal_batches) if self.gather else features
 
     def predict(self, inputs, data_samples: List[ActionDataSample]) -> List[ActionDataSample]:
         """Set ``feat`` and, if all samples are in the bank, call :meth:`score`."""
@@ -232,11 +235,15 @@ class BankPretrainer(EncoderPretrainer):
         return metrics
 
     def reset_heads(self) -> None:
-        """Give the heads new weights, the same on all processes."""
+        """Give the heads new weights, drawn as the first ones were, the same on all processes."""
         for head in self.label_heads():
+            # nn.MultiheadAttention has the second, which follows that of its layers
+            for reset in ('reset_parameters', '_reset_parameters'):
+                for layer in head.modules():
+                    getattr(layer, reset, lambda: None)()
             for layer in head.modules():
-                if hasattr(layer, 'reset_parameters'):
-                    layer.reset_parameters()  # type: ignore[operator]
+                if getattr(layer, 'init_cfg', None):
+                    initialize(layer, layer.init_cfg)  # type: ignore[arg-type]
             for tensor in head.state_dict().values():
                 broadcast(tensor)
 

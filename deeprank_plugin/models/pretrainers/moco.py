@@ -31,7 +31,8 @@ class SkeletonMoCo(EncoderPretrainer):
             Defaults to ``dict(type='SkeletonPreprocessor')``.
         dim (int): Output size of the projection, a 2-layer MLP. Defaults to 128.
         queue_size (int): Keys that are kept as negatives. Defaults to 32768.
-        momentum (float): Momentum of the key encoder. Defaults to 0.999.
+        momentum (float): Momentum of the key encoder, which is updated before each batch, k times a
+            step where the gradients of k batches are accumulated. Defaults to 0.999.
         temperature (float): Temperature of the softmax. Defaults to 0.07.
         segments (int): Equal parts of the time that are pooled separately. Defaults to 1.
         init_cfg (dict or list[dict], optional): Initialisation. Defaults to None.

@@ -27,7 +27,9 @@ class MVDeepRank(RankingPretrainer):
     the other modalities in 'other', and from those of all modalities in 'all' (Eqs. 13 to 18, see
     :func:`view_distances`). Each view has its own :class:`RankHead`, with FC0 (Eq. 19) and FC1
     (Eq. 20) as in DeepRank, and the loss is the sum over the views, weighted by λ (Eq. 21). With
-    ``views=('self',)`` the streams are independent: 3s-DeepRank in one run.
+    ``views=('self',)`` no stream's labels or gradients depend on another: 3s-DeepRank in one run.
+    With a fixed ``interval`` of ``RelabelHook`` nothing couples the streams; where its monitor
+    ``rank/loss`` decides, the mean over them ends a round and the run for all.
 
     Downstream, ``Pretrained`` finds the encoder of a modality by itself.
 

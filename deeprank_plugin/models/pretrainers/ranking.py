@@ -21,7 +21,8 @@ class RankingPretrainer(BankPretrainer):
     With ``teacher_momentum`` there are no rounds: the label distances of a step are those of a
     :class:`MomentumTeacher`'s features of the plain views, which are the samples' last clips
     (``AddPlainView``, or ``augment.plain`` of the data preprocessor). The teacher is updated before
-    each batch, starts as a copy of the encoders when ``RelabelHook`` first fills the bank, and is
+    each batch, k times a step where the gradients of k batches are accumulated, starts as a copy of
+    the encoders when ``RelabelHook`` first fills the bank, and is
     part of the state dict (``teacher.encoders.<modality>``). Later relabellings change no label:
     the bank holds the encoders' own features, from which the metrics of a round are computed,
     ``flipped`` included. A validation ranks by the teacher's features of what it shows.

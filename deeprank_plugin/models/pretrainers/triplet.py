@@ -28,6 +28,9 @@ class SupervisedTriplet(EncoderPretrainer):
         margin (float): Margin of the loss. Defaults to 0.2.
         normalize (str, optional): As in :class:`DeepRank`. Defaults to 'l2'.
         segments (int): Equal parts of the time that are pooled separately. Defaults to 1.
+        gather (bool): Form triplets of the samples of all processes together, so that G processes
+            with B/G samples each compute what one process computes with B. A few samples of many
+            classes hold no triplet, and teach nothing. Defaults to True.
         init_cfg (dict or list[dict], optional): Initialisation. Defaults to None.
 
     Raises:
@@ -42,6 +45,7 @@ class SupervisedTriplet(EncoderPretrainer):
         margin: float = 0.2,
         normalize: Optional[str] = 'l2',
         segments: int = 1,
+        gather: bool = True,
         init_cfg=None,
     ) -> None:
         super().__init__(data_preprocessor, init_cfg, segments)
@@ -53,17 +57,20 @@ class SupervisedTriplet(EncoderPretrainer):
         self.check_encoder(in_channels)
         self.margin = margin
         self.normalize = normalize
+        self.gather = gather
 
     def loss(self, inputs: Tensor, data_samples: List[ActionDataSample]) -> Dict[str, Tensor]:
-        """Triplet loss of the batch; 0 where no triplet is valid or violates the margin.
+        """Triplet loss of the batch (of all processes).
+
+        It is 0 where no triplet is valid or violates the margin.
 
         Returns:
             dict: ``loss_triplet``, and ``acc_triplet``, the share of valid triplets whose positive
             is nearer than their negative (NaN if there is none).
         """
-        features = self.extract_feat(inputs).float()
+        features = self.gather_all(self.extract_feat(inputs).float())
         labels = torch.cat([sample.gt_label for sample in data_samples])
-        labels = to_device(labels, features.device)
+        labels = self.gather_all(to_device(labels, features.device))
         return triplet_loss(pairwise_distances(features, self.normalize), labels, self.margin)
 
 

@@ -1,11 +1,12 @@
 """Encodes only the bodies that are present."""
 
-from contextlib import nullcontext
-from typing import ContextManager
+from contextlib import contextmanager, nullcontext
+from typing import ContextManager, Iterator, List
 
 import torch
 from mmaction.models.backbones import STGCN
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..backbones import STTFormer
 from .fit import check_channels
@@ -22,6 +23,10 @@ def encode_bodies(backbone: nn.Module, inputs: Tensor) -> Tensor:
     BatchNorm that treats first and second bodies differently (``data_bn_type='MVC'``); with other
     backbones; and while a graph is traced or compiled. A backbone compiled in place runs as it is
     in eval mode, since the number of bodies differs from batch to batch.
+
+    Where only BatchNorm layers are in training mode, as in a calibration, the statistics are those
+    of the present bodies alone: absent ones are encoded with the running statistics, on every
+    device, and a batch without a present body leaves these as they are.
 
     Args:
         backbone (nn.Module): A GCN backbone.
@@ -43,19 +48,51 @@ def encode_bodies(backbone: nn.Module, inputs: Tensor) -> Tensor:
 
 def encode_present(backbone: nn.Module, inputs: Tensor) -> Tensor:
     """:func:`encode_bodies` once arguments are checked."""
-    if not encodes_bodies_separately(backbone) or inputs.shape[1] == 1:
+    if not encodes_bodies_separately(backbone):
+        return backbone(inputs)
+    measuring = [layer for layer in backbone.modules() if measures_statistics(layer)]
+    if inputs.shape[1] == 1 and not measuring:
         return backbone(inputs)
     present = (inputs != 0).flatten(2).any(dim=2).flatten()  # NaN counts as present
     places = present.nonzero().flatten()  # the one result that the host waits for
     number = len(places)
     bodies = inputs.flatten(0, 1)
-    empty = empty_bodies(number, inputs.device)
+    empty = 1 if measuring else empty_bodies(number, inputs.device)
     if number + empty > len(bodies):
         return backbone(inputs)
-    chosen = torch.cat([bodies[places], bodies.new_zeros(empty, *bodies.shape[1:])])
-    maps = backbone(chosen[:, None])[:, 0]
+    absent = bodies.new_zeros(empty, *bodies.shape[1:])
+    if measuring:
+        maps = encode_apart(backbone, bodies[places], absent, measuring)
+    else:
+        maps = backbone(torch.cat([bodies[places], absent])[:, None])[:, 0]
     rows = torch.where(present, present.cumsum(0) - 1, number)
     return maps[rows].unflatten(0, inputs.shape[:2])
+
+
+def encode_apart(
+    backbone: nn.Module, present: Tensor, absent: Tensor, measuring: List[nn.Module]
+) -> Tensor:
+    """Feature maps of present bodies, then of absent ones that the given layers do not measure."""
+    with in_eval_mode(measuring):
+        maps = backbone(absent[:, None])[:, 0]
+    return torch.cat([backbone(present[:, None])[:, 0], maps]) if len(present) else maps
+
+
+@contextmanager
+def in_eval_mode(layers: List[nn.Module]) -> Iterator[None]:
+    """Context in which these layers, which are in training mode, are in eval mode."""
+    for layer in layers:
+        layer.eval()
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.train()
+
+
+def measures_statistics(layer: nn.Module) -> bool:
+    """Whether a layer's statistics are those of the batch, and mix its bodies."""
+    return layer.training and isinstance(layer, _BatchNorm)
 
 
 def empty_bodies(number: int, device: torch.device) -> int:

@@ -9,3 +9,4 @@ model = dict(
 )
 train_dataloader = dict(sampler=dict(_delete_=True, type='ClusterSampler'))
 val_evaluator = dict(type='ClusterMetric', _delete_=True)
+default_hooks = dict(relabel=dict(monitor='cluster/loss'))

@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from deeprank_plugin.datasets import AddPlainView, TwoViews
+from deeprank_plugin.engine.hooks import check_run_hook
 from deeprank_plugin.engine.hooks.check_run_hook import check_labels, check_plain_view
 
 
@@ -50,6 +51,17 @@ def test_no_batch_is_said_before_the_schedule_fails(tmp_path):
     ]
     with pytest.raises(ValueError, match='gives no batch'):
         train(cfg)
+
+
+@pytest.mark.parametrize('equal', [True, False])
+def test_a_model_that_gathers_learns_whether_batches_are_equal(tmp_path, monkeypatch, equal):
+    cfg = make_classifier(tmp_path / 'run')
+    cfg.model = dict(type='SupervisedTriplet', backbone=cfg.model.backbone, in_channels=4)
+    cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
+    monkeypatch.setattr(check_run_hook, 'have_equal_batches', lambda loader: equal)
+    runner = make_runner(cfg)
+    runner.train()
+    assert runner.model.gather and runner.model.equal_batches == equal
 
 
 @pytest.mark.parametrize('run', ['train', 'val', 'test'])

@@ -295,6 +295,13 @@ def test_without_a_test_pipeline(tmp_path):
     assert train(cfg).epoch == 1
 
 
+def test_a_loop_without_epochs_says_so(tmp_path):
+    cfg = make_config(tmp_path / 'run', interval=1)
+    cfg.train_cfg = dict(by_epoch=False, max_iters=4)
+    with pytest.raises(ValueError, match=r'IterBasedTrainLoop.*set train_cfg=.*by_epoch=True'):
+        train(cfg)
+
+
 def test_a_batch_too_small_says_so(tmp_path):
     cfg = make_config(tmp_path / 'run', interval=1)
     cfg.train_dataloader.batch_size = 2

@@ -141,12 +141,29 @@ def runner_rows(runner):
     return np.asarray(runner.train_dataloader.dataset.sample_rows)
 
 
-def test_momentum_of_a_new_head_is_forgotten(tmp_path):
+@pytest.mark.parametrize('everything', [False, True])
+def test_momentum_and_gradients_of_a_new_head_are_forgotten(tmp_path, everything):
     cfg = make_run(tmp_path / 'run', max_epochs=3)
     cfg.custom_hooks = []
     runner = train(cfg)
     head = runner.model.head.fc.weight
     steps = runner.optim_wrapper.optimizer.state
     assert head in steps  # trained since the last relabelling
-    reset_optimizer(runner, everything=False)
-    assert head not in steps and runner.model.backbone.data_bn.weight in steps
+    encoder = runner.model.backbone.data_bn.weight
+    for weight in (head, encoder):  # as accumulated gradients wait for their step
+        weight.grad = torch.ones_like(weight)
+    reset_optimizer(runner, everything)
+    assert head not in steps and (encoder in steps) != everything
+    assert head.grad is None and encoder.grad is not None
+
+
+def test_new_weights_are_drawn_as_the_first_ones():
+    init_cfg = dict(type='Normal', layer='Linear', std=0.01, bias=2.0)
+    head = dict(type='ClusterHead', in_channels=4, num_clusters=4, init_cfg=init_cfg)
+    model = MODELS.build(dict(type='DeepCluster', backbone=BACKBONE, head=head))
+    model.head.init_weights()
+    for _ in range(2):
+        before = model.head.fc.weight.clone()
+        model.relabel(torch.randn(8, 4), [f's{row}' for row in range(8)])
+        assert (model.head.fc.bias == 2).all() and model.head.fc.weight.abs().max() < 0.05
+    assert not torch.equal(model.head.fc.weight, before)

@@ -1,5 +1,7 @@
 """DeepRank as a whole, on one process and on two."""
 
+import copy
+
 import pytest
 import torch
 from mmaction.registry import MODELS
@@ -8,6 +10,8 @@ from mmengine.model import BaseModule
 from torch import nn
 
 from deeprank_plugin.models import DeepRank
+from deeprank_plugin.models.heads.classifiers import CLASSIFIERS
+from deeprank_plugin.models.heads.rank_head import PAIR_CLASSIFIERS
 from deeprank_plugin.models.utils import FeatureBank, pairwise_distances
 
 GRAPH = dict(layout='nturgb+d', mode='stgcn_spatial')
@@ -109,6 +113,21 @@ def test_reset_head_only_when_labels_change():
     assert torch.equal(model.head.fc0.weight, before)
     model.relabel(frozen, names)
     assert not torch.equal(model.head.fc0.weight, before)
+
+
+@pytest.mark.parametrize('classifier', [*PAIR_CLASSIFIERS, *CLASSIFIERS])
+def test_nothing_of_a_head_survives_its_reset(classifier):
+    head = dict(type='RankHead', in_channels=8, hidden_channels=6, classifier=classifier)
+    model = DeepRank(dict(type='TinyBackbone'), head)
+    fresh = copy.deepcopy(model.head.state_dict())
+    with torch.no_grad():
+        for parameter in model.head.parameters():
+            parameter.add_(100)  # training
+    model.reset_heads()
+    for key, value in model.head.state_dict().items():
+        assert value.abs().max() < 50, key
+        same = fresh[key].min() == fresh[key].max()  # ones, zeros, or one number
+        assert torch.equal(value, fresh[key]) == same, key
 
 
 def test_without_labels_or_meta_keys():

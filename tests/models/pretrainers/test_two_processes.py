@@ -12,7 +12,7 @@ from mmengine.model import BaseModule
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from deeprank_plugin.models import DeepRank, MVDeepRank
+from deeprank_plugin.models import DeepRank, MVDeepRank, SupervisedTriplet
 
 pytestmark = pytest.mark.distributed
 
@@ -33,13 +33,17 @@ PARTS = (dict(type='PointBackbone'), dict(type='RankHead', in_channels=8, hidden
 
 
 def make(method):
-    """A model with its bank, and a batch of 8."""
+    """A model, if it has one with its bank, and a batch of 8."""
     torch.manual_seed(0)
+    inputs = torch.randn(8, 1, 2, 5, 25, 3, dtype=torch.float64)
+    samples = [ActionDataSample(metainfo=dict(sample_idx=i, frame_dir=f's{i}')) for i in range(8)]
+    if method == 'triplet':  # of each class a sample in either half: alone it holds no triplet
+        for index, sample in enumerate(samples):
+            sample.set_gt_label(index % 4)
+        return SupervisedTriplet(PARTS[0], in_channels=8).double(), inputs, samples
     model = (DeepRank if method == 'single' else MVDeepRank)(*PARTS).double()
     if method == 'at once':
         model.one_by_one = False
-    inputs = torch.randn(8, 1, 2, 5, 25, 3, dtype=torch.float64)
-    samples = [ActionDataSample(metainfo=dict(sample_idx=i, frame_dir=f's{i}')) for i in range(8)]
     frozen = torch.randn(8, 8) if method == 'single' else torch.randn(8, 3, 8)
     model.relabel(frozen, [f's{i}' for i in range(8)])
     return model, inputs, samples
@@ -48,7 +52,7 @@ def make(method):
 def step(model, method, inputs, samples):
     """Losses after a backward pass, as the training loop does it."""
     module = getattr(model, 'module', model)
-    if method != 'single':
+    if method not in ('single', 'triplet'):
         preprocessor = module.data_preprocessor
         inputs = {m: preprocessor.derive(inputs, m) for m in module.modalities}
     losses = model(inputs, samples, mode='loss')
@@ -70,7 +74,7 @@ def one_of_two(rank, port, folder, method):
     os._exit(0)  # without the teardown of gloo under a living wrapper, which can wait for ever
 
 
-@pytest.mark.parametrize('method', ['single', 'one by one', 'at once'])
+@pytest.mark.parametrize('method', ['single', 'one by one', 'at once', 'triplet'])
 def test_two_processes_equal_one(tmp_path, method):
     port = free_port()
     spawn(one_of_two, port, str(tmp_path), method, processes=2)

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from mmaction.registry import MODELS
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from deeprank_plugin.models import DeepRank, SkeletonRecognizer
 from deeprank_plugin.models.utils import bodies, encode_bodies
@@ -101,6 +102,23 @@ def test_training_computes_everything():
     assert counter.bodies == 8
     other = make('stgcn').train()
     assert torch.equal(first, other(inputs))
+
+
+@pytest.mark.parametrize('present', PRESENT)
+@pytest.mark.parametrize('name', ['stgcn', 'sttformer'])
+def test_statistics_are_those_of_the_present_bodies(name, present):
+    inputs, mask = sequences(PRESENT[present]), torch.tensor(PRESENT[present]).bool()
+    measured, expected = make(name), make(name)
+    layers = [m for b in (measured, expected) for m in b.modules() if isinstance(m, _BatchNorm)]
+    for layer in layers:
+        layer.train()
+    if mask.any():
+        expected(inputs[mask][:, None])
+    maps = encode_bodies(measured, inputs)
+    assert maps.shape[:2] == (4, 2) and maps.isfinite().all()
+    assert all(layer.training for layer in layers)
+    for key, value in expected.state_dict().items():
+        torch.testing.assert_close(measured.state_dict()[key], value, rtol=1e-9, atol=1e-9)
 
 
 def test_nan_is_not_absent():

@@ -83,7 +83,7 @@ def test_a_perfect_csv_of_its_own_detections(run, recordings, tmp_path):
     assert code == 0 and ' 1.00 | 1.000 | 1.000' in out, err
     code, out, _ = run('long.pkl', '--truth', 'truth.csv', '--split', 'some', '--theta', '1')
     assert code == 2  # the file names a recording that is not in the split
-    code, out, err = run('long.pkl', '--split', 'all', '--threshold', '1', '--rule', 'once')
+    code, out, err = run('long.pkl', '--split', 'all', '--threshold', '1', '--rule', 'script')
     assert code == 0 and '0 detections' in out and ' 0.50 | 0.000 | 0.000' in out
 
 

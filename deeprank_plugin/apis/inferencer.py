@@ -290,8 +290,8 @@ def animate_prediction(
 
 
 def true_name(info: Dict, names: List[str]) -> Optional[str]:
-    """Name of a sequence's true class, if it has a label."""
-    label = info.get('label')
+    """Name of a sequence's true class, if it has a label: its own, else one of ``names``."""
+    label, names = info.get('label'), info.get('label_names') or names
     if isinstance(label, (int, np.integer)) and 0 <= label < len(names):
         return names[int(label)]
     return None

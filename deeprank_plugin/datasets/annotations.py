@@ -141,6 +141,27 @@ def split_annotations(
     return [dict(a, split=wanted[n]) for a, n in zip(annotations, names) if n in wanted]
 
 
+def read_label_names(content: Any, path: str) -> Optional[List[str]]:
+    """``label_names`` of an annotation file, the names of its classes; None if it has none.
+
+    Args:
+        content (dict or list): What :func:`load_annotations` returned.
+        path (str): For messages.
+
+    Raises:
+        ValueError: If they are no list of strings.
+    """
+    names = content.get('label_names') if isinstance(content, dict) else None
+    if names is None:
+        return None
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        raise ValueError(
+            f'label_names of annotation file {path} are {names!r:.80}; expected a list of strings, '
+            'one per class'
+        )
+    return list(names)
+
+
 def sample_name(annotation: Dict, path: str, row: int) -> str:
     """``frame_dir`` (or ``filename``) of an annotation."""
     for key in ('frame_dir', 'filename'):

@@ -14,7 +14,13 @@ from mmaction.registry import DATASETS
 from mmengine.logging import print_log
 
 from ..layouts import find_layout
-from .annotations import check_annotations, open_annotations, sample_name, split_annotations
+from .annotations import (
+    check_annotations,
+    open_annotations,
+    read_label_names,
+    sample_name,
+    split_annotations,
+)
 from .bodies import Part
 from .class_names import CLASS_NAMES
 from .npz_annotations import MappedSequences
@@ -264,23 +270,18 @@ class SkeletonDataset(PoseDataset):
 
     def _take_label_names(self, content) -> None:
         """Copy the file's class names, if it has any, into ``metainfo``."""
-        names = content.get('label_names') if isinstance(content, dict) else None
+        names = read_label_names(content, self.ann_file)
         if names is None:
             return
-        if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
-            raise ValueError(
-                f'label_names of annotation file {self.ann_file} are {names!r:.80}; expected a '
-                'list of strings, one per class'
-            )
         configured = self._metainfo.get('classes')
-        if configured is not None and list(configured) != list(names):
+        if configured is not None and list(configured) != names:
             print_log(
                 f'{self.ann_file} names its {len(names)} classes; metainfo.classes of the config '
                 f'({len(configured)} names) differ and are ignored',
                 logger='current',
                 level=logging.WARNING,
             )
-        self._metainfo['classes'] = list(names)
+        self._metainfo['classes'] = names
 
     def _serialize_data(self) -> Tuple[np.ndarray, np.ndarray]:
         """As in MMEngine, but each sample is freed once serialized: half the peak memory."""

@@ -8,7 +8,7 @@ from mmaction.structures import ActionDataSample
 from PIL import Image
 
 from deeprank_plugin.apis import SkeletonInferencer, inference_skeleton_sequence, name_actions
-from deeprank_plugin.apis.inferencer import file_names
+from deeprank_plugin.apis.inferencer import file_names, true_name
 from deeprank_plugin.apis.timeline import to_timeline_record
 from deeprank_plugin.datasets.class_names import CLASS_NAMES
 
@@ -119,6 +119,13 @@ def test_what_cannot_be_done(tiny, inferencer, tmp_path):
     with pytest.raises(TypeError, match='model is a NoneType'):
         SkeletonInferencer(None, tiny.checkpoint)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_true_class_has_the_name_that_its_file_gives_it():
+    assert true_name(dict(label=1), ['a', 'b']) == 'b'
+    assert true_name(dict(label=1, label_names=['x', 'y']), ['a', 'b']) == 'y'
+    assert true_name(dict(label=2, label_names=['x', 'y']), ['a', 'b', 'c']) is None
+    assert true_name(dict(label=-1), ['a', 'b']) is None
 
 
 def test_file_names_are_safe_and_different():

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
-from feature_files import load_all
+from feature_files import load_all, read_names
 
 from deeprank_plugin.apis import extract_features, init_model, read_sequences
 from deeprank_plugin.apis.inputs import find_rules, model_layout
@@ -157,11 +157,6 @@ def from_file(args: argparse.Namespace) -> Gallery:
     layout = choose_layout(args, [sequences[names[query]]])
     classes = read_names(args.names) or shared_names([sequences[name] for name in names])
     return Gallery(names, encoder.features, labels, keypoints, query, allowed, layout, classes)
-
-
-def read_names(path: Optional[Path]) -> Optional[List[str]]:
-    """The names of the classes, one per line, if there is a file of them."""
-    return None if path is None else path.read_text(encoding='utf-8').splitlines()
 
 
 def shared_names(sequences: Sequence[Dict]) -> Optional[List[str]]:

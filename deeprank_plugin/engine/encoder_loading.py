@@ -1,6 +1,6 @@
 """Loads what a runner tests, where an encoder is all that its model has weights of (k-NN)."""
 
-from typing import Optional
+from typing import Optional, cast
 
 from mmengine.runner import Runner
 from torch import nn
@@ -39,7 +39,7 @@ def load_encoder(runner: Runner) -> None:
     allow_other = strict.get('allow_other', ())
     Pretrained(
         runner._load_from,
-        modality=takes.modality,
+        modality=cast(Optional[str], takes.modality),  # a model of one encoder
         layout=takes.layout,
         allow_other=allow_other,
         segments=takes.segments or 1,

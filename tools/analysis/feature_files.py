@@ -129,9 +129,9 @@ def load_all(specs: Sequence[str], split: Optional[str] = None) -> Sequence[Feat
             )
         differ = np.flatnonzero(first.labels != other.labels)
         if len(differ):
-            row = differ[0]
+            row, name = differ[0], str(first.names[differ[0]])
             raise ValueError(
-                f'sample {str(first.names[row])!r} is of class {first.labels[row]} in {first.title} and '
+                f'sample {name!r} is of class {first.labels[row]} in {first.title} and '
                 f'of class {other.labels[row]} in {other.title} ({len(differ)} such samples); '
                 'expected features of the same data: extract them with the same data set'
             )

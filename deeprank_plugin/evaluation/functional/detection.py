@@ -161,8 +161,9 @@ def script_precision(scores: np.ndarray, found: np.ndarray, total: int) -> float
     ones scored between two of these lower the upper one's precision. A step of recall counts with
     the highest precision so far, that at its lower end included.
 
-    This is the text of the script that counts instances. An older one under the same header counts
-    every detection of an instance as right, and so comes out higher.
+    Of the two texts of the script in use, this is the one that matches detections with instances
+    (``match``). The other (``calc_ovlp``) counts every detection of an instance as right, and so
+    comes out higher.
 
     Args:
         scores (np.ndarray): Scores of shape (N,); of equal ones, the last counts as higher.

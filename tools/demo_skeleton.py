@@ -40,7 +40,7 @@ from deeprank_plugin.apis.inferencer import (
 from deeprank_plugin.apis.inputs import pack_infos, pack_recordings
 from deeprank_plugin.apis.models import label_names
 from deeprank_plugin.apis.sequences import read_sequences
-from deeprank_plugin.apis.timeline import FPS, tabulate, to_timeline_record
+from deeprank_plugin.apis.timeline import FPS, find_rate, tabulate, to_timeline_record
 from deeprank_plugin.apis.timeline_pictures import animate_timeline, draw_timeline
 from deeprank_plugin.command_line import (
     OptionAction,
@@ -177,6 +177,7 @@ def classify(args: argparse.Namespace) -> None:
         classify_windows(args, models, sequences)
         return
     infos, _ = pack_infos(models[0], sequences, args.scale)
+    rates = [find_rate(info, args.fps) or FPS for info in infos]
     options = dict(batch_size=args.batch_size, scale=args.scale)
     if len(models) == 1:
         predictions = inference_skeleton_sequence(models[0], sequences, **options)
@@ -191,11 +192,10 @@ def classify(args: argparse.Namespace) -> None:
     print(f'{out_dir / "predictions.json"}: {len(results)} sequences')
     if args.format == 'none':
         return
-    jobs = list(zip(infos, predictions, file_names(infos)))
-    for info, prediction, name in tqdm(jobs, desc='Drawing', disable=None):
+    jobs = list(zip(infos, predictions, file_names(infos), rates))
+    for info, prediction, name, rate in tqdm(jobs, desc='Drawing', disable=None):
         path = out_dir / f'{name}.{args.format}'
-        fps = info.get('fps', FPS) if args.fps is None else args.fps
-        animate_prediction(models[0], info, prediction, path, fps)
+        animate_prediction(models[0], info, prediction, path, rate)
     print(f'{out_dir}: {len(jobs)} animations, the first is {jobs[0][2]}.{args.format}')
 
 

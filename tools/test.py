@@ -10,11 +10,8 @@ Example:
 
 import argparse
 import os.path as osp
-from typing import Optional
 
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
-from torch import nn
 
 from deeprank_plugin.command_line import (
     add_common_arguments,
@@ -27,9 +24,7 @@ from deeprank_plugin.command_line import (
     require_writable,
     run_or_exit,
 )
-from deeprank_plugin.engine import Pretrained
-from deeprank_plugin.engine.exposure import describe_use
-from deeprank_plugin.engine.identity import identify_model
+from deeprank_plugin.engine.encoder_loading import load_encoder
 
 
 def parse_args() -> argparse.Namespace:
@@ -59,44 +54,9 @@ def add_dump(cfg, path: str) -> None:
 
 
 def load_and_test(runner: Runner) -> None:
-    """Test; an encoder-only model (k-NN) loads its encoder from any checkpoint that has one."""
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    require_fit(model, runner._load_from)
-    if runner._load_from is not None and all(
-        key.startswith('backbone.') for key in model.state_dict()
-    ):
-        takes = identify_model(model)
-        _ = runner.test_loop  # builds it: its data tell what the encoder is used on
-        strict = (runner.cfg.get('default_hooks') or {}).get('strict_load') or {}
-        allow_other = strict.get('allow_other', ())
-        Pretrained(
-            runner._load_from,
-            modality=takes.modality,
-            layout=takes.layout,
-            allow_other=allow_other,
-            segments=takes.segments or 1,
-            use=describe_use(runner, 'tested' in allow_other),
-        )(model.backbone)
-        runner._load_from = None
+    """Load an encoder on its own, where that is all that is needed, and test."""
+    load_encoder(runner)
     runner.test()
-
-
-def require_fit(model: nn.Module, checkpoint: Optional[str]) -> None:
-    """Check that there is a checkpoint if the model has weights, and none if it has none.
-
-    Raises:
-        ValueError: Says what to change.
-    """
-    if checkpoint is None and model.state_dict():
-        raise ValueError(
-            f'{type(model).__name__} has weights; expected a checkpoint of them: name it after the '
-            'config'
-        )
-    if checkpoint is not None and not model.state_dict():
-        raise ValueError(
-            f'{type(model).__name__} has no weights here; expected no checkpoint: leave '
-            f'{checkpoint!r} out'
-        )
 
 
 def main() -> None:

@@ -78,8 +78,7 @@ def parse_args() -> argparse.Namespace:
         '--rule',
         choices=RULES,
         default='interpolated',
-        help='script: the numbers of the authors of PKU-MMD; once: each action is found once '
-        '(%(default)s)',
+        help="script: the precision-recall curve of evaluate.py by PKU-MMD's authors (%(default)s)",
     )
     parser.add_argument('--out-dir', default='work_dirs/test_untrimmed', help='(%(default)s)')
     parser.add_argument('--batch-size', type=int, help="default: that of the config's test data")

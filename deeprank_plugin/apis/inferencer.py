@@ -25,9 +25,9 @@ from .inputs import (
     pack_recordings,
     require_layout,
 )
-from .models import init_model, require_classifier
+from .models import init_model, move, require_classifier
 from .sequences import read_sequences
-from .timeline import FPS, Timeline, name_actions, to_timeline_record
+from .timeline import FPS, Timeline, find_rate, name_actions, to_timeline_record
 from .timeline_pictures import animate_timeline, draw_timeline
 from .windows import NEAR
 
@@ -50,7 +50,8 @@ class SkeletonInferencer(BaseInferencer):
 
     Raises:
         FileNotFoundError: If config or checkpoint does not exist.
-        ValueError: If the checkpoint is from another network, or the model is not a classifier.
+        ValueError: If the checkpoint is from another network, the model is not a classifier, or the
+            device does not exist.
     """
 
     visualize_kwargs = {'vis_dir', 'vis_format', 'fps'}
@@ -121,7 +122,8 @@ class SkeletonInferencer(BaseInferencer):
             ``visualization``, the files written, or None: with ``window`` also a ``.png`` of each.
 
         Raises:
-            ValueError: If a sequence is invalid, or ``vis`` lacks ``out_dir`` or ffmpeg.
+            ValueError: If a sequence or frame rate is invalid, or ``vis`` lacks ``out_dir`` or
+                ffmpeg.
         """
         if vis:
             if out_dir is None:
@@ -135,8 +137,11 @@ class SkeletonInferencer(BaseInferencer):
                 raise ValueError('return_datasamples=True and window; expected one of them')
             options = dict(window=window, stride=stride, fps=fps, near=near, scale=scale)
             return self._name_actions(inputs, options, batch_size, folder, vis, vis_format)
+        infos = self._read(inputs, scale)
+        for info in infos if vis else ():
+            find_rate(info, fps)  # raises before the model runs
         return super().__call__(
-            self._read(inputs, scale),
+            infos,
             return_datasamples,
             batch_size,
             vis_dir=folder / 'vis' if vis and folder else None,
@@ -165,8 +170,7 @@ class SkeletonInferencer(BaseInferencer):
         jobs = list(zip(inputs, preds, paths))
         for info, sample, path in track(jobs, 'Drawing') if self.show_progress else jobs:
             prediction = to_prediction(self.model, sample)
-            rate = info.get('fps', FPS) if fps is None else fps
-            animate_prediction(self.model, info, prediction, path, rate)
+            animate_prediction(self.model, info, prediction, path, find_rate(info, fps) or FPS)
         return [str(path) for path in paths]
 
     def postprocess(
@@ -243,7 +247,7 @@ class SkeletonInferencer(BaseInferencer):
         return sequences
 
     def _init_model(self, cfg: Config, weights: Optional[str], device: str = 'cpu') -> BaseModel:
-        return self.__dict__.pop('_built').to(device)
+        return move(self.__dict__.pop('_built'), device)
 
     def _init_pipeline(self, cfg: Config) -> None:
         return None  # make_batches applies it
@@ -290,8 +294,8 @@ def animate_prediction(
 
 
 def true_name(info: Dict, names: List[str]) -> Optional[str]:
-    """Name of a sequence's true class, if it has a label."""
-    label = info.get('label')
+    """Name of a sequence's true class, if it has a label: its own, else one of ``names``."""
+    label, names = info.get('label'), info.get('label_names') or names
     if isinstance(label, (int, np.integer)) and 0 <= label < len(names):
         return names[int(label)]
     return None

@@ -30,8 +30,8 @@ def init_model(
     """Build a config's model, load a checkpoint into it, and prepare it for inference.
 
     The model carries ``cfg`` and ``dataset_meta``, whose ``classes`` are the class names: those
-    that training saved in the checkpoint, else ``label_names`` or ``class_names`` of the config,
-    else None.
+    that training saved in the checkpoint, else ``label_names`` or ``class_names`` of the config (a
+    list, or the name of one that is built in), else None.
 
     Args:
         config (str, Path or Config): Config of the model, with ``test_dataloader``.
@@ -66,8 +66,17 @@ def init_model(
         meta = load_weights(model, cfg, checkpoint)
     model.cfg = cfg
     model.dataset_meta = dict(classes=find_label_names(model, meta, cfg))
+    return move(model, device).eval()
+
+
+def move(model: BaseModel, device: Union[str, torch.device]) -> BaseModel:
+    """Move a model to a device.
+
+    Raises:
+        ValueError: If the device does not exist.
+    """
     try:
-        return model.to(device).eval()
+        return model.to(device)
     except (RuntimeError, AssertionError) as error:
         cause = str(error).splitlines()[0]
         raise ValueError(
@@ -130,7 +139,8 @@ def find_label_names(model: BaseModel, meta: Mapping, cfg: Config) -> Optional[L
     if names is None:
         names, source = cfg.get('label_names'), 'label_names of the config'
     if names is None:
-        names, source = CLASS_NAMES.get(cfg.get('class_names')), 'class_names of the config'
+        given, source = cfg.get('class_names'), 'class_names of the config'
+        names = CLASS_NAMES.get(given) if isinstance(given, str) else given
     if names is None:
         return None
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):

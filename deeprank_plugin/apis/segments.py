@@ -15,6 +15,8 @@ import numpy as np
 from deeprank_plugin.converters.generic.sequence_list import read_records
 from deeprank_plugin.evaluation.functional import Segment
 
+from .sequences import require_names
+
 COLUMNS = ('file', 'start', 'end', 'label')
 
 
@@ -29,7 +31,7 @@ def read_truths(
 
     Args:
         sequences (Sequence[dict]): Recordings from :func:`read_sequences`, with keypoint of shape
-            (M, T, V, C).
+            (M, T, V, C) and names that differ.
         source (str): Where they are from, for messages.
         names (Sequence[str]): Names of the model's classes.
         table (str, optional): CSV file with the segments; ``file`` is a recording's name, with or
@@ -42,9 +44,10 @@ def read_truths(
     Warns of segments of one class that overlap.
 
     Raises:
-        ValueError: If the CSV file cannot be read, a segment is invalid or of no recording, or
-            there is none.
+        ValueError: If the CSV file cannot be read, two recordings have the same name, a segment is
+            invalid or of no recording, or there is none.
     """
+    require_names(sequences, source)
     lengths = {str(s['frame_dir']): s['keypoint'].shape[1] for s in sequences}
     rate_of = dict(zip(lengths, rates or ()))
     rows: List[Tuple[str, str, Any, Any, Any]] = []  # place in the file, recording, segment

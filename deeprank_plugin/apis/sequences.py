@@ -1,13 +1,19 @@
 """Read skeleton sequences from several file formats, as ``dict(frame_dir, keypoint, ...)``."""
 
 import zipfile
+from collections import Counter
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 
 import numpy as np
 
 from deeprank_plugin.converters.ntu import read_sequence
-from deeprank_plugin.datasets.annotations import load_annotations, sample_name, split_annotations
+from deeprank_plugin.datasets.annotations import (
+    load_annotations,
+    sample_name,
+    split_annotations,
+)
+from deeprank_plugin.datasets.class_names import check_label_names
 
 SUFFIXES = ('.npy', '.npz', '.pkl', '.pickle', '.skeleton')
 HINT = ': tools/data/prepare_poses.py converts poses in JSON'
@@ -30,12 +36,13 @@ def read_sequences(
             samples would hold those of training. Defaults to False.
 
     Returns:
-        list[dict]: With ``frame_dir`` (the name), ``keypoint`` and other annotation keys.
+        list[dict]: With ``frame_dir`` (the name, each once), ``keypoint`` and other annotation
+        keys. Those of a file that names its classes have them as ``label_names``.
 
     Raises:
         FileNotFoundError: If the path does not exist, or the folder has no such file.
-        ValueError: If a file cannot be read, if ``split`` is given for a file without splits, or if
-            ``name_split`` misses it.
+        ValueError: If a file cannot be read, if two sequences have the same name, if ``split`` is
+            given for a file without splits, or if ``name_split`` misses it.
     """
     path = Path(path)
     if not path.is_dir():
@@ -44,7 +51,20 @@ def read_sequences(
     if not files:
         hint = HINT if any(path.rglob('*.json')) else ''
         raise FileNotFoundError(f'folder {path} holds no file that ends in one of {SUFFIXES}{hint}')
-    return [sequence for file in files for sequence in read_file(file, split, name_split)]
+    sequences = [sequence for file in files for sequence in read_file(file, split, name_split)]
+    require_names(sequences, path)
+    return sequences
+
+
+def require_names(sequences: Sequence[Mapping], source: Union[str, Path]) -> None:
+    """Raise ``ValueError`` if two sequences have the same name, by which results are kept."""
+    counts = Counter(str(sequence['frame_dir']) for sequence in sequences)
+    twice = [name for name, count in counts.items() if count > 1]
+    if twice:
+        raise ValueError(
+            f'{source} holds {counts[twice[0]]} sequences of the name {twice[0]!r} ({len(twice)} '
+            'such names); expected unique names: rename files or samples, or read each file alone'
+        )
 
 
 def read_file(path: Path, split: Optional[str], name_split: bool) -> List[Dict]:
@@ -81,8 +101,11 @@ def read_annotations(
         annotations = split_annotations(content, str(path), split)
     else:
         annotations = split_annotations(content.get('annotations', content), str(path), None)
+    labels = [a['label'] for a in annotations if isinstance(a.get('label'), (int, np.integer))]
+    names = check_label_names(content, labels, str(path))
+    known = {} if names is None else dict(label_names=names)
     return [
-        dict(annotation, frame_dir=sample_name(annotation, str(path), row))
+        dict(annotation, frame_dir=sample_name(annotation, str(path), row), **known)
         for row, annotation in enumerate(annotations)
     ]
 

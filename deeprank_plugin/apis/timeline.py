@@ -1,7 +1,7 @@
 """From a recording of any length to named intervals: one timeline for each person."""
 
 import warnings
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from mmengine.model import BaseModel
@@ -18,6 +18,7 @@ from .windows import (
     check_near,
     find_clip_len,
     plan_windows,
+    require_positive,
     score_windows,
     size_windows,
 )
@@ -140,16 +141,28 @@ def name_actions(
 
 def find_rates(infos: Sequence[Dict], fps: Optional[float]) -> List[float]:
     """The frame rate of each recording; warns where it is a guess."""
-    if fps is not None:
-        return [fps] * len(infos)
-    guessed = [info['frame_dir'] for info in infos if info.get('fps') is None]
+    rates = [find_rate(info, fps) for info in infos]
+    guessed = [info['frame_dir'] for info, rate in zip(infos, rates) if rate is None]
     if guessed:
         warnings.warn(
             f'{len(guessed)} of {len(infos)} recordings, such as {guessed[0]!r}, state no fps: '
             f'{FPS:g} frames per second are assumed; set fps',
             stacklevel=3,
         )
-    return [FPS if info.get('fps') is None else info['fps'] for info in infos]
+    return [FPS if rate is None else rate for rate in rates]
+
+
+def find_rate(info: Mapping, fps: Optional[float] = None) -> Optional[float]:
+    """The frame rate that is given, else the one that a recording states; None if it states none.
+
+    Raises:
+        ValueError: If it is not a positive number.
+    """
+    rate = info.get('fps') if fps is None else fps
+    if rate is not None:
+        owner = '' if fps is not None else f'recording {info.get("frame_dir")!r}: '
+        require_positive(f'{owner}fps', rate, 'frames per second')
+    return rate
 
 
 def warn_of_short(infos: Sequence[Dict], sizes: Sequence[WindowSize], window: float) -> None:

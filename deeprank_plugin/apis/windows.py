@@ -95,10 +95,7 @@ def size_windows(window: float, stride: float, fps: float, clip_len: Optional[in
             lie in no window.
     """
     for name, value in dict(window=window, stride=stride, fps=fps).items():
-        number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-        if not number or not 0 < value < np.inf:
-            unit = 'frames per second' if name == 'fps' else 'seconds'
-            raise ValueError(f'{name}={value!r}; expected a positive number of {unit}')
+        require_positive(name, value, 'frames per second' if name == 'fps' else 'seconds')
     if not 1 <= fps <= FASTEST:
         raise ValueError(
             f'fps={fps:g}; expected 1 to {FASTEST} frames per second of the recording'
@@ -122,6 +119,13 @@ def size_windows(window: float, stride: float, fps: float, clip_len: Optional[in
             stacklevel=3,
         )
     return WindowSize(frames, step, float(fps))
+
+
+def require_positive(name: str, value: Any, unit: str) -> None:
+    """Raise ``ValueError`` unless a value is a positive, finite number."""
+    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if not number or not 0 < value < np.inf:
+        raise ValueError(f'{name}={value!r}; expected a positive number of {unit}')
 
 
 def find_clip_len(transforms: Sequence[Any]) -> Optional[int]:

@@ -14,7 +14,12 @@ from mmaction.registry import DATASETS
 from mmengine.logging import print_log
 
 from ..layouts import find_layout
-from .annotations import check_annotations, open_annotations, sample_name, split_annotations
+from .annotations import (
+    check_annotations,
+    open_annotations,
+    sample_name,
+    split_annotations,
+)
 from .bodies import Part
 from .class_names import CLASS_NAMES, check_label_names
 from .npz_annotations import MappedSequences

@@ -12,7 +12,7 @@ from mmengine.model import PretrainedInit
 from mmengine.model.weight_init import update_init_info
 from mmengine.runner.checkpoint import CheckpointLoader, load_state_dict
 
-from deeprank_plugin.layouts import find_layout
+from deeprank_plugin.layouts import Layout, find_layout
 
 from .encoders import ENCODER_KEY, find_prefixes, list_some, strip_module
 from .exposure import Use, check_exposure, describe_files, describe_shapes
@@ -75,7 +75,7 @@ class Pretrained(PretrainedInit):
         modality (str, optional): 'joint', 'bone' or 'motion': the modality that the encoder must
             have been trained on, if the checkpoint records one. ``SkeletonRecognizer`` and
             ``StrictLoadHook`` pass the model's own. Defaults to None: any.
-        layout (str or dict, optional): The same for the layout of the skeletons.
+        layout (str, dict or Layout, optional): The same for the layout of the skeletons.
         allow_other (Sequence[str]): What may differ on purpose: 'modality', 'layout'. Defaults to
             ``()``.
         segments (int, optional): Parts of the time that the model pools apart. A warning says so
@@ -100,7 +100,7 @@ class Pretrained(PretrainedInit):
         prefix: Optional[str] = None,
         map_location: str = 'cpu',
         modality: Optional[str] = None,
-        layout: Optional[Union[str, Dict]] = None,
+        layout: Optional[Union[str, Dict, Layout]] = None,
         allow_other: Sequence[str] = (),
         segments: Optional[int] = None,
         use: Optional[Use] = None,

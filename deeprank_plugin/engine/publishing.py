@@ -86,7 +86,8 @@ def extract_encoder(
 
     Running statistics of BatchNorm are kept. Heads, bank, optimiser and logs are left out. In the
     config text, ``load_from``, ``work_dir`` and all strings that are absolute paths become None:
-    they mean nothing on another machine, and may name a person.
+    they mean nothing on another machine, and may name a person. Of an ``ann_file`` its name stays,
+    by which one knows which samples the encoder was trained on.
 
     Args:
         checkpoint (Mapping): Of DeepRank, MVDeepRank or RecognizerGCN, as MMEngine saves it.
@@ -169,23 +170,31 @@ def _read_data(config: Mapping) -> Dict:
             'the config has no train_dataloader.dataset.ann_file; expected the config of a run '
             'that trained the encoder'
         )
-    names = [re.split(r'[/\\]', file)[-1] for file in files]
-    return dict(ann_file=', '.join(names), split=dataset.get('split'))
+    return dict(ann_file=', '.join(map(_file_name, files)), split=dataset.get('split'))
 
 
 def _strip_paths(config: Mapping) -> Dict:
-    """The config with None for MACHINE_FIELDS and for every string that is an absolute path."""
+    """The config with None for MACHINE_FIELDS and for every string that is an absolute path.
 
-    def strip(value):
+    An absolute ``ann_file`` becomes the file's name.
+    """
+
+    def strip(value, key=None):
         if isinstance(value, dict):
-            return {key: strip(item) for key, item in value.items()}
+            return {own: strip(item, own) for own, item in value.items()}
         if isinstance(value, (list, tuple)):
-            return type(value)(strip(item) for item in value)
-        return None if isinstance(value, str) and _is_absolute(value) else value
+            return type(value)(strip(item, key) for item in value)
+        if not isinstance(value, str) or not _is_absolute(value):
+            return value
+        return _file_name(value) if key == 'ann_file' else None
 
     stripped = {key: strip(value) for key, value in config.items()}
     stripped.update({key: None for key in MACHINE_FIELDS if key in stripped})
     return stripped
+
+
+def _file_name(path: str) -> str:
+    return re.split(r'[/\\]', path)[-1]
 
 
 def _is_absolute(text: str) -> bool:

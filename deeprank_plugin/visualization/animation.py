@@ -17,6 +17,8 @@ from .skeletons import LINE_COLORS
 
 DOTS_PER_INCH = 100
 SUFFIXES = ('.gif', '.mp4')
+FASTEST_GIF = 50
+"""Pictures per second: viewers slow down delays below 2/100 s."""
 
 
 class SkeletonFigure:
@@ -176,8 +178,8 @@ def animate_skeleton(
 ) -> Path:
     """Write the animation of one sequence, whole or not at all.
 
-    Longer sequences are subsampled to at most ``max_frames`` evenly spaced frames; the duration is
-    kept as far as a GIF's resolution of 1/100 s allows.
+    Longer sequences are subsampled to at most ``max_frames`` evenly spaced frames, and those of a
+    GIF to at most 50 a second; the duration is kept as far as a GIF's resolution of 1/100 s allows.
 
     Args:
         keypoint (np.ndarray): Of shape (M, T, V, C).
@@ -193,16 +195,18 @@ def animate_skeleton(
     """
     path = Path(path)
     check_format(path.suffix)
-    if fps <= 0 or max_frames < 1:
-        raise ValueError(f'fps={fps}, max_frames={max_frames}; expected both positive')
+    if not 0 < fps < math.inf or max_frames < 1:
+        raise ValueError(f'fps={fps}, max_frames={max_frames}; expected both positive and finite')
     drawing = SkeletonFigure(keypoint, title, top, truth, layout, labels)
+    moving = path.suffix.lower() == '.mp4'
     step = math.ceil(drawing.num_frames / max_frames)
+    if not moving:
+        step = max(step, math.ceil(fps / FASTEST_GIF))
     frames = range(0, drawing.num_frames, step)
-    if path.suffix.lower() == '.mp4':
+    if moving:
         writer: AbstractMovieWriter = FFMpegWriter(fps=fps / step)  # type: ignore[arg-type]
     else:
-        # GIF delays are multiples of 1/100 s; PillowWriter rounds down, and viewers slow down
-        # delays below 2/100 s
+        # GIF delays are multiples of 1/100 s; PillowWriter rounds down
         rate = (1 - 1e-9) * 100 / max(2, round(100 * step / fps))
         writer = PillowWriter(fps=rate)  # type: ignore[arg-type]
     with write_whole(path) as temporary:

@@ -8,7 +8,7 @@ from mmaction.structures import ActionDataSample
 from PIL import Image
 
 from deeprank_plugin.apis import SkeletonInferencer, inference_skeleton_sequence, name_actions
-from deeprank_plugin.apis.inferencer import file_names
+from deeprank_plugin.apis.inferencer import file_names, true_name
 from deeprank_plugin.apis.timeline import to_timeline_record
 from deeprank_plugin.datasets.class_names import CLASS_NAMES
 
@@ -119,6 +119,31 @@ def test_what_cannot_be_done(tiny, inferencer, tmp_path):
     with pytest.raises(TypeError, match='model is a NoneType'):
         SkeletonInferencer(None, tiny.checkpoint)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('device', ['cuda:99', 'abacus'])
+def test_a_device_that_is_not_there(tiny, device):
+    with pytest.raises(ValueError, match=f"device='{device}' cannot be used here"):
+        SkeletonInferencer(tiny.config, tiny.checkpoint, device)
+
+
+def test_frame_rates_of_annotations(tiny, inferencer, tmp_path):
+    given = dict(keypoint=tiny.test[0]['keypoint'][:, :4], frame_dir='a')
+    found = inferencer(dict(given, fps=None), out_dir=tmp_path, vis=True)['visualization']
+    with Image.open(found[0]) as picture:
+        assert picture.info['duration'] == 30  # of 30 frames per second
+    with pytest.raises(ValueError, match="recording 'a': fps='fast'; expected a positive number"):
+        inferencer(dict(given, fps='fast'), out_dir=tmp_path / 'no', vis=True)
+    assert not (tmp_path / 'no').exists()
+    inferencer(dict(given, fps='fast'))  # nobody asks for it
+    inferencer(dict(given, fps='fast'), out_dir=tmp_path, vis=True, fps=10)
+
+
+def test_the_true_class_has_the_name_that_its_file_gives_it():
+    assert true_name(dict(label=1), ['a', 'b']) == 'b'
+    assert true_name(dict(label=1, label_names=['x', 'y']), ['a', 'b']) == 'y'
+    assert true_name(dict(label=2, label_names=['x', 'y']), ['a', 'b', 'c']) is None
+    assert true_name(dict(label=-1), ['a', 'b']) is None
 
 
 def test_file_names_are_safe_and_different():

@@ -16,6 +16,7 @@ from deeprank_plugin.apis import (
 from deeprank_plugin.apis.inputs import (
     find_test_data,
     model_layout,
+    pack_infos,
     pack_recordings,
     require_layout,
 )
@@ -71,6 +72,32 @@ def test_a_sample_with_a_label_of_numpy(tiny, model):
     sample = dict(tiny.test[0], label=np.int64(2))
     found = inference_skeleton_sequence(model, sample)
     assert found.label == inference_skeleton_sequence(model, tiny.test[0]['keypoint']).label
+
+
+def test_labels_have_the_classes_of_the_model(Counter, standing):
+    model = Counter()  # sit, stand, walk
+    moved = dict(keypoint=standing([0] * 4)[None], label_names=['stand', 'sit', 'walk'])
+    message = "'a' number .* class 0 is 'sit' in the checkpoint and 'stand' in the data .*order"
+    for labelled in (dict(label=2), dict(segments=[(0, 2, 1)])):
+        for pack in (pack_infos, pack_recordings):
+            fitting = dict(moved, **labelled, label_names=['sit', 'stand'])
+            with pytest.raises(ValueError, match=message):
+                pack(model, [fitting, dict(moved, **labelled, frame_dir='a')])
+            pack(model, [moved, dict(moved, label=-1), fitting])
+    wrong = dict(moved, label=2)
+    assert pack_infos(model, wrong, classify=False)  # an encoder knows no classes
+    model.cfg.default_hooks = dict(strict_load=dict(allow_other=['classes']))
+    assert pack_infos(model, wrong)
+    model.cfg.pop('default_hooks')
+    model.dataset_meta = dict(classes=None)
+    assert pack_infos(model, wrong)
+
+
+def test_features_of_data_with_other_classes(tiny, model):
+    wrong = dict(tiny.test[0], label_names=[f'other {i}' for i in range(12)])
+    extract_features(model, wrong)
+    with pytest.raises(ValueError, match="'other 0' in the data. Convert them"):
+        inference_skeleton_sequence(model, wrong)
 
 
 def test_the_faulty_sequence_of_a_list_is_named(tiny, model):

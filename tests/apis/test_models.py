@@ -136,6 +136,16 @@ def test_names_from_the_config_or_numbers(tiny, tmp_path):
     assert found.name == str(found.label)
 
 
+def test_names_listed_in_the_config(tiny, tmp_path):
+    path = save(tiny, tmp_path, lambda checkpoint: checkpoint['meta'].pop('dataset_meta'))
+    cfg = copy.deepcopy(tiny.config)
+    cfg.class_names = [f'own {i}' for i in range(12)]
+    assert init_model(cfg, path).dataset_meta['classes'] == cfg.class_names
+    cfg.class_names = 7
+    with pytest.raises(ValueError, match='class_names of the config holds 7; expected a list'):
+        init_model(cfg, path)
+
+
 @pytest.mark.parametrize('classes', [['a', 'b'], [f'c{i}' for i in range(13)]])
 def test_names_of_another_number_of_classes_are_not_used(tiny, tmp_path, classes):
     def change(checkpoint):

@@ -44,6 +44,13 @@ def test_csv_files(tmp_path, text, rates):
     assert read_truths(found, 'folder', NAMES, tmp_path / 'a.csv', rates) == EXPECTED
 
 
+def test_recordings_of_one_name_are_not_merged(tmp_path):
+    (tmp_path / 'a.csv').write_text('file,start,end,label\nr1,1,2,0\n')
+    found = [dict(r, frame_dir=name) for r, name in zip(recordings([], [], []), ('r0', 'r0', 'r1'))]
+    with pytest.raises(ValueError, match="folder holds 2 sequences of the name 'r0'"):
+        read_truths(found, 'folder', NAMES, tmp_path / 'a.csv', [30, 30, 15])
+
+
 def test_names_of_classes_may_be_their_numbers():
     names = [str(number) for number in range(3)]
     assert read_truths(recordings([(0, 2, '2')]), 'a', names)[0].label == 2

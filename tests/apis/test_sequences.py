@@ -51,6 +51,18 @@ def test_annotations(tmp_path, kind, split, names):
         np.testing.assert_array_equal(sequence['keypoint'], walk(index, 1 + index % 2, 6 + index))
 
 
+@pytest.mark.parametrize('kind', ['.pkl', '.npz'])
+def test_names_of_the_classes_stay_with_the_samples(tmp_path, kind):
+    path, content = tmp_path / f'named{kind}', dict(annotations(), label_names=['x', 'y', 'z'])
+    path.write_bytes(pickle.dumps(content)) if kind == '.pkl' else write_npz(content, path)
+    for split, number in ((None, 3), ('a', 2)):
+        found = read_sequences(path, split)
+        assert [s['label_names'] for s in found] == [['x', 'y', 'z']] * number
+    (tmp_path / 'odd.pkl').write_bytes(pickle.dumps(dict(content, label_names='xyz')))
+    with pytest.raises(ValueError, match="odd.pkl are 'xyz'; expected a list of strings"):
+        read_sequences(tmp_path / 'odd.pkl')
+
+
 def test_a_plain_list_of_annotations(tmp_path):
     (tmp_path / 'list.pickle').write_bytes(pickle.dumps(annotations()['annotations']))
     assert len(read_sequences(tmp_path / 'list.pickle')) == 3
@@ -63,6 +75,14 @@ def test_a_folder_in_the_order_of_names(tmp_path):
     (tmp_path / 'notes.txt').write_text('passed over')
     names = [sequence['frame_dir'] for sequence in read_sequences(tmp_path)]
     assert names == ['s0', 's1', 's2', 'b', 'c']
+
+
+def test_names_that_occur_in_two_files(tmp_path):
+    for name in ('a', 'b'):
+        (tmp_path / f'{name}.pkl').write_bytes(pickle.dumps(annotations()))
+    with pytest.raises(ValueError, match=r"holds 2 sequences of the name 's0' \(3 such names\)"):
+        read_sequences(tmp_path)
+    assert [s['frame_dir'] for s in read_sequences(tmp_path / 'b.pkl', 'b')] == ['s1']
 
 
 class Runs:

@@ -14,6 +14,7 @@ from deeprank_plugin.apis import (
 )
 from deeprank_plugin.apis.timeline import (
     find_intervals,
+    find_rate,
     find_spans,
     smooth_scores,
     tabulate,
@@ -192,6 +193,16 @@ def test_bad_recordings_are_errors(Counter, standing, change, options, message):
     recording = standing([0] * 9)[None]
     with pytest.raises(ValueError, match=message):
         name_actions(Counter(), change(recording), **{**SIZE, **options})
+
+
+def test_the_frame_rate_of_a_recording():
+    assert find_rate(dict(fps=25), 10) == 10 and find_rate(dict(fps=25)) == 25
+    assert find_rate(dict(fps=None)) is None and find_rate({}) is None
+    for rate in (0, float('nan'), float('inf'), '25', True):
+        with pytest.raises(ValueError, match="recording 'a': fps=.*; expected a positive number"):
+            find_rate(dict(fps=rate, frame_dir='a'))
+        with pytest.raises(ValueError, match='^fps='):
+            find_rate({}, rate)
 
 
 def test_records_and_tables(Counter, standing):

@@ -9,6 +9,7 @@ from mmaction.registry import MODELS
 from mmengine.config import Config
 
 from deeprank_plugin.engine.encoders import list_streams, read_checkpoint
+from deeprank_plugin.engine.exposure import Use, check_exposure, find_samples
 from deeprank_plugin.engine.publishing import (
     extract_encoder,
     hash_weights,
@@ -74,7 +75,22 @@ def test_config_text_has_the_values_but_no_path_of_a_machine(make):
     assert config.work_dir is None and config.load_from is None
     assert config.limits == (1e9, -1.5)
     assert config.labels == [None, 'data/labels.txt', None]
-    assert config.train_dataloader.dataset.dataset.ann_file is None
+    assert config.train_dataloader.dataset.dataset.ann_file == 'ntu60_3d.pkl'
+
+
+@pytest.mark.parametrize('file', ['/home/someone/a.pkl', 'C:\\someone\\a.pkl', 'data/a.pkl'])
+def test_it_stays_known_on_which_samples_an_encoder_was_trained(make, file):
+    for files in (file, ['data/b.pkl', file]):
+        checkpoint = make(DEEPRANK)
+        text = checkpoint['meta']['cfg'].replace(' inf,', ' 1e9,')
+        config = Config.fromstring(text, '.py')
+        config.train_dataloader.dataset.dataset.ann_file = files
+        checkpoint['meta']['cfg'] = config.pretty_text
+        published = extract_encoder(checkpoint)
+        assert 'someone' not in str(published['meta'])
+        tested = find_samples(dict(dataset=dict(ann_file='/moved/a.pkl', split='xsub_train')))
+        clause = check_exposure(published, Use(tested, [], {}))
+        assert clause is not None and 'THE TEST SAMPLES, OR SOME, WERE TRAINED ON' in clause
 
 
 def test_hash_sees_every_change_and_nothing_else():

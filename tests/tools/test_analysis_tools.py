@@ -88,6 +88,41 @@ def test_triplet_precision(run, files):
     assert code == 2 and 'holds no clusters; expected a checkpoint of DeepCluster' in err
 
 
+def test_clusters_have_a_title_of_their_own(run, files):
+    args = ('triplet_precision', 'dc=joint.npz', '--out-dir', 'out', '--clusters', 'dc.pth')
+    for more in ((), ('x=dc.pth', 'x=dc.pth')):
+        code, _, err = run(*args, *more)
+        assert code == 2 and "2 files have the title 'dc'; expected one of each" in err
+
+
+def test_precision_needs_decisive_triplets(run, files):
+    rest = dict(names=[f's{i}' for i in range(20)], splits=['train'] * 20)
+    random = np.random.default_rng(0).normal(size=(20, 4))
+    alike = np.ones((20, 4))
+    for labels, features in ((np.ones(20, int), random), (range(20), random), ([0, 1] * 10, alike)):
+        np.savez('x.npz', features=features, labels=list(labels), **rest)
+        code, _, err = run('triplet_precision', 'x.npz', '--batch-size', '9', '--out-dir', 'out')
+        assert code == 2 and 'x: no triplet of the batches has exactly one candidate' in err
+    assert not (files / 'out' / 'triplet_precision.json').exists()
+
+
+@pytest.mark.parametrize('tool', ['class_similarity', 'tsne'])
+def test_names_that_are_not_there(run, files, tool):
+    code, _, err = run(tool, 'joint.npz', '--names', 'none.txt', '--out-dir', 'out')
+    assert code == 2 and err.startswith('error: --names none.txt cannot be read')
+    (files / 'names.txt').write_text('a\n')
+    options = ('--perplexity', '4') if tool == 'tsne' else ()
+    code, _, err = run(tool, 'joint.npz', '--names', 'names.txt', *options)
+    assert code == 2 and 'names.txt has 1 lines: expected 3' in err
+
+
+def test_matrices_of_titles_that_differ_in_signs_only(run, files):
+    code, _, err = run('class_similarity', 'a b=joint.npz', 'a_b=motion.npz', '--out-dir', 'out')
+    assert code == 0, err
+    found = [np.loadtxt(files / 'out' / f'{name}.csv', delimiter=',') for name in ('a_b', 'a_b_2')]
+    assert found[0][0, 1] != found[1][0, 1]
+
+
 def test_tsne(run, files):
     args = ('sharp=joint.npz', 'noisy=motion.npz', '--out-dir', 'out', '--perplexity', '4')
     code, out, err = run('tsne', *args, '--classes', '0', '2')

@@ -187,6 +187,16 @@ def test_other_units_are_reported_once_and_scaled(call, folder, tmp_path):
     np.testing.assert_allclose(written[0]['scores'], expected[0].scores, rtol=1e-4)
 
 
+def test_frame_rates_that_the_file_does_not_know(call, folder, tmp_path):
+    sample = dict(frame_dir='a', label=0, total_frames=4, keypoint=keypoints(folder, 1)[0])
+    for rate, code in ((None, 0), ('30', 2)):
+        (tmp_path / 'a.pkl').write_bytes(pickle.dumps([dict(sample, fps=rate)]))
+        model = folder / 'joint.py', folder / 'joint.pth'
+        result = call(*model, tmp_path / 'a.pkl', '--out-dir', tmp_path / 'out')
+        assert result.returncode == code, result.err
+    assert "recording 'a': fps='30'; expected a positive number" in result.err
+
+
 @pytest.mark.parametrize(
     ('change', 'message'),
     [

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from feature_files import load_all, load_features
+from feature_files import load_all, load_features, read_names
 
 
 def save(path, shape=(6, 3), **changes):
@@ -55,13 +55,46 @@ def test_wrong_files(tmp_path, changes, message):
         load_features(save(tmp_path / 'x.npz', **changes))
 
 
+def test_an_array_is_no_file_of_features(tmp_path):
+    np.save(tmp_path / 'x.npy', np.ones((6, 3)))
+    with pytest.raises(ValueError, match=r'x.npy cannot be read \(it holds a single array\)'):
+        load_features(tmp_path / 'x.npy')
+
+
+def test_two_files_need_two_titles(tmp_path):
+    files = []
+    for seed in (0, 1):
+        (tmp_path / f'seed{seed}').mkdir()
+        files.append(save(tmp_path / f'seed{seed}' / 'features.npz'))
+    message = "2 files have the title 'features'; expected one of each: name them TITLE=FILE"
+    with pytest.raises(ValueError, match=message):
+        load_all(files)
+    assert [f.title for f in load_all([f'first={files[0]}', files[1]])] == ['first', 'features']
+
+
+def test_names_of_classes(tmp_path):
+    assert read_names(None) is None
+    (tmp_path / 'names.txt').write_text('sit\nstand up\n')
+    assert read_names(tmp_path / 'names.txt') == ['sit', 'stand up']
+    (tmp_path / 'bytes').write_bytes(b'\xff\xfe')
+    for name in ('none.txt', 'bytes', '.'):
+        with pytest.raises(ValueError, match='--names .* cannot be read .*one class name per line'):
+            read_names(tmp_path / name)
+
+
 def test_files_that_do_not_belong_together(tmp_path):
     one = save(tmp_path / 'one.npz')
     two = save(tmp_path / 'two.npz', names=[f's{5 - i}' for i in range(6)])
     with pytest.raises(ValueError, match='hold other samples, or in another order'):
         load_all([one, two])
-    with pytest.raises(ValueError, match="no sample of split 'test'"):
+    with pytest.raises(
+        ValueError, match=r"no sample of split 'test'; expected one of \['train', 'val'\]"
+    ):
         load_all([one], 'test')
+    three = save(tmp_path / 'three.npz', labels=[0, 1, 0, 1, 1, 0])
+    message = "sample 's4' is of class 0 in one and of class 1 in three .2 such samples"
+    with pytest.raises(ValueError, match=message):
+        load_all([one, three])
     (tmp_path / 'bad.npz').write_bytes(b'PK')
     with pytest.raises(ValueError, match='bad.npz cannot be read'):
         load_all([str(tmp_path / 'bad.npz')])

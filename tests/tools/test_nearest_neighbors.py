@@ -91,6 +91,18 @@ def test_a_sample_against_the_others_of_its_file(run, walks, tmp_path):
     assert code == 0 and read(tmp_path)['neighbours'][0] == dict(first, same_class=None)
 
 
+def test_classes_have_the_names_of_their_file(run, walks, tmp_path):
+    content = pickle.loads((tmp_path / 'data.pkl').read_bytes())
+    (tmp_path / 'data.pkl').write_bytes(pickle.dumps(dict(content, label_names=['sit', 'stand'])))
+    code, out, err = run('data.pkl', '--query', 'w3', '--number', '7')
+    assert code == 0 and ': sit, OTHER' in out and ': stand, same' in out and 'action' not in out
+    query = dict(content['annotations'][3], keypoint=1 + walks[3])
+    content = dict(split={}, annotations=[query], label_names=['stand', 'sit'])
+    (tmp_path / 'query.pkl').write_bytes(pickle.dumps(content))
+    code, _, err = run('data.pkl', '--query', 'query.pkl')
+    assert code == 2 and "class 0 is 'stand' in the file of 'w3' and 'sit' in that of" in err
+
+
 def test_features_of_any_layout(call_tool, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)

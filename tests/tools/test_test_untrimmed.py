@@ -74,6 +74,17 @@ def test_training_recordings_are_not_scored_unasked(run, recordings, tmp_path):
     assert metrics['checkpoint'].endswith('weights.pth')
 
 
+def test_classes_in_another_order_are_rejected(run, recordings, tmp_path):
+    names = [f'action {i}' for i in range(12)][::-1]
+    content = dict(split=dict(), annotations=recordings, label_names=names)
+    (tmp_path / 'other.pkl').write_bytes(pickle.dumps(content))
+    code, _, err = run('other.pkl')
+    assert code == 2 and "class 0 is 'action 0' in the checkpoint and 'action 11' in the" in err
+    option = 'default_hooks.strict_load.allow_other=[classes]'
+    code, _, err = run('other.pkl', '--cfg-options', option)
+    assert code == 0, err
+
+
 def test_a_perfect_csv_of_its_own_detections(run, recordings, tmp_path):
     run('long.pkl', '--split', 'all')
     records = json.loads((tmp_path / 'out' / 'detections.json').read_text())
@@ -83,7 +94,7 @@ def test_a_perfect_csv_of_its_own_detections(run, recordings, tmp_path):
     assert code == 0 and ' 1.00 | 1.000 | 1.000' in out, err
     code, out, _ = run('long.pkl', '--truth', 'truth.csv', '--split', 'some', '--theta', '1')
     assert code == 2  # the file names a recording that is not in the split
-    code, out, err = run('long.pkl', '--split', 'all', '--threshold', '1', '--rule', 'once')
+    code, out, err = run('long.pkl', '--split', 'all', '--threshold', '1', '--rule', 'script')
     assert code == 0 and '0 detections' in out and ' 0.50 | 0.000 | 0.000' in out
 
 

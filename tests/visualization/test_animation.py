@@ -148,6 +148,18 @@ def test_gif_has_a_picture_a_frame_and_keeps_the_duration(tmp_path, frames, most
     assert (pictures[0] != pictures[1]).any()
 
 
+@pytest.mark.parametrize(('fps', 'shown'), [(25, 100), (50, 100), (100, 50), (120, 34)])
+def test_gifs_of_fast_recordings_keep_the_duration(tmp_path, fps, shown):
+    path = animate_skeleton(walk(frames=100), tmp_path / 'fast.gif', fps=fps)
+    durations = []
+    with Image.open(path) as picture:
+        for index in range(picture.n_frames):
+            picture.seek(index)
+            durations.append(picture.info['duration'])
+    assert len(durations) == shown and min(durations) >= 20  # viewers slow down shorter ones
+    assert sum(durations) == pytest.approx(1000 * 100 / fps, rel=0.25)
+
+
 def test_what_cannot_be_drawn(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r'shape \(1, 5, 17, 3\); expected \(M, T, 25, 2 or 3\)'):
         animate_skeleton(walk(joints=17), tmp_path / 'a.gif')
@@ -155,8 +167,9 @@ def test_what_cannot_be_drawn(tmp_path, monkeypatch):
         animate_skeleton(walk() * 0, tmp_path / 'a.gif')
     with pytest.raises(ValueError, match="cannot end in '.png'"):
         animate_skeleton(walk(), tmp_path / 'a.png')
-    with pytest.raises(ValueError, match='fps=0'):
-        animate_skeleton(walk(), tmp_path / 'a.gif', fps=0)
+    for fps in (0, float('inf')):
+        with pytest.raises(ValueError, match=f'fps={fps}'):
+            animate_skeleton(walk(), tmp_path / 'a.gif', fps=fps)
     monkeypatch.setattr(FFMpegWriter, 'isAvailable', classmethod(lambda cls: False))
     with pytest.raises(ValueError, match='MP4 needs the program ffmpeg'):
         animate_skeleton(walk(), tmp_path / 'a.mp4')

@@ -10,12 +10,12 @@ Example:
 
 import argparse
 import json
-import re
 from pathlib import Path
 
 import numpy as np
-from feature_files import load_all
+from feature_files import load_all, read_names
 
+from deeprank_plugin.apis.inferencer import file_names
 from deeprank_plugin.command_line import exit_with_error, require_writable
 from deeprank_plugin.evaluation.functional.similarity import class_distances, summarise_distances
 from deeprank_plugin.visualization.analysis import plot_class_distances
@@ -38,13 +38,13 @@ def main() -> None:
     args = parse_args()
     require_writable(str(args.out_dir), 'folder', '--out-dir')
     try:
+        names = read_names(args.names)
         encoders = load_all(args.files, args.split)
     except ValueError as error:
         exit_with_error(str(error))
     labels = encoders[0].labels
     if labels.min() < 0 or len(np.unique(labels)) < 2:
         exit_with_error('the samples have no known classes, or only one: expected at least two.')
-    names = None if args.names is None else args.names.read_text().splitlines()
     if names is not None and len(names) != labels.max() + 1:
         exit_with_error(
             f'{args.names} has {len(names)} lines: expected {labels.max() + 1}, one per class.'
@@ -54,7 +54,7 @@ def main() -> None:
     print(f'{"":<24}{"within":>9}{"between":>9}{"ratio":>9}   mean cosine distance')
     for title, distances in result.items():
         print(f'{title:<24}' + ''.join(f'{value:>9.4f}' for value in distances.values()))
-        plain = re.sub(r'[^\w.-]+', '_', title)
+    for title, plain in zip(matrices, file_names([dict(frame_dir=title) for title in matrices])):
         np.savetxt(args.out_dir / f'{plain}.csv', matrices[title], delimiter=',', fmt='%.6f')
     (args.out_dir / 'class_similarity.json').write_text(json.dumps(result, indent=2) + '\n')
     plot_class_distances(matrices, names).savefig(args.out_dir / 'class_similarity.png')

@@ -29,6 +29,7 @@ from deeprank_plugin.command_line import (
     require_writable,
     run_or_exit,
 )
+from deeprank_plugin.engine.encoder_loading import load_encoder
 from deeprank_plugin.engine.extraction import calibrate_batch_norm, leaf_configs
 from deeprank_plugin.evaluation import KNNMetric
 
@@ -48,7 +49,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--work-dir', help='where MMEngine writes its log')
     parser.add_argument('--cfg-options', nargs='+', action=OptionAction, help='as for train.py')
     add_parameters(parser)
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.out.suffix != '.npz':
+        parser.error(f'OUT {args.out}: expected a file that ends in .npz')
+    return args
 
 
 def main() -> None:
@@ -73,8 +77,9 @@ def extract(args: argparse.Namespace, cfg: Config) -> None:
             'KNNMetric, and splits for it: take the config of pretraining, or a *_knn.py'
         )
     runner = build_runner(cfg)
-    loader = runner.build_dataloader(cfg.test_dataloader, seed=args.seed)
+    loader = runner.test_loop.dataloader
     if args.checkpoint:
+        load_encoder(runner)
         runner.load_or_resume()
     else:
         runner.model.init_weights()

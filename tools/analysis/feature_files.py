@@ -1,8 +1,9 @@
 """Read the .npz files written by ``tools/analysis/extract_features.py``."""
 
 import zipfile
+from collections import Counter
 from pathlib import Path
-from typing import NamedTuple, Optional, Sequence, Tuple, Union
+from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -45,7 +46,10 @@ def load_features(path: Union[str, Path], title: str = '') -> Sequence[Features]
     """
     title = title or Path(path).stem
     try:
-        with np.load(path, allow_pickle=False) as file:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            raise ValueError('it holds a single array')
+        with loaded as file:
             content = {key: file[key] for key in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(
@@ -95,9 +99,10 @@ def load_all(specs: Sequence[str], split: Optional[str] = None) -> Sequence[Feat
         split (str, optional): Keep this split only. Defaults to None: all samples.
 
     Raises:
-        ValueError: If a file cannot be read, the samples differ, or the split does not exist.
+        ValueError: If a file cannot be read, two have the same title, the samples or their classes
+            differ, or the split does not exist.
     """
-    found = []
+    found: List[Features] = []
     for spec in specs:
         whole, colon, stream = spec.rpartition(':')
         if not colon or Path(split_spec(spec)[1]).is_file():
@@ -114,6 +119,7 @@ def load_all(specs: Sequence[str], split: Optional[str] = None) -> Sequence[Feat
             chosen = streams[ends.index(stream)]
             streams = [chosen._replace(title=title or chosen.title)]
         found += streams
+    require_titles([features.title for features in found])
     first = found[0]
     for other in found[1:]:
         if not np.array_equal(first.names, other.names):
@@ -121,12 +127,47 @@ def load_all(specs: Sequence[str], split: Optional[str] = None) -> Sequence[Feat
                 f'{first.title} and {other.title} hold other samples, or in another order; '
                 'expected features of the same data: extract them with the same data set'
             )
+        differ = np.flatnonzero(first.labels != other.labels)
+        if len(differ):
+            row, name = differ[0], str(first.names[differ[0]])
+            raise ValueError(
+                f'sample {name!r} is of class {first.labels[row]} in {first.title} and '
+                f'of class {other.labels[row]} in {other.title} ({len(differ)} such samples); '
+                'expected features of the same data: extract them with the same data set'
+            )
     if split is not None:
         chosen = first.splits == split
         if not chosen.any():
-            raise ValueError(f'no sample of split {split!r}; expected one of {set(first.splits)}')
+            known = sorted({str(name) for name in first.splits})
+            raise ValueError(f'no sample of split {split!r}; expected one of {known}')
         found = [features.select(chosen) for features in found]
     return found
+
+
+def require_titles(titles: Sequence[str]) -> None:
+    """Raise ``ValueError`` if two titles are the same: tables and pictures go by them."""
+    twice = [title for title, count in Counter(titles).items() if count > 1]
+    if twice:
+        raise ValueError(
+            f'{titles.count(twice[0])} files have the title {twice[0]!r}; expected one of each: '
+            'name them TITLE=FILE'
+        )
+
+
+def read_names(path: Optional[Path]) -> Optional[List[str]]:
+    """The names of classes in a text file, one per line; None if there is no file.
+
+    Raises:
+        ValueError: If the file cannot be read.
+    """
+    try:
+        return None if path is None else path.read_text(encoding='utf-8').splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        cause = getattr(error, 'strerror', None) or error
+        raise ValueError(
+            f'--names {path} cannot be read ({cause}); expected a text file with one class name '
+            'per line'
+        ) from None
 
 
 def load_clusters(path: Union[str, Path]) -> Tuple[Sequence[str], np.ndarray]:

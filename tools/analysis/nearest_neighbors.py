@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
-from feature_files import load_all
+from feature_files import load_all, read_names
 
 from deeprank_plugin.apis import extract_features, init_model, read_sequences
 from deeprank_plugin.apis.inputs import find_rules, model_layout
@@ -154,13 +154,31 @@ def from_file(args: argparse.Namespace) -> Gallery:
         allowed &= encoder.splits != encoder.splits[query]
     labels = [int(label) if label >= 0 else None for label in encoder.labels]
     keypoints = [sequences[name]['keypoint'] for name in names]
-    layout, classes = choose_layout(args, [sequences[names[query]]]), read_names(args.names)
+    layout = choose_layout(args, [sequences[names[query]]])
+    classes = read_names(args.names) or shared_names([sequences[name] for name in names])
     return Gallery(names, encoder.features, labels, keypoints, query, allowed, layout, classes)
 
 
-def read_names(path: Optional[Path]) -> Optional[List[str]]:
-    """The names of the classes, one per line, if there is a file of them."""
-    return None if path is None else path.read_text(encoding='utf-8').splitlines()
+def shared_names(sequences: Sequence[Dict]) -> Optional[List[str]]:
+    """The names that the files of labelled sequences give their classes; None if none does.
+
+    Raises:
+        ValueError: If two files name a class differently: then their labels cannot be compared.
+    """
+    shared: List[str] = []
+    for sequence in sequences:
+        names = sequence.get('label_names') or ()
+        if label_of(sequence) is None or names == shared:
+            continue
+        for label, (first, second) in enumerate(zip(shared, names)):
+            if first != second:
+                raise ValueError(
+                    f'class {label} is {second!r} in the file of {sequence["frame_dir"]!r} and '
+                    f'{first!r} in that of other sequences; expected one numbering: convert the '
+                    'files with the same names (tools/data/prepare_generic.py --classes FILE).'
+                )
+        shared = max(shared, list(names), key=len)
+    return shared or None
 
 
 def choose_layout(args: argparse.Namespace, sequences: Sequence[Dict]) -> Layout:
@@ -215,7 +233,7 @@ def from_encoder(args: argparse.Namespace) -> Gallery:
         query,
         np.arange(len(sequences)) != query,
         layout,
-        read_names(args.names) or model.dataset_meta['classes'],
+        read_names(args.names) or shared_names(sequences) or model.dataset_meta['classes'],
     )
 
 

@@ -20,7 +20,7 @@ from typing import Dict
 
 import numpy as np
 import torch
-from feature_files import load_all, load_clusters, split_spec
+from feature_files import load_all, load_clusters, require_titles, split_spec
 from tqdm import tqdm
 
 from deeprank_plugin.command_line import exit_with_error, find_checkpoint, require_writable
@@ -75,9 +75,11 @@ def main() -> None:
         encoders = load_all(args.files, args.split)
         labels = torch.as_tensor(encoders[0].labels)
         label_of = dict(zip(encoders[0].names.tolist(), encoders[0].labels.tolist()))
-        for spec in args.clusters:
-            title, path = split_spec(spec)
-            purity[title or Path(path).stem] = measure_purity(find_checkpoint(path), label_of)
+        clusters = [split_spec(spec) for spec in args.clusters]
+        clusters = [(title or Path(path).stem, path) for title, path in clusters]
+        require_titles([encoder.title for encoder in encoders] + [title for title, _ in clusters])
+        for title, path in clusters:
+            purity[title] = measure_purity(find_checkpoint(path), label_of)
     except ValueError as error:
         exit_with_error(str(error))
     if int(labels.min()) < 0 or args.batches < 1 or not 3 <= args.batch_size <= len(labels):
@@ -94,6 +96,12 @@ def main() -> None:
         for rows in tqdm(batches, desc=encoder.title, disable=None):
             counts += count_precision(pairwise_distances(features[rows]), labels[rows])
         sums = Precision(*counts)
+        if not sums.decisive:
+            exit_with_error(
+                f'{encoder.title}: no triplet of the batches has exactly one candidate of the '
+                "anchor's class, at another distance than the other: expected at least two "
+                'classes, two samples of one, and features that differ.'
+            )
         triplets[encoder.title] = dict(
             all=sums.right / sums.total,
             all_chance=sums.chance / sums.total,

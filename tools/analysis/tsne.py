@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Sequence
 
 import numpy as np
-from feature_files import Features, load_all, load_clusters
+from feature_files import Features, load_all, load_clusters, read_names
 from sklearn.manifold import TSNE
 
 from deeprank_plugin.command_line import exit_with_error, find_checkpoint, require_writable
@@ -77,6 +77,7 @@ def main() -> None:
     args = parse_args()
     require_writable(str(args.out_dir), 'folder', '--out-dir')
     try:
+        given = read_names(args.names)
         encoders = load_all(args.files, args.split)
         if args.cluster_of is not None:
             clusters = load_clusters(find_checkpoint(args.cluster_of))
@@ -93,6 +94,11 @@ def main() -> None:
             f'{len(labels)} samples for a perplexity of {args.perplexity:g}: expected more '
             'samples, or a lower --perplexity.'
         )
+    names = [str(label) for label in range(labels.max() + 1)] if given is None else given
+    if len(names) <= labels.max():
+        exit_with_error(
+            f'{args.names} has {len(names)} lines: expected {labels.max() + 1}, one per class.'
+        )
     points = {}
     for encoder in encoders:
         norms = np.linalg.norm(encoder.features, axis=1, keepdims=True)
@@ -105,13 +111,6 @@ def main() -> None:
         for row, (name, label) in enumerate(zip(encoders[0].names, labels)):
             places = [f'{v:.4f}' for found in points.values() for v in found[row]]
             writer.writerow([name, label, *places])
-    names = [str(label) for label in range(labels.max() + 1)]
-    if args.names is not None:
-        names = args.names.read_text().splitlines()
-    if len(names) <= labels.max():
-        exit_with_error(
-            f'{args.names} has {len(names)} lines: expected {labels.max() + 1}, one per class.'
-        )
     plot_embeddings(points, labels, names).savefig(args.out_dir / 'tsne.png')
     print(f'{args.out_dir}: tsne.csv, tsne.png ({len(labels)} samples)')
 

@@ -17,20 +17,30 @@ DETECTIONS = [
 
 
 def test_worked_by_hand():
-    # label 0: right, right, wrong, right; the two instances are found at 1/1 and 2/2
-    # label 1: never detected. Video a: right, right, wrong. Video b: wrong, right
+    # label 0: right, again, wrong, right: precision 1/1 to recall 1/2, 2/4 to recall 1
+    # label 1: never detected. Video a: right, again, wrong. Video b: wrong, right
     found = detection_map(DETECTIONS, TRUTHS)
-    assert found['by_action'] == pytest.approx({0: 1.0, 1: 0.0})
-    assert found['by_video'] == pytest.approx({'a': 1.0, 'b': 0.5})
-    assert (found['mAP_a'], found['mAP_v']) == (0.5, 0.75)
-    # once: right, wrong, wrong, right: precision 1/1 to recall 1/2, 2/4 to recall 1
-    found = detection_map(DETECTIONS, TRUTHS, rule='once')
     assert found['by_action'] == pytest.approx({0: 0.75, 1: 0.0})
     assert found['by_video'] == pytest.approx({'a': 0.5, 'b': 0.5})
+    assert (found['mAP_a'], found['mAP_v']) == pytest.approx((0.375, 0.5))
     # above 0.5 the instance of b is not found
-    found = detection_map(DETECTIONS, TRUTHS, theta=0.51, rule='once')
+    found = detection_map(DETECTIONS, TRUTHS, theta=0.51)
     assert found['by_action'] == pytest.approx({0: 0.5, 1: 0.0})
     assert found['by_video'] == pytest.approx({'a': 0.5, 'b': 0.0})
+    # the script, label 0: 2 instances by 4 detections, then 1 by 3; the wrong one is passed over; 1
+    # by 1: 1/2 on the step from recall 1 to 1/2, 1/1 below. Video a: 1 instance by 3 detections of
+    # 2; the wrong and the second one go, 1 by 1. Video b: 1 by 2, then none
+    found = detection_map(DETECTIONS, TRUTHS, rule='script')
+    assert found['by_action'] == pytest.approx({0: 0.5 * 0.5 + 0.5 * 1, 1: 0.0})
+    assert found['by_video'] == pytest.approx({'a': 0.5, 'b': 0.5})
+
+
+def test_two_fragments_of_an_instance_find_it_once():
+    truths = [Segment('a', 0, 100, 0), Segment('a', 200, 300, 0)]
+    detections = [Detection('a', 0, 50, 0, 0.9), Detection('a', 50, 100, 0, 0.8)]
+    for rule in RULES:
+        found = detection_map(detections, truths, rule=rule)
+        assert (found['mAP_a'], found['mAP_v']) == (0.5, 0.5)  # one of two, the other never
 
 
 def test_the_precision_at_a_recall_is_the_highest_from_there_on():
@@ -42,8 +52,8 @@ def test_the_precision_at_a_recall_is_the_highest_from_there_on():
     ]
     # precision 1 at recall 1/4, 2/3 at 2/4, 3/4 at 3/4: 2/3 becomes 3/4
     assert detection_map(detections, truths)['mAP_a'] == pytest.approx((1 + 0.75 + 0.75) / 4)
-    # the authors' script: after dropping the right ones from below, 2 of 3 are left, then 1 of 2,
-    # then none: 2/3 from recall 3/4 to 0
+    # the script: 3 of all 5 are right; dropping the right ones from below leaves 2 of 3, 1 of 2 and
+    # none: 2/3 from recall 3/4 to 0
     found = detection_map(detections, truths, rule='script')
     assert found['mAP_a'] == pytest.approx(3 / 4 * 2 / 3)
 
@@ -55,13 +65,12 @@ def test_a_perfect_detector():
         for theta in (0.1, 0.5, 1.0):
             found = detection_map(detections, truths, theta, rule)
             assert (found['mAP_a'], found['mAP_v']) == (1, 1)
-    # the script's peculiarity: no precision is taken of a single detection
-    one = [Segment('a', 0, 1, 0)], [Detection('a', 0, 1, 0, 1.0)]
-    assert [detection_map(one[1], one[0], rule=rule)['mAP_v'] for rule in RULES] == [1, 0, 1]
+        found = detection_map([Detection('a', 0, 1, 0, 1.0)], [Segment('a', 0, 1, 0)], rule=rule)
+        assert found['mAP_v'] == 1
 
 
-def plain_right(detections, truths, theta, once):
-    """(score, right) of each detection, the highest score first."""
+def plain_found(detections, truths, theta, once):
+    """(score, instance or None) of each detection, the highest score first."""
     found, used = [], []
     for detection in sorted(detections, key=lambda d: d.score, reverse=True):
         best, ratio = None, 0
@@ -72,32 +81,29 @@ def plain_right(detections, truths, theta, once):
             value = len(frames[0] & frames[1]) / len(frames[0] | frames[1])
             if value > ratio:
                 best, ratio = truth, value
-        found.append((detection.score, ratio >= theta))
-        if ratio >= theta:
-            used.append(best)
+        found.append((detection.score, best if ratio >= theta else None))
+        used += [best] * (ratio >= theta)
     return found
 
 
 def plain_precision(found, total, rule):
-    """Average precision of pairs (score, right), the highest score first."""
+    """Average precision of pairs (score, instance), the highest score first."""
+
+    def share(rest):
+        instances = len({instance for _, instance in rest if instance is not None})
+        return instances / len(rest) if rest else 0.0, instances / total
+
     if rule == 'script':
-        score, highest, rest = 0.0, 0.0, list(found)
-        recall = min(sum(right for _, right in rest) / total, 1)
+        area, rest = 0.0, list(found)
+        highest, recall = share(rest)
         while rest:
-            _, right = rest.pop()
-            if not right:
-                continue
-            if not rest:
-                break
-            good = sum(right for _, right in rest)
-            highest = max(highest, good / len(rest))
-            score += highest * (recall - min(good / total, 1))
-            recall = min(good / total, 1)
-        return score + highest * recall
-    points = []
-    for count in range(1, len(found) + 1):
-        good = sum(right for _, right in found[:count])
-        points.append((min(good / total, 1), good / count))
+            if rest.pop()[1] is not None:
+                precision, lower = share(rest)
+                highest = max(highest, precision)
+                area += highest * (recall - lower)
+                recall = lower
+        return area
+    points = [share(found[:count])[::-1] for count in range(1, len(found) + 1)]
     area, before = 0.0, 0.0
     for recall in sorted({recall for recall, _ in points}):
         area += (recall - before) * max(p for r, p in points if r >= recall)
@@ -125,8 +131,11 @@ def test_random_detections_against_plain_loops(rule, theta):
         for place, key in ((3, 'by_action'), (0, 'by_video')):
             expected[key] = {
                 value: plain_precision(
-                    plain_right(
-                        [d for d in detections if d[place] == value], truths, theta, rule == 'once'
+                    plain_found(
+                        [d for d in detections if d[place] == value],
+                        truths,
+                        theta,
+                        rule == 'interpolated',
                     ),
                     sum(truth[place] == value for truth in truths),
                     rule,

@@ -18,6 +18,7 @@ from deeprank_plugin.engine.extraction import (
     calibrate_batch_norm,
     extract_split,
     read_labels,
+    require_all_samples,
 )
 from deeprank_plugin.models.utils import bodies
 
@@ -57,11 +58,16 @@ def test_workers_hand_over_as_those_of_validation(tmp_path):
     assert torch.equal(extracted.labels, other.labels) and extracted.names == other.names
 
 
-def test_indices_that_leave_samples_out(tmp_path):
-    cfg = make_config(tmp_path / 'run', interval=1)
-    cfg.train_dataloader.dataset.indices = 10
+class Leaf(list):
+    """A data set of 24 samples whose ``indices`` leave the given ones."""
+
+    ann_file, num_split_samples, _indices = 'a.pkl', 24, 10
+
+
+def test_indices_that_leave_samples_out():
+    require_all_samples(Leaf(range(24)))
     with pytest.raises(ValueError, match=r'gives 10 of the 24 samples .*indices=10.*labels=dict'):
-        build_extraction_loader(make_runner(cfg))
+        require_all_samples(Leaf(range(10)))
 
 
 def test_labels_of_a_batch():

@@ -222,9 +222,10 @@ def calibrate_batch_norm(runner: Runner, loader: DataLoader, absent_bodies: bool
     """Set the running statistics of a new network's BatchNorm layers by one pass over the data.
 
     They become the averages over all batches, with all other layers in eval mode, as for the first
-    labels. Without this, a new network in eval mode normalises with mean 0 and variance 1. Where
-    bodies are encoded separately (:func:`encode_bodies`), present ones alone count, on every
-    device, and a layer averages over the batches in which it saw one.
+    labels; over several processes, the plain mean of their averages. Without this, a new network in
+    eval mode normalises with mean 0 and variance 1. Where bodies are encoded separately
+    (:func:`encode_bodies`), present ones alone count, on every device, and a layer averages over
+    the batches in which it saw one.
 
     Each process measures its own batches, also with ``SyncBatchNorm``, whose collectives would
     wait forever where processes have different numbers of batches.

@@ -40,7 +40,7 @@ class EncoderPretrainer(BaseModel):
     """Whether there is an encoder for each of a list of modalities."""
 
     gather: Optional[bool] = None
-    """Whether the loss is over the samples of all processes; None if it compares no samples."""
+    """Whether the loss is over the samples of all processes; None where there is no choice."""
 
     equal_batches = False
     """Whether all processes train on batches of the same size; ``CheckRunHook`` finds out."""

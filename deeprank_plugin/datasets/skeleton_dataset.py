@@ -14,12 +14,7 @@ from mmaction.registry import DATASETS
 from mmengine.logging import print_log
 
 from ..layouts import find_layout
-from .annotations import (
-    check_annotations,
-    open_annotations,
-    sample_name,
-    split_annotations,
-)
+from .annotations import check_annotations, open_annotations, sample_name, split_annotations
 from .bodies import Part
 from .class_names import CLASS_NAMES, check_label_names
 from .npz_annotations import MappedSequences
@@ -240,7 +235,7 @@ class SkeletonDataset(PoseDataset):
         for number, path in enumerate(self.ann_files):
             keypoints = [info['keypoint'] for info in infos if info['file'] == number]
             doubt = suspect_unit(keypoints, self.layout, f'samples of {path}', self.scale)
-            remedy = '; scale is one for all files: convert this one, if others are in metres'
+            remedy = '; scale applies to all files, so convert this one if the others are in metres'
             doubts.append(doubt and doubt + remedy)
         return doubts
 

@@ -11,7 +11,12 @@ from mmengine.model import BaseModel
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from deeprank_plugin.datasets.annotations import check_image, check_keypoint, check_score
+from deeprank_plugin.datasets.annotations import (
+    check_image,
+    check_keypoint,
+    check_score,
+    in_pixels,
+)
 from deeprank_plugin.datasets.reading import (
     check_scale,
     describe_parts,
@@ -169,7 +174,7 @@ def make_info(
     check_keypoint(keypoint, where, layout, 'keypoint_score' in info)
     if 'keypoint_score' in info:
         check_score(info['keypoint_score'], keypoint.shape[:3], where)
-    if 'img_shape' in info:
+    if 'img_shape' in info and in_pixels(keypoint, layout):
         check_image(info['img_shape'], where)
     if isinstance(info.get('label'), np.integer):  # MMAction2 takes none of NumPy
         info['label'] = int(info['label'])

@@ -15,11 +15,13 @@ from deeprank_plugin.apis import (
 )
 from deeprank_plugin.apis.inputs import (
     find_test_data,
+    make_info,
     model_layout,
     pack_infos,
     pack_recordings,
     require_layout,
 )
+from deeprank_plugin.layouts import find_layout
 
 
 @pytest.fixture(scope='module')
@@ -55,10 +57,6 @@ def with_nan(keypoint):
         (broken(lambda k: k.astype(str)), 'NumPy array of numbers'),
         (dict(keypoints=1), r"keys \['keypoints'\]; expected keypoint"),
         (dict(frame_dir='x', keypoint=[[1.0]]), "sequence 'x'.*type list"),
-        (
-            dict(keypoint=np.ones((1, 6, 25, 3), np.float32), img_shape=(480, 0)),
-            r'sequence 0 has img_shape \(480, 0\); expected \(height, width\)',
-        ),
         ([], 'no sequences'),
     ],
 )
@@ -66,6 +64,15 @@ def test_bad_input_is_an_error(model, keypoint, message):
     for function in (inference_skeleton_sequence, extract_features):
         with pytest.raises(ValueError, match=message):
             function(model, keypoint)
+
+
+def test_the_size_of_an_image_is_that_of_2d_poses(tiny, model):
+    pixels = dict(keypoint=np.ones((1, 6, 17, 2), np.float32), img_shape=(480, 0))
+    scored = dict(pixels, keypoint=np.ones((1, 6, 17, 3), np.float32))
+    for sequence, layout in ((pixels, None), (scored, find_layout('coco'))):
+        with pytest.raises(ValueError, match=r'sequence 3 has img_shape \(480, 0\); expected'):
+            make_info(sequence, 3, layout)
+    assert inference_skeleton_sequence(model, dict(tiny.test[0], img_shape=None))
 
 
 def test_a_sample_with_a_label_of_numpy(tiny, model):

@@ -17,7 +17,6 @@ from deeprank_plugin.apis.inputs import (
     find_test_data,
     make_info,
     model_layout,
-    pack_infos,
     pack_recordings,
     require_layout,
 )
@@ -81,30 +80,22 @@ def test_a_sample_with_a_label_of_numpy(tiny, model):
     assert found.label == inference_skeleton_sequence(model, tiny.test[0]['keypoint']).label
 
 
-def test_labels_have_the_classes_of_the_model(Counter, standing):
-    model = Counter()  # sit, stand, walk
-    moved = dict(keypoint=standing([0] * 4)[None], label_names=['stand', 'sit', 'walk'])
-    message = "'a' number .* class 0 is 'sit' in the checkpoint and 'stand' in the data .*order"
-    for labelled in (dict(label=2), dict(segments=[(0, 2, 1)])):
-        for pack in (pack_infos, pack_recordings):
-            fitting = dict(moved, **labelled, label_names=['sit', 'stand'])
-            with pytest.raises(ValueError, match=message):
-                pack(model, [fitting, dict(moved, **labelled, frame_dir='a')])
-            pack(model, [moved, dict(moved, label=-1), fitting])
-    wrong = dict(moved, label=2)
-    assert pack_infos(model, wrong, classify=False)  # an encoder knows no classes
-    model.cfg.default_hooks = dict(strict_load=dict(allow_other=['classes']))
-    assert pack_infos(model, wrong)
-    model.cfg.pop('default_hooks')
-    model.dataset_meta = dict(classes=None)
-    assert pack_infos(model, wrong)
-
-
-def test_features_of_data_with_other_classes(tiny, model):
-    wrong = dict(tiny.test[0], label_names=[f'other {i}' for i in range(12)])
-    extract_features(model, wrong)
-    with pytest.raises(ValueError, match="'other 0' in the data. Convert them"):
-        inference_skeleton_sequence(model, wrong)
+@pytest.mark.parametrize('labelled', [dict(label=2), dict(segments=[(0, 2, 1)])])
+@pytest.mark.parametrize('container', [list, np.array])
+def test_predictions_need_no_labels(tiny, model, labelled, container):
+    plain = tiny.test[0]['keypoint']
+    other = dict(keypoint=plain, label_names=container([f'other {i}' for i in range(12)]))
+    other.update(label=-1)
+    other.update(labelled)
+    if 'segments' in other:
+        other['segments'] = container(other['segments'])
+    found = inference_skeleton_sequence(model, other)
+    np.testing.assert_array_equal(found.scores, inference_skeleton_sequence(model, plain).scores)
+    assert found.names[0] != 'other 0'
+    np.testing.assert_array_equal(extract_features(model, other), extract_features(model, plain))
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        assert pack_recordings(model, other)[1]
 
 
 def test_the_faulty_sequence_of_a_list_is_named(tiny, model):

@@ -90,8 +90,8 @@ class SkeletonDataset(PoseDataset):
         sample_offset (int): Added to ``sample_idx``; ``RelabelHook`` sets it where data sets are
             concatenated. Defaults to 0.
         **kwargs: As for ``PoseDataset``, except ``data_prefix``, since the annotation file holds
-            everything, ``multi_class``, since a sample has one label, and ``indices`` and
-            ``valid_ratio``, since ``labels``, ``holdout`` and ``subjects`` choose the samples.
+            everything, ``multi_class``, since a sample has one label, and in training ``indices``
+            and ``valid_ratio``: ``labels``, ``holdout`` and ``subjects`` choose its samples.
 
     Raises:
         FileNotFoundError: If a file is missing.
@@ -118,11 +118,12 @@ class SkeletonDataset(PoseDataset):
                 'remove multi_class'
             )
         for key in ('indices', 'valid_ratio'):
-            if kwargs.get(key) is not None:
+            if kwargs.get(key) is not None and not kwargs.get('test_mode'):
                 raise ValueError(
-                    f'{key}={kwargs[key]!r:.80} of the data set {ann_file}: expected none, since '
-                    'it leaves out samples that are numbered already; choose them with labels= (a '
-                    'list of names, or a share) or subjects='
+                    f'{key}={kwargs[key]!r:.80} of the data set {ann_file}: expected none in '
+                    'training, since it leaves out samples that are numbered already; choose them '
+                    'with labels= (a list of names, or a share) or subjects=, or set '
+                    'test_mode=True if the data set is for validation or test'
                 )
         if {'video', 'skeleton'} & set(kwargs.get('data_prefix') or {}):
             raise ValueError(
@@ -259,6 +260,18 @@ class SkeletonDataset(PoseDataset):
             held = draw_holdout(self.sample_names, self.holdout['share'], self.holdout['seed'])
             keep = self.holdout['part'] == 'holdout'
             infos = [info for info in infos if (info['frame_dir'] in held) == keep]
+        return infos
+
+    def filter_data(self) -> List[Dict]:
+        """Filter, and note the samples that are left once MMEngine has applied ``indices``."""
+        infos = self.data_list = super().filter_data()
+        if self._indices is not None:
+            infos = self._get_unserialized_subset(self._indices)
+        self.note_samples(infos)
+        return self.data_list
+
+    def note_samples(self, infos: List[Dict]) -> None:
+        """Keep rows, files and labels of the samples, for those who compare data sets."""
         self.sample_rows = [info['row'] for info in infos]
         self.sample_files = [info['file'] for info in infos if 'file' in info]
         self.sample_digest = digest_samples(infos)
@@ -266,7 +279,6 @@ class SkeletonDataset(PoseDataset):
             labels = info.get('label', ())
             for label in [labels] if hasattr(labels, '__index__') else labels:
                 self.sample_of_label.setdefault(int(label), info['frame_dir'])
-        return infos
 
     def _choose_labelled(self, infos: List[Dict]) -> set:
         """Names of the labelled subset."""

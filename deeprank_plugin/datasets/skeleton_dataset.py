@@ -98,6 +98,8 @@ class SkeletonDataset(PoseDataset):
         ValueError: If the file, a sample or an argument is invalid; see ``annotations.py``.
     """
 
+    test_only: Tuple[str, ...] = ('indices', 'valid_ratio')  # arguments
+
     def __init__(
         self,
         ann_file: Union[str, Sequence[str]],
@@ -117,7 +119,7 @@ class SkeletonDataset(PoseDataset):
                 f'multi_class=True of the data set {ann_file}: expected one label per sample; '
                 'remove multi_class'
             )
-        for key in ('indices', 'valid_ratio'):
+        for key in self.test_only:
             if kwargs.get(key) is not None and not kwargs.get('test_mode'):
                 raise ValueError(
                     f'{key}={kwargs[key]!r:.80} of the data set {ann_file}: expected none in '

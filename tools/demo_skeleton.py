@@ -32,7 +32,6 @@ from deeprank_plugin.apis import (
 )
 from deeprank_plugin.apis.inferencer import (
     animate_prediction,
-    file_names,
     to_record,
     true_name,
     write_json,
@@ -53,6 +52,7 @@ from deeprank_plugin.command_line import (
     require_writable,
 )
 from deeprank_plugin.visualization.animation import check_format
+from deeprank_plugin.visualization.figure import file_names
 
 
 def parse_args() -> argparse.Namespace:
@@ -192,7 +192,7 @@ def classify(args: argparse.Namespace) -> None:
     print(f'{out_dir / "predictions.json"}: {len(results)} sequences')
     if args.format == 'none':
         return
-    jobs = list(zip(infos, predictions, file_names(infos), rates))
+    jobs = list(zip(infos, predictions, file_names(names), rates))
     for info, prediction, name, rate in tqdm(jobs, desc='Drawing', disable=None):
         path = out_dir / f'{name}.{args.format}'
         animate_prediction(models[0], info, prediction, path, rate)
@@ -209,7 +209,8 @@ def classify_windows(args: argparse.Namespace, models: List, sequences: List[Dic
     write_json(out_dir / 'timelines.json', [to_timeline_record(persons) for persons in recordings])
     print(f'{out_dir / "timelines.json"}: {len(recordings)} recordings')
     infos = pack_recordings(models[0], sequences, args.scale)[0]
-    jobs = list(zip(infos, recordings, file_names(infos)))
+    names = file_names([str(info['frame_dir']) for info in infos])
+    jobs = list(zip(infos, recordings, names))
     for info, persons, name in tqdm(jobs, desc='Drawing', disable=None):
         draw_timeline(models[0], info, persons, out_dir / f'{name}.png')
         if args.format != 'none':

@@ -24,7 +24,7 @@ from deeprank_plugin.apis import init_model, read_sequences
 from deeprank_plugin.apis.inferencer import write_json
 from deeprank_plugin.apis.inputs import find_rules, model_layout, pack_infos
 from deeprank_plugin.apis.models import label_names, require_classifier
-from deeprank_plugin.apis.segments import read_truths
+from deeprank_plugin.apis.segments import check_classes, read_truths
 from deeprank_plugin.apis.timeline import find_rates
 from deeprank_plugin.apis.untrimmed import detect_actions
 from deeprank_plugin.apis.windows import find_clip_len, size_windows
@@ -119,6 +119,8 @@ def evaluate(args: argparse.Namespace) -> None:
     for rate in sorted(set(rates)):
         size_windows(args.window, args.stride, rate, clip_len)  # warns of short ones
     truths = read_truths(sequences, args.file, names, args.truth, None if args.in_frames else rates)
+    if args.truth is None:
+        check_classes(model, sequences)
     for theta in args.theta:
         detection_map([], truths, theta)  # raises before detection takes its time
     known = {truth.video for truth in truths}

@@ -64,8 +64,7 @@ def inference_skeleton_sequence(
 
     Raises:
         ValueError: If a sequence does not have the model's shape or number of joints, is not
-            finite, has no frame or is zero throughout, if its label is of other classes (by
-            ``label_names``), or the model is not a classifier.
+            finite, has no frame or is zero throughout, or the model is not a classifier.
     """
     infos, single = pack_infos(model, keypoints, scale)
     require_classifier(model)
@@ -98,7 +97,7 @@ def extract_features(
     Raises:
         ValueError: As for :func:`inference_skeleton_sequence`, or if the model has no encoder.
     """
-    infos, single = pack_infos(model, keypoints, scale, classify=False)
+    infos, single = pack_infos(model, keypoints, scale)
     encoder = choose_encoder(model)
     features = []
     for batch in make_batches(model, infos, batch_size):

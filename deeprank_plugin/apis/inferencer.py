@@ -1,7 +1,6 @@
 """MMEngine's inferencer for skeletons: files or arrays in, predictions and animations out."""
 
 import json
-import re
 import warnings
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Union, cast
@@ -15,6 +14,7 @@ from rich.progress import track
 from torch.utils.data import DataLoader
 
 from deeprank_plugin.visualization.animation import animate_skeleton, check_format
+from deeprank_plugin.visualization.figure import file_names
 
 from .inference import Prediction, to_prediction
 from .inputs import (
@@ -166,7 +166,8 @@ class SkeletonInferencer(BaseInferencer):
         """Animate each sequence; returns the files."""
         if vis_dir is None:
             return None
-        paths = [vis_dir / f'{name}.{vis_format}' for name in file_names(inputs)]
+        names = [str(info['frame_dir']) for info in inputs]
+        paths = [vis_dir / f'{name}.{vis_format}' for name in file_names(names)]
         jobs = list(zip(inputs, preds, paths))
         for info, sample, path in track(jobs, 'Drawing') if self.show_progress else jobs:
             prediction = to_prediction(self.model, sample)
@@ -188,7 +189,8 @@ class SkeletonInferencer(BaseInferencer):
             for info, sample in zip(infos, preds)
         ]
         if pred_dir is not None:
-            for name, result in zip(file_names(infos), results):
+            names = file_names([str(info['frame_dir']) for info in infos])
+            for name, result in zip(names, results):
                 write_json(pred_dir / f'{name}.json', result)
         return dict(
             predictions=preds if return_datasamples else results, visualization=visualization
@@ -212,14 +214,14 @@ class SkeletonInferencer(BaseInferencer):
         timelines = cast(List[List[Timeline]], name_actions(self.model, sequences, **options))
         files = None
         if folder is not None:
-            infos = [dict(frame_dir=persons[0].name) for persons in timelines]
-            for name, persons in zip(file_names(infos), timelines):
+            names = file_names([persons[0].name for persons in timelines])
+            for name, persons in zip(names, timelines):
                 write_json(folder / 'preds' / f'{name}.json', to_timeline_record(persons))
         if vis and folder is not None:
             with warnings.catch_warnings():
                 warnings.simplefilter('ignore')  # given while they were classified
                 infos = pack_recordings(self.model, sequences, options['scale'])[0]
-            jobs = list(zip(infos, timelines, file_names(infos)))
+            jobs = list(zip(infos, timelines, names))
             files = []
             for info, persons, name in track(jobs, 'Drawing') if self.show_progress else jobs:
                 path = folder / 'vis' / name
@@ -295,22 +297,8 @@ def animate_prediction(
 
 def true_name(info: Dict, names: List[str]) -> Optional[str]:
     """Name of a sequence's true class, if it has a label: its own, else one of ``names``."""
-    label, names = info.get('label'), info.get('label_names') or names
+    label, own = info.get('label'), info.get('label_names')
+    names = names if own is None or not len(own) else own
     if isinstance(label, (int, np.integer)) and 0 <= label < len(names):
-        return names[int(label)]
+        return str(names[int(label)])
     return None
-
-
-def file_names(infos: Sequence[Dict]) -> List[str]:
-    """A unique file name for each sequence, made from its name."""
-    names: List[str] = []
-    used = set()  # in lower case: some file systems ignore case
-    for info in infos:
-        plain = re.sub(r'[^\w.-]+', '_', str(info['frame_dir'])).lstrip('.')[:150] or 'sequence'
-        name, number = plain, 1
-        while name.lower() in used:
-            number += 1
-            name = f'{plain}_{number}'
-        used.add(name.lower())
-        names.append(name)
-    return names

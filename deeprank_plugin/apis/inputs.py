@@ -11,7 +11,12 @@ from mmengine.model import BaseModel
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from deeprank_plugin.datasets.annotations import check_image, check_keypoint, check_score
+from deeprank_plugin.datasets.annotations import (
+    check_image,
+    check_keypoint,
+    check_score,
+    in_pixels,
+)
 from deeprank_plugin.datasets.reading import (
     check_scale,
     describe_parts,
@@ -25,10 +30,7 @@ from deeprank_plugin.datasets.reading import (
     suspect_unit,
 )
 from deeprank_plugin.engine.extraction import leaf_configs
-from deeprank_plugin.engine.identity import compare_classes, permit
 from deeprank_plugin.layouts import Layout, find_layout
-
-from .models import count_classes
 
 Sequence4D = Union[np.ndarray, Tensor, Mapping]
 Keypoints = Union[Sequence4D, Sequence[Sequence4D]]
@@ -60,26 +62,20 @@ def is_single(keypoints: Any) -> bool:
 
 
 def pack_infos(
-    model: BaseModel,
-    keypoints: Keypoints,
-    scale: Optional[float] = None,
-    classify: bool = True,
+    model: BaseModel, keypoints: Keypoints, scale: Optional[float] = None
 ) -> Tuple[List[Dict], bool]:
     """Checked pipeline inputs as from ``SkeletonDataset``, and whether it was a single sequence.
 
     They are read as the test data are: with their layout, number of bodies and, unless it is given,
     ``scale``. Warns of sequences of which not everything is used, and of bodies that are too large
-    or too small. Unless they are to be encoded only (``classify=False``), labels must have the
-    classes of a classifier.
+    or too small.
 
     Raises:
-        ValueError: If a sequence or the scale is invalid, or class names differ.
+        ValueError: If a sequence or the scale is invalid.
     """
     rules = find_rules(model, scale)
     layout, num_person, factor, transforms = rules
     infos, single = make_infos(keypoints, layout)
-    if classify:
-        check_classes(model, infos)
     parts = survey_parts(infos, layout, num_person)
     doubts = describe_parts(parts, len(infos), 'sequences', num_person)
     arrays = [info['keypoint'] for info in infos]
@@ -105,11 +101,10 @@ def pack_recordings(
         tuple: Recordings, whether it was a single one, and the rules by which windows are read.
 
     Raises:
-        ValueError: If a recording or the scale is invalid, or class names differ.
+        ValueError: If a recording or the scale is invalid.
     """
     rules = find_rules(model, scale)
     infos, single = make_infos(keypoints, rules.layout, 'recording')
-    check_classes(model, infos)
     arrays = [info['keypoint'] for info in infos]
     for doubt in (
         suspect_unit(arrays, rules.layout, 'the recordings', rules.scale),
@@ -169,39 +164,12 @@ def make_info(
     check_keypoint(keypoint, where, layout, 'keypoint_score' in info)
     if 'keypoint_score' in info:
         check_score(info['keypoint_score'], keypoint.shape[:3], where)
-    if 'img_shape' in info:
+    if 'img_shape' in info and in_pixels(keypoint, layout):
         check_image(info['img_shape'], where)
     if isinstance(info.get('label'), np.integer):  # MMAction2 takes none of NumPy
         info['label'] = int(info['label'])
     info['total_frames'] = keypoint.shape[1]
     return {**DEFAULTS, 'frame_dir': str(index), **info, 'sample_idx': index}
-
-
-def check_classes(model: BaseModel, infos: Sequence[Mapping]) -> None:
-    """Compare the class names of labelled sequences, where known, with those of a classifier.
-
-    Raises:
-        ValueError: If they differ, unless ``StrictLoadHook`` in the model's config allows it.
-    """
-    settings = (model.cfg.get('default_hooks') or {}).get('strict_load') or {}
-    if count_classes(model) is None or 'classes' in settings.get('allow_other', ()):
-        return
-    own = (getattr(model, 'dataset_meta', None) or {}).get('classes')
-    checked = set()
-    for info in infos:
-        names = tuple(info.get('label_names') or ())
-        label = info.get('label')
-        labelled = isinstance(label, (int, np.integer)) and label >= 0
-        if names in checked or not (labelled or info.get('segments')):
-            continue
-        checked.add(names)
-        difference = compare_classes(own, list(names))
-        if difference is not None:
-            raise ValueError(
-                f'the data of {info["frame_dir"]!r} number their classes otherwise than the model: '
-                f'{difference}. Convert them with the names of the checkpoint '
-                f'(tools/data/prepare_generic.py --classes CHECKPOINT). {permit("classes")}'
-            )
 
 
 def model_layout(model: BaseModel) -> Optional[Layout]:

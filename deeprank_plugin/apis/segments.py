@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any, List, Mapping, NoReturn, Optional, Sequence, Tuple, Union
 
 import numpy as np
+from mmengine.model import BaseModel
 
 from deeprank_plugin.converters.generic.sequence_list import read_records
+from deeprank_plugin.engine.identity import compare_classes, permit
 from deeprank_plugin.evaluation.functional import Segment
 
 from .sequences import require_names
@@ -90,6 +92,41 @@ def read_truths(
     if not truths:
         raise ValueError(f'{table or source} has no segment; expected at least one')
     return truths
+
+
+def check_classes(model: BaseModel, sequences: Sequence[Mapping]) -> None:
+    """Compare the class names of recordings whose segments are numbered with a classifier's.
+
+    Args:
+        model (BaseModel): The classifier.
+        sequences (Sequence[dict]): Recordings with ``segments``, as :func:`read_truths` takes them,
+            and ``label_names`` where their files name the classes.
+
+    Raises:
+        ValueError: If they differ, unless ``StrictLoadHook`` in the model's config allows it.
+    """
+    settings = (model.cfg.get('default_hooks') or {}).get('strict_load') or {}
+    if 'classes' in settings.get('allow_other', ()):
+        return
+    own = (getattr(model, 'dataset_meta', None) or {}).get('classes')
+    for sequence in sequences:
+        names, segments = sequence.get('label_names'), sequence.get('segments')
+        numbered = segments is not None and any(is_number(label) for _, _, label in segments)
+        if names is None or not numbered:
+            continue
+        difference = compare_classes(own, list(map(str, names)))
+        if difference is not None:
+            raise ValueError(
+                f'the segments of {sequence["frame_dir"]!r} number their classes differently from '
+                f'the model: {difference}. Number label_names and the segments as the checkpoint '
+                'does, or write the names of the classes in the segments instead of their numbers. '
+                f'{permit("classes")}'
+            )
+
+
+def is_number(label: Any) -> bool:
+    """Whether a label is a number rather than a name."""
+    return not isinstance(label, str) or label.isdecimal()
 
 
 def listed(sequence: Mapping, source: Union[str, Path]) -> List[Sequence]:

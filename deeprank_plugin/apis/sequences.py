@@ -8,11 +8,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 import numpy as np
 
 from deeprank_plugin.converters.ntu import read_sequence
-from deeprank_plugin.datasets.annotations import (
-    load_annotations,
-    sample_name,
-    split_annotations,
-)
+from deeprank_plugin.datasets.annotations import load_annotations, sample_name, split_annotations
 from deeprank_plugin.datasets.class_names import check_label_names
 
 SUFFIXES = ('.npy', '.npz', '.pkl', '.pickle', '.skeleton')

@@ -209,7 +209,7 @@ def find_faults(
                 checks.append((check_score, annotation['keypoint_score'], shape, where))
         if 'label' in annotation:
             checks.append((check_label, annotation['label'], where, num_classes))
-        if 'img_shape' in annotation:
+        if 'img_shape' in annotation and in_pixels(annotation.get('keypoint'), layout):
             checks.append((check_image, annotation['img_shape'], where))
         for check, *args in checks:
             try:
@@ -320,6 +320,12 @@ def check_array(keypoint: Any, where: str) -> None:
             f'{where} has keypoint of shape {keypoint.shape}; expected (M, T, V, C), bodies x '
             'frames x joints x 2 or 3 coordinates',
         )
+
+
+def in_pixels(keypoint: Any, layout: Optional[LayoutLike]) -> bool:
+    """Whether coordinates are positions in an image: 2D, or of a planar layout."""
+    planar = layout is not None and find_layout(layout).planar
+    return planar or getattr(keypoint, 'shape', ())[-1:] == (2,)
 
 
 def check_image(shape: Any, where: str) -> None:

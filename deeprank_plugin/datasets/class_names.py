@@ -227,7 +227,9 @@ CLASS_NAMES: Dict[str, Tuple[str, ...]] = dict(
 
 
 def check_label_names(content: Any, labels: Sequence[int], path: str) -> Optional[List[str]]:
-    """The names of the classes that an annotation file holds as ``label_names``, or None.
+    """The names of the classes that an annotation file holds as ``label_names``.
+
+    None without that key, or if it is None or an empty list.
 
     Args:
         content (dict or list): What ``load_annotations`` returned.
@@ -238,7 +240,7 @@ def check_label_names(content: Any, labels: Sequence[int], path: str) -> Optiona
         ValueError: If they are no list of strings, or a label has no name.
     """
     names = content.get('label_names') if isinstance(content, dict) else None
-    if names is None:
+    if names is None or (isinstance(names, (list, tuple)) and not names):
         return None
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
         raise ValueError(

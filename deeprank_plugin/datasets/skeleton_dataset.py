@@ -14,12 +14,7 @@ from mmaction.registry import DATASETS
 from mmengine.logging import print_log
 
 from ..layouts import find_layout
-from .annotations import (
-    check_annotations,
-    open_annotations,
-    sample_name,
-    split_annotations,
-)
+from .annotations import check_annotations, open_annotations, sample_name, split_annotations
 from .bodies import Part
 from .class_names import CLASS_NAMES, check_label_names
 from .npz_annotations import MappedSequences
@@ -95,13 +90,15 @@ class SkeletonDataset(PoseDataset):
         sample_offset (int): Added to ``sample_idx``; ``RelabelHook`` sets it where data sets are
             concatenated. Defaults to 0.
         **kwargs: As for ``PoseDataset``, except ``data_prefix``, since the annotation file holds
-            everything, ``multi_class``, since a sample has one label, and ``indices`` and
-            ``valid_ratio``, since ``labels``, ``holdout`` and ``subjects`` choose the samples.
+            everything, ``multi_class``, since a sample has one label, and in training ``indices``
+            and ``valid_ratio``: ``labels``, ``holdout`` and ``subjects`` choose its samples.
 
     Raises:
         FileNotFoundError: If a file is missing.
         ValueError: If the file, a sample or an argument is invalid; see ``annotations.py``.
     """
+
+    test_only: Tuple[str, ...] = ('indices', 'valid_ratio')  # arguments
 
     def __init__(
         self,
@@ -122,12 +119,13 @@ class SkeletonDataset(PoseDataset):
                 f'multi_class=True of the data set {ann_file}: expected one label per sample; '
                 'remove multi_class'
             )
-        for key in ('indices', 'valid_ratio'):
-            if kwargs.get(key) is not None:
+        for key in self.test_only:
+            if kwargs.get(key) is not None and not kwargs.get('test_mode'):
                 raise ValueError(
-                    f'{key}={kwargs[key]!r:.80} of the data set {ann_file}: expected none, since '
-                    'it leaves out samples that are numbered already; choose them with labels= (a '
-                    'list of names, or a share) or subjects='
+                    f'{key}={kwargs[key]!r:.80} of the data set {ann_file}: expected none in '
+                    'training, since it leaves out samples that are numbered already; choose them '
+                    'with labels= (a list of names, or a share) or subjects=, or set '
+                    'test_mode=True if the data set is for validation or test'
                 )
         if {'video', 'skeleton'} & set(kwargs.get('data_prefix') or {}):
             raise ValueError(
@@ -240,7 +238,7 @@ class SkeletonDataset(PoseDataset):
         for number, path in enumerate(self.ann_files):
             keypoints = [info['keypoint'] for info in infos if info['file'] == number]
             doubt = suspect_unit(keypoints, self.layout, f'samples of {path}', self.scale)
-            remedy = '; scale is one for all files: convert this one, if others are in metres'
+            remedy = '; scale applies to all files, so convert this one if the others are in metres'
             doubts.append(doubt and doubt + remedy)
         return doubts
 
@@ -264,6 +262,18 @@ class SkeletonDataset(PoseDataset):
             held = draw_holdout(self.sample_names, self.holdout['share'], self.holdout['seed'])
             keep = self.holdout['part'] == 'holdout'
             infos = [info for info in infos if (info['frame_dir'] in held) == keep]
+        return infos
+
+    def filter_data(self) -> List[Dict]:
+        """Filter, and note the samples that are left once MMEngine has applied ``indices``."""
+        infos = self.data_list = super().filter_data()
+        if self._indices is not None:
+            infos = self._get_unserialized_subset(self._indices)
+        self.note_samples(infos)
+        return self.data_list
+
+    def note_samples(self, infos: List[Dict]) -> None:
+        """Keep rows, files and labels of the samples, for those who compare data sets."""
         self.sample_rows = [info['row'] for info in infos]
         self.sample_files = [info['file'] for info in infos if 'file' in info]
         self.sample_digest = digest_samples(infos)
@@ -271,7 +281,6 @@ class SkeletonDataset(PoseDataset):
             labels = info.get('label', ())
             for label in [labels] if hasattr(labels, '__index__') else labels:
                 self.sample_of_label.setdefault(int(label), info['frame_dir'])
-        return infos
 
     def _choose_labelled(self, infos: List[Dict]) -> set:
         """Names of the labelled subset."""

@@ -4,7 +4,7 @@ Nothing in the weights tells a joint from a bone encoder, or says which class is
 whoever loads a checkpoint compares what it records with what it is used for.
 """
 
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Union
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from torch import nn
 
@@ -162,17 +162,26 @@ def describe(layout: Layout) -> str:
     return f'{layout.name!r} ({layout.num_joints} joints)'
 
 
-def compare_classes(found: Optional[List[str]], expected: Optional[List[str]]) -> Optional[str]:
-    """How a checkpoint's class names differ from those of a data set; None if they do not.
+def compare_classes(
+    found: Optional[Sequence[str]],
+    expected: Optional[Sequence[str]],
+    places: Tuple[str, str] = ('the checkpoint', 'the data'),
+) -> Optional[str]:
+    """How the class names of a checkpoint differ from those of a data set; None if they do not.
 
     Only labels that both name are compared: a file may name fewer classes than it was trained on.
+
+    Args:
+        found (Sequence[str], optional): Names by label.
+        expected (Sequence[str], optional): Names to compare with.
+        places (tuple[str, str]): Where the two are from. Defaults to a checkpoint and data.
     """
     for label, (first, second) in enumerate(zip(found or (), expected or ())):
         if first != second:
             moved = ''
             if sorted(found or ()) == sorted(expected or ()):
                 moved = ' (the same names in another order)'
-            return f'class {label} is {first!r} in the checkpoint and {second!r} in the data{moved}'
+            return f'class {label} is {first!r} in {places[0]} and {second!r} in {places[1]}{moved}'
     return None
 
 

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
-from matplotlib.animation import AbstractMovieWriter, FFMpegWriter, PillowWriter
+from matplotlib.animation import FFMpegWriter, PillowWriter
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
+from PIL.Image import Image
 
 from deeprank_plugin.layouts import Layout, find_layout
 
@@ -165,6 +166,26 @@ def list_classes(axis: Axes, top: Sequence[Tuple[str, float]], truth: Optional[s
     axis.set_frame_on(False)
 
 
+class GifWriter(PillowWriter):
+    """A ``PillowWriter`` that keeps the duration: each picture ends at its time, to 1/100 s.
+
+    One delay for all pictures, as ``PillowWriter`` has it, would add up its rounding.
+    """
+
+    _frames: List[Image]
+
+    def finish(self) -> None:
+        """Write the pictures, each with its own delay."""
+        ends = np.round(np.arange(len(self._frames) + 1) * 100 / self.fps).astype(int)
+        self._frames[0].save(
+            self.outfile,
+            save_all=True,
+            append_images=self._frames[1:],
+            duration=(10 * np.diff(ends)).tolist(),  # in milliseconds
+            loop=0,
+        )
+
+
 def animate_skeleton(
     keypoint: np.ndarray,
     path: Union[str, Path],
@@ -178,8 +199,8 @@ def animate_skeleton(
 ) -> Path:
     """Write the animation of one sequence, whole or not at all.
 
-    Longer sequences are subsampled to at most ``max_frames`` evenly spaced frames, and those of a
-    GIF to at most 50 a second; the duration is kept as far as a GIF's resolution of 1/100 s allows.
+    Longer sequences are subsampled to ``max_frames`` frames, and those of a GIF to at most 50 a
+    second. The animation lasts as long as the sequence, a GIF to the nearest 1/100 s.
 
     Args:
         keypoint (np.ndarray): Of shape (M, T, V, C).
@@ -190,29 +211,24 @@ def animate_skeleton(
         max_frames (int): Largest number of frames drawn. Defaults to 120.
 
     Raises:
-        ValueError: If the file has another extension, ``fps`` or ``max_frames`` is not positive,
-            the sequence cannot be drawn, or an MP4 is requested without ffmpeg.
+        ValueError: If the file has another extension, ``fps`` and ``max_frames`` are not positive
+            and finite, the sequence cannot be drawn, or an MP4 is requested without ffmpeg.
     """
     path = Path(path)
     check_format(path.suffix)
     if not 0 < fps < math.inf or max_frames < 1:
         raise ValueError(f'fps={fps}, max_frames={max_frames}; expected both positive and finite')
     drawing = SkeletonFigure(keypoint, title, top, truth, layout, labels)
-    moving = path.suffix.lower() == '.mp4'
-    step = math.ceil(drawing.num_frames / max_frames)
-    if not moving:
-        step = max(step, math.ceil(fps / FASTEST_GIF))
-    frames = range(0, drawing.num_frames, step)
-    if moving:
-        writer: AbstractMovieWriter = FFMpegWriter(fps=fps / step)  # type: ignore[arg-type]
-    else:
-        # GIF delays are multiples of 1/100 s; PillowWriter rounds down
-        rate = (1 - 1e-9) * 100 / max(2, round(100 * step / fps))
-        writer = PillowWriter(fps=rate)  # type: ignore[arg-type]
+    as_gif = path.suffix.lower() == '.gif'
+    total = drawing.num_frames
+    shown = min(total, max_frames)
+    if as_gif:
+        shown = min(shown, max(1, int(total * FASTEST_GIF / fps)))
+    writer = (GifWriter if as_gif else FFMpegWriter)(fps=fps * shown / total)  # type: ignore[arg-type]
     with write_whole(path) as temporary:
         with writer.saving(drawing.figure, str(temporary), dpi=DOTS_PER_INCH):
-            for frame in frames:
-                drawing.show_frame(frame)
+            for number in range(shown):
+                drawing.show_frame(number * total // shown)
                 writer.grab_frame()
     return path
 

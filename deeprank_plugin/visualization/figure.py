@@ -1,9 +1,10 @@
 """Shared by all plots: colours, figures, texts and files."""
 
 import os
+import re
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator
+from typing import Iterable, Iterator, List
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -36,6 +37,21 @@ def write_whole(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def file_names(titles: Iterable[str]) -> List[str]:
+    """A unique file name for each title, without an ending, made from its letters and digits."""
+    names: List[str] = []
+    used = set()  # in lower case: some file systems ignore case
+    for title in titles:
+        plain = re.sub(r'[^\w.-]+', '_', title).lstrip('.')[:150] or 'sequence'
+        name, number = plain, 1
+        while name.lower() in used:
+            number += 1
+            name = f'{plain}_{number}'
+        used.add(name.lower())
+        names.append(name)
+    return names
 
 
 def truncate(text: str, width: int = 44) -> str:

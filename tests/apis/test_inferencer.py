@@ -8,7 +8,7 @@ from mmaction.structures import ActionDataSample
 from PIL import Image
 
 from deeprank_plugin.apis import SkeletonInferencer, inference_skeleton_sequence, name_actions
-from deeprank_plugin.apis.inferencer import file_names, true_name
+from deeprank_plugin.apis.inferencer import true_name
 from deeprank_plugin.apis.timeline import to_timeline_record
 from deeprank_plugin.datasets.class_names import CLASS_NAMES
 
@@ -144,11 +144,7 @@ def test_the_true_class_has_the_name_that_its_file_gives_it():
     assert true_name(dict(label=1, label_names=['x', 'y']), ['a', 'b']) == 'y'
     assert true_name(dict(label=2, label_names=['x', 'y']), ['a', 'b', 'c']) is None
     assert true_name(dict(label=-1), ['a', 'b']) is None
-
-
-def test_file_names_are_safe_and_different():
-    names = ['a b', 'a/b', '../../etc/x', 'A_B', '', '...', 'x' * 300]
-    found = file_names([dict(frame_dir=name) for name in names])
-    assert found[:4] == ['a_b', 'a_b_2', '_.._etc_x', 'A_B_3']
-    assert found[4:6] == ['sequence', 'sequence_2'] and len(found[6]) == 150
-    assert len({name.lower() for name in found}) == len(names)
+    for none in ([], np.array([], str), None):
+        assert true_name(dict(label=1, label_names=none), ['a', 'b']) == 'b'
+    found = true_name(dict(label=1, label_names=np.array(['x', 'y'])), ['a', 'b'])
+    assert found == 'y' and type(found) is str

@@ -15,11 +15,12 @@ from deeprank_plugin.apis import (
 )
 from deeprank_plugin.apis.inputs import (
     find_test_data,
+    make_info,
     model_layout,
-    pack_infos,
     pack_recordings,
     require_layout,
 )
+from deeprank_plugin.layouts import find_layout
 
 
 @pytest.fixture(scope='module')
@@ -55,10 +56,6 @@ def with_nan(keypoint):
         (broken(lambda k: k.astype(str)), 'NumPy array of numbers'),
         (dict(keypoints=1), r"keys \['keypoints'\]; expected keypoint"),
         (dict(frame_dir='x', keypoint=[[1.0]]), "sequence 'x'.*type list"),
-        (
-            dict(keypoint=np.ones((1, 6, 25, 3), np.float32), img_shape=(480, 0)),
-            r'sequence 0 has img_shape \(480, 0\); expected \(height, width\)',
-        ),
         ([], 'no sequences'),
     ],
 )
@@ -68,36 +65,37 @@ def test_bad_input_is_an_error(model, keypoint, message):
             function(model, keypoint)
 
 
+def test_the_size_of_an_image_is_that_of_2d_poses(tiny, model):
+    pixels = dict(keypoint=np.ones((1, 6, 17, 2), np.float32), img_shape=(480, 0))
+    scored = dict(pixels, keypoint=np.ones((1, 6, 17, 3), np.float32))
+    for sequence, layout in ((pixels, None), (scored, find_layout('coco'))):
+        with pytest.raises(ValueError, match=r'sequence 3 has img_shape \(480, 0\); expected'):
+            make_info(sequence, 3, layout)
+    assert inference_skeleton_sequence(model, dict(tiny.test[0], img_shape=None))
+
+
 def test_a_sample_with_a_label_of_numpy(tiny, model):
     sample = dict(tiny.test[0], label=np.int64(2))
     found = inference_skeleton_sequence(model, sample)
     assert found.label == inference_skeleton_sequence(model, tiny.test[0]['keypoint']).label
 
 
-def test_labels_have_the_classes_of_the_model(Counter, standing):
-    model = Counter()  # sit, stand, walk
-    moved = dict(keypoint=standing([0] * 4)[None], label_names=['stand', 'sit', 'walk'])
-    message = "'a' number .* class 0 is 'sit' in the checkpoint and 'stand' in the data .*order"
-    for labelled in (dict(label=2), dict(segments=[(0, 2, 1)])):
-        for pack in (pack_infos, pack_recordings):
-            fitting = dict(moved, **labelled, label_names=['sit', 'stand'])
-            with pytest.raises(ValueError, match=message):
-                pack(model, [fitting, dict(moved, **labelled, frame_dir='a')])
-            pack(model, [moved, dict(moved, label=-1), fitting])
-    wrong = dict(moved, label=2)
-    assert pack_infos(model, wrong, classify=False)  # an encoder knows no classes
-    model.cfg.default_hooks = dict(strict_load=dict(allow_other=['classes']))
-    assert pack_infos(model, wrong)
-    model.cfg.pop('default_hooks')
-    model.dataset_meta = dict(classes=None)
-    assert pack_infos(model, wrong)
-
-
-def test_features_of_data_with_other_classes(tiny, model):
-    wrong = dict(tiny.test[0], label_names=[f'other {i}' for i in range(12)])
-    extract_features(model, wrong)
-    with pytest.raises(ValueError, match="'other 0' in the data. Convert them"):
-        inference_skeleton_sequence(model, wrong)
+@pytest.mark.parametrize('labelled', [dict(label=2), dict(segments=[(0, 2, 1)])])
+@pytest.mark.parametrize('container', [list, np.array])
+def test_predictions_need_no_labels(tiny, model, labelled, container):
+    plain = tiny.test[0]['keypoint']
+    other = dict(keypoint=plain, label_names=container([f'other {i}' for i in range(12)]))
+    other.update(label=-1)
+    other.update(labelled)
+    if 'segments' in other:
+        other['segments'] = container(other['segments'])
+    found = inference_skeleton_sequence(model, other)
+    np.testing.assert_array_equal(found.scores, inference_skeleton_sequence(model, plain).scores)
+    assert found.names[0] != 'other 0'
+    np.testing.assert_array_equal(extract_features(model, other), extract_features(model, plain))
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        assert pack_recordings(model, other)[1]
 
 
 def test_the_faulty_sequence_of_a_list_is_named(tiny, model):

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from deeprank_plugin.apis.segments import read_truths
+from deeprank_plugin.apis.segments import check_classes, read_truths
 from deeprank_plugin.evaluation.functional import Segment
 
 NAMES = ['sit', 'stand', 'wave']
@@ -127,3 +127,27 @@ def test_seconds_that_are_none(tmp_path):
         read_truths(recordings([]), 'folder', NAMES, tmp_path / 'a.csv', [30])
     with pytest.raises(ValueError, match='none.csv cannot be read'):
         read_truths(recordings([]), 'folder', NAMES, tmp_path / 'none.csv')
+
+
+def test_numbered_segments_have_the_classes_of_the_model(Counter):
+    model = Counter()  # sit, stand, walk
+    moved = ['stand', 'sit', 'walk']
+    fitting, named, numbered = recordings(
+        [(0, 9, 1)], [(0, 9, 'stand')], [(0, 9, 'sit'), (9, 12, 1)]
+    )
+    data = [dict(fitting, label_names=['sit', 'stand']), dict(named, label_names=moved), numbered]
+    check_classes(model, data)
+    for names in (moved, np.array(moved)):
+        wrong = [*data, dict(numbered, label_names=names)]
+        message = (
+            "segments of 'r2' number .* class 0 is 'sit' in the checkpoint and 'stand' in the data "
+            r'.*order.*or write the names of the classes in the segments.*allow_other=\[classes\]'
+        )
+        with pytest.raises(ValueError, match=message):
+            check_classes(model, wrong)
+    check_classes(model, [dict(numbered, label_names=np.array([], str))])
+    model.cfg.default_hooks = dict(strict_load=dict(allow_other=['classes']))
+    check_classes(model, wrong)
+    model.cfg.pop('default_hooks')
+    model.dataset_meta = dict(classes=None)
+    check_classes(model, wrong)

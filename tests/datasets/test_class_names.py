@@ -28,7 +28,8 @@ def test_names_of_classes():
 
 def test_names_of_a_file():
     assert check_label_names(dict(label_names=('a', 'b')), [0, 1, 1], 'a.pkl') == ['a', 'b']
-    assert check_label_names({}, [0], 'a.pkl') is check_label_names([], [0], 'a.pkl') is None
+    nameless = [{}, [], *(dict(label_names=names) for names in (None, [], ()))]
+    assert all(check_label_names(content, [0, 2], 'a.pkl') is None for content in nameless)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,6 @@ def test_names_of_a_file():
         ('abc', "are 'abc'; expected a list of strings"),
         (['a', 1, 'c'], 'expected a list of strings'),
         (['a', 'b'], 'label 2, but its label_names give only 2 classes; expected a name for each'),
-        ([], 'give only 0 classes'),
     ],
 )
 def test_names_that_cannot_be_used(names, message):

@@ -89,7 +89,7 @@ def test_the_unit_of_each_file_is_looked_at(make_annotations, monkeypatch):
     build(paths, layout='nturgb+d')
     (sentence,) = said
     assert 'bodies of samples of' in sentence and 'milli.pkl measure' in sentence
-    assert 'scale=0.001 converts millimetres; scale is one for all files: convert' in sentence
+    assert 'millimetres; scale applies to all files, so convert this one if' in sentence
 
 
 def test_files_are_named_by_what_tells_them_apart():

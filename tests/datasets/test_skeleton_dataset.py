@@ -131,9 +131,37 @@ def test_several_classes_a_sample_are_rejected(make_annotations):
 
 @pytest.mark.parametrize('more', [dict(indices=4), dict(indices=[1, 2]), dict(valid_ratio=0.5)])
 def test_other_ways_to_choose_samples_are_rejected(make_annotations, more):
-    with pytest.raises(ValueError, match='choose them with labels= .* or subjects='):
+    with pytest.raises(ValueError, match='with labels= .* or subjects=, or set test_mode=True'):
         build(make_annotations(), **more)
     assert len(build(make_annotations(), indices=None, valid_ratio=None)) == 15
+
+
+@pytest.mark.parametrize('serialize', [True, False])
+def test_a_part_of_the_test_data(make_annotations, serialize):
+    def add_boxes(content):
+        for row, annotation in enumerate(content['annotations']):
+            frames = annotation['total_frames']
+            annotation.update(valid={0.5: frames * (row % 3 != 0)}, box_score=np.ones(frames))
+
+    path = make_annotations(change=add_boxes)
+    options = dict(test_mode=True, serialize_data=serialize)
+    whole = build(path, **options)
+    names = names_of(whole)
+    for more, rows in (
+        (dict(indices=4), range(4)),
+        (dict(indices=-2), (13, 14)),
+        (dict(indices=[1, 6]), (1, 6)),
+        (dict(holdout=dict(share=0.4, part='holdout'), indices=2), None),
+        (dict(valid_ratio=0.9, indices=2), None),
+    ):
+        part = build(path, **more, **options)
+        given = [(sample['frame_dir'], sample['sample_idx']) for sample in part]
+        assert part.sample_names == names and part.num_split_samples == 15
+        assert given == [(names[row], row) for row in part.sample_rows]
+        assert rows is None or part.sample_rows == list(rows)
+        labels = {sample['label'] for sample in part}
+        assert set(part.sample_of_label) == labels
+        assert part.sample_digest != whole.sample_digest
 
 
 def test_labels_of_numpy_reach_the_model(make_annotations, tmp_path):
@@ -175,6 +203,7 @@ def test_views_of_the_data_set(make_annotations):
     lazy = build(path, lazy_init=True)
     lazy.full_init()
     assert names_of(lazy) == names
+    assert names_of(build(path, indices=4, test_mode=True)) == names[:4]
     subset = build(path).get_subset([5, 9])
     assert [(s['frame_dir'], s['sample_idx']) for s in subset] == [(names[5], 5), (names[9], 9)]
     assert names_of(copy.deepcopy(build(path))) == names

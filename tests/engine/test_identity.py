@@ -100,6 +100,8 @@ def test_classes_are_compared_by_label():
     assert difference.startswith("class 1 is 'b' in the checkpoint and 'c' in the data")
     assert 'another order' in difference
     assert 'another order' not in compare_classes(['a'], ['b'])
+    difference = compare_classes(['a'], ['b'], ('this file', 'that'))
+    assert difference == "class 0 is 'a' in this file and 'b' in that"
 
 
 @pytest.mark.parametrize('wrong', ['modality', ['channels']])

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from feature_files import load_all, load_features, read_names
+from feature_files import load_all, load_features, read_class_lines
 
 
 def save(path, shape=(6, 3), **changes):
@@ -73,13 +73,13 @@ def test_two_files_need_two_titles(tmp_path):
 
 
 def test_names_of_classes(tmp_path):
-    assert read_names(None) is None
+    assert read_class_lines(None) is None
     (tmp_path / 'names.txt').write_text('sit\nstand up\n')
-    assert read_names(tmp_path / 'names.txt') == ['sit', 'stand up']
+    assert read_class_lines(tmp_path / 'names.txt') == ['sit', 'stand up']
     (tmp_path / 'bytes').write_bytes(b'\xff\xfe')
     for name in ('none.txt', 'bytes', '.'):
         with pytest.raises(ValueError, match='--names .* cannot be read .*one class name per line'):
-            read_names(tmp_path / name)
+            read_class_lines(tmp_path / name)
 
 
 def test_files_that_do_not_belong_together(tmp_path):

@@ -80,6 +80,9 @@ def test_classes_in_another_order_are_rejected(run, recordings, tmp_path):
     (tmp_path / 'other.pkl').write_bytes(pickle.dumps(content))
     code, _, err = run('other.pkl')
     assert code == 2 and "class 0 is 'action 0' in the checkpoint and 'action 11' in the" in err
+    (tmp_path / 'truth.csv').write_text('file,start,end,label\na,0,1,action 3\nb,0,1,3\n')
+    code, _, err = run('other.pkl', '--truth', 'truth.csv')
+    assert code == 0, err  # that has the numbers and names of the model
     option = 'default_hooks.strict_load.allow_other=[classes]'
     code, _, err = run('other.pkl', '--cfg-options', option)
     assert code == 0, err

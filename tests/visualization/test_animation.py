@@ -128,7 +128,7 @@ def test_cut():
 
 
 @pytest.mark.parametrize(
-    ('frames', 'most', 'shown', 'duration'), [(4, 120, 4, 40), (9, 4, 3, 120), (70, 35, 35, 80)]
+    ('frames', 'most', 'shown', 'duration'), [(4, 120, 4, 40), (9, 4, 4, 90), (70, 35, 35, 80)]
 )
 def test_gif_has_a_picture_a_frame_and_keeps_the_duration(tmp_path, frames, most, shown, duration):
     path = tmp_path / 'new' / 'walk.gif'
@@ -148,16 +148,35 @@ def test_gif_has_a_picture_a_frame_and_keeps_the_duration(tmp_path, frames, most
     assert (pictures[0] != pictures[1]).any()
 
 
-@pytest.mark.parametrize(('fps', 'shown'), [(25, 100), (50, 100), (100, 50), (120, 34)])
-def test_gifs_of_fast_recordings_keep_the_duration(tmp_path, fps, shown):
-    path = animate_skeleton(walk(frames=100), tmp_path / 'fast.gif', fps=fps)
+@pytest.mark.parametrize(
+    ('frames', 'fps', 'most', 'shown'),
+    [
+        *((100, 25, 120, 100), (100, 50, 120, 100), (100, 100, 120, 50), (100, 120, 120, 41)),
+        *((60, 30, 120, 60), (60, 120, 120, 25), (60, 29.97, 120, 60), (61, 30, 20, 20)),
+    ],
+)
+def test_gifs_keep_the_duration(tmp_path, frames, fps, most, shown):
+    path = animate_skeleton(walk(frames=frames), tmp_path / 'a.gif', fps=fps, max_frames=most)
     durations = []
     with Image.open(path) as picture:
         for index in range(picture.n_frames):
             picture.seek(index)
             durations.append(picture.info['duration'])
     assert len(durations) == shown and min(durations) >= 20  # viewers slow down shorter ones
-    assert sum(durations) == pytest.approx(1000 * 100 / fps, rel=0.25)
+    assert sum(durations) == pytest.approx(1000 * frames / fps, abs=10)
+    assert max(durations) - min(durations) <= 10
+
+
+def test_the_frames_of_a_long_sequence_are_spread_evenly(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(SkeletonFigure, 'show_frame', lambda self, frame: drawn.append(frame))
+    animate_skeleton(walk(frames=10), tmp_path / 'a.gif', max_frames=4)
+    assert drawn == [9, 0, 2, 5, 7]  # the last one is for the layout
+
+
+def test_a_single_picture(tmp_path):
+    with Image.open(animate_skeleton(walk(frames=1), tmp_path / 'a.gif', fps=120)) as picture:
+        assert getattr(picture, 'n_frames', 1) == 1
 
 
 def test_what_cannot_be_drawn(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ from matplotlib.colors import to_rgb
 from deeprank_plugin.visualization.figure import (
     COLORS,
     as_clock,
+    file_names,
     new_figure,
     truncate,
     write_whole,
@@ -43,3 +44,11 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
             temporary.write_text('two')
             raise ValueError('stop')
     assert path.read_text() == 'one' and list(path.parent.iterdir()) == [path]
+
+
+def test_file_names_are_safe_and_different():
+    names = ['a b', 'a/b', '../../etc/x', 'A_B', '', '...', 'x' * 300]
+    found = file_names(names)
+    assert found[:4] == ['a_b', 'a_b_2', '_.._etc_x', 'A_B_3']
+    assert found[4:6] == ['sequence', 'sequence_2'] and len(found[6]) == 150
+    assert len({name.lower() for name in found}) == len(names)

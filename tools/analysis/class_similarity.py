@@ -13,12 +13,12 @@ import json
 from pathlib import Path
 
 import numpy as np
-from feature_files import load_all, read_names
+from feature_files import load_all, read_class_lines
 
-from deeprank_plugin.apis.inferencer import file_names
 from deeprank_plugin.command_line import exit_with_error, require_writable
 from deeprank_plugin.evaluation.functional.similarity import class_distances, summarise_distances
 from deeprank_plugin.visualization.analysis import plot_class_distances
+from deeprank_plugin.visualization.figure import file_names
 
 
 def parse_args() -> argparse.Namespace:
@@ -38,7 +38,7 @@ def main() -> None:
     args = parse_args()
     require_writable(str(args.out_dir), 'folder', '--out-dir')
     try:
-        names = read_names(args.names)
+        names = read_class_lines(args.names)
         encoders = load_all(args.files, args.split)
     except ValueError as error:
         exit_with_error(str(error))
@@ -54,7 +54,7 @@ def main() -> None:
     print(f'{"":<24}{"within":>9}{"between":>9}{"ratio":>9}   mean cosine distance')
     for title, distances in result.items():
         print(f'{title:<24}' + ''.join(f'{value:>9.4f}' for value in distances.values()))
-    for title, plain in zip(matrices, file_names([dict(frame_dir=title) for title in matrices])):
+    for title, plain in zip(matrices, file_names(matrices)):
         np.savetxt(args.out_dir / f'{plain}.csv', matrices[title], delimiter=',', fmt='%.6f')
     (args.out_dir / 'class_similarity.json').write_text(json.dumps(result, indent=2) + '\n')
     plot_class_distances(matrices, names).savefig(args.out_dir / 'class_similarity.png')

@@ -154,7 +154,7 @@ def require_titles(titles: Sequence[str]) -> None:
         )
 
 
-def read_names(path: Optional[Path]) -> Optional[List[str]]:
+def read_class_lines(path: Optional[Path]) -> Optional[List[str]]:
     """The names of classes in a text file, one per line; None if there is no file.
 
     Raises:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
-from feature_files import load_all, read_names
+from feature_files import load_all, read_class_lines
 
 from deeprank_plugin.apis import extract_features, init_model, read_sequences
 from deeprank_plugin.apis.inputs import find_rules, model_layout
@@ -37,6 +37,7 @@ from deeprank_plugin.command_line import (
 )
 from deeprank_plugin.command_line.data_file import guess_layout
 from deeprank_plugin.datasets.reading import suspect_axes, suspect_unit
+from deeprank_plugin.engine.identity import compare_classes
 from deeprank_plugin.layouts import Layout, find_layout
 from deeprank_plugin.visualization import draw_skeletons
 
@@ -155,11 +156,11 @@ def from_file(args: argparse.Namespace) -> Gallery:
     labels = [int(label) if label >= 0 else None for label in encoder.labels]
     keypoints = [sequences[name]['keypoint'] for name in names]
     layout = choose_layout(args, [sequences[names[query]]])
-    classes = read_names(args.names) or shared_names([sequences[name] for name in names])
+    classes = read_class_lines(args.names) or names_of_files([sequences[name] for name in names])
     return Gallery(names, encoder.features, labels, keypoints, query, allowed, layout, classes)
 
 
-def shared_names(sequences: Sequence[Dict]) -> Optional[List[str]]:
+def names_of_files(sequences: Sequence[Dict]) -> Optional[List[str]]:
     """The names that the files of labelled sequences give their classes; None if none does.
 
     Raises:
@@ -167,17 +168,18 @@ def shared_names(sequences: Sequence[Dict]) -> Optional[List[str]]:
     """
     shared: List[str] = []
     for sequence in sequences:
-        names = sequence.get('label_names') or ()
-        if label_of(sequence) is None or names == shared:
+        names = sequence.get('label_names')
+        if names is None or label_of(sequence) is None or names == shared:
             continue
-        for label, (first, second) in enumerate(zip(shared, names)):
-            if first != second:
-                raise ValueError(
-                    f'class {label} is {second!r} in the file of {sequence["frame_dir"]!r} and '
-                    f'{first!r} in that of other sequences; expected one numbering: convert the '
-                    'files with the same names (tools/data/prepare_generic.py --classes FILE).'
-                )
-        shared = max(shared, list(names), key=len)
+        places = f'the file of {sequence["frame_dir"]!r}', 'that of other sequences'
+        difference = compare_classes(names, shared, places)
+        if difference is not None:
+            raise ValueError(
+                f'{difference}; expected one numbering: convert the files with the same names '
+                '(tools/data/prepare_generic.py or prepare_poses.py, --classes FILE), or reorder '
+                'label_names and the labels of one.'
+            )
+        shared = max(shared, names, key=len)
     return shared or None
 
 
@@ -233,7 +235,7 @@ def from_encoder(args: argparse.Namespace) -> Gallery:
         query,
         np.arange(len(sequences)) != query,
         layout,
-        read_names(args.names) or shared_names(sequences) or model.dataset_meta['classes'],
+        read_class_lines(args.names) or names_of_files(sequences) or model.dataset_meta['classes'],
     )
 
 

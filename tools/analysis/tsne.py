@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Sequence
 
 import numpy as np
-from feature_files import Features, load_all, load_clusters, read_names
+from feature_files import Features, load_all, load_clusters, read_class_lines
 from sklearn.manifold import TSNE
 
 from deeprank_plugin.command_line import exit_with_error, find_checkpoint, require_writable
@@ -77,7 +77,7 @@ def main() -> None:
     args = parse_args()
     require_writable(str(args.out_dir), 'folder', '--out-dir')
     try:
-        given = read_names(args.names)
+        given = read_class_lines(args.names)
         encoders = load_all(args.files, args.split)
         if args.cluster_of is not None:
             clusters = load_clusters(find_checkpoint(args.cluster_of))

@@ -29,7 +29,8 @@ def read_class_names(path: Union[str, Path]) -> List[str]:
         dataset_meta = meta.get('dataset_meta') if isinstance(meta, Mapping) else None
         names = dataset_meta.get('classes') if isinstance(dataset_meta, Mapping) else None
         place = "meta['dataset_meta']['classes']"
-    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+    named = isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names)
+    if not named or not names:
         raise ValueError(
             f'{path} has no class names in {place}; expected a list of names: give a file that has '
             'them, or leave --classes out'

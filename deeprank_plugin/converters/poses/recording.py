@@ -170,8 +170,8 @@ def check_frames(recording: Recording, path: Path) -> Recording:
     """Check joints and frame numbers; count missing frames, empty frames and broken joints.
 
     Where only every k-th frame was kept, the frames are numbered anew: what was number
-    ``n * step + remainder`` is n. A joint that is
-    not finite, or absurdly far away, becomes absent (zero, score 0); so does a person without one.
+    ``n * step + remainder`` is n. A joint that is not finite, or absurdly far away, becomes absent
+    (zero, score 0); so does a person without one.
 
     Raises:
         BrokenFile: If there is no person, persons have different joints, or the numbers cannot be

@@ -211,9 +211,10 @@ class StrictLoadHook(Hook):
                 difference = compare_classes(names, own)
                 if difference is not None:
                     raise ValueError(
-                        f'The checkpoint {name}numbers its classes otherwise than {file}: '
+                        f'The checkpoint {name}numbers its classes differently from {file}: '
                         f'{difference}. Convert the data with the names of the checkpoint '
-                        '(tools/data/prepare_generic.py --classes CHECKPOINT). '
+                        '(tools/data/prepare_generic.py or prepare_poses.py, --classes '
+                        'CHECKPOINT), or reorder label_names and the labels of the file. '
                         f'{permit("classes")}'
                     )
                 if names and own is None:

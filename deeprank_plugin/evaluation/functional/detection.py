@@ -108,7 +108,8 @@ def find_instances(
         truths (Sequence[Segment]): All instances.
         theta (float): The least overlap.
         once (bool): Whether an instance is found by the highest score alone, so that others find
-            the next best instance or none. Defaults to True.
+            the next best instance or none. Defaults to True. Of instances that a detection overlaps
+            equally, it finds the first, and without ``once`` the last, as the authors' script does.
 
     Returns:
         np.ndarray: Indices of instances, of shape (N,); -1 where there is none.
@@ -121,8 +122,9 @@ def find_instances(
     for row in order:
         own = places.get((detections[row].video, detections[row].label), [])
         free = [index for index in own if index not in taken]
-        best = max(free, key=lambda index: overlap(detections[row], truths[index]), default=None)
-        if best is not None and overlap(detections[row], truths[best]) >= theta:
+        overlaps = [(overlap(detections[row], truths[i]), -i if once else i, i) for i in free]
+        ratio, _, best = max(overlaps, default=(0.0, 0, -1))
+        if ratio >= theta:
             found[row] = best
             if once:
                 taken.add(best)

@@ -22,7 +22,8 @@ def test_names_of_a_file_and_of_a_checkpoint(tmp_path):
 def test_a_file_without_names(tmp_path):
     (tmp_path / 'a.pkl').write_bytes(pickle.dumps([]))
     torch.save(dict(meta={}), tmp_path / 'a.pth')
-    for name in ('a.pkl', 'a.pth'):
+    (tmp_path / 'b.pkl').write_bytes(pickle.dumps(dict(annotations=[], label_names=[])))
+    for name in ('a.pkl', 'a.pth', 'b.pkl'):
         with pytest.raises(ValueError, match=rf'{name} has no class names in'):
             read_class_names(tmp_path / name)
     with pytest.raises(FileNotFoundError):

@@ -69,6 +69,19 @@ def test_a_perfect_detector():
         assert found['mAP_v'] == 1
 
 
+def test_of_two_instances_that_a_detection_overlaps_equally():
+    truths = [Segment('a', 0, 10, 0), Segment('a', 10, 20, 0)]
+    detections = [Detection('a', 5, 15, 0, 0.9), Detection('a', 10, 20, 0, 0.8)]
+    # 5 of 15 of either; the first: then the other detection finds the second, 2 of 2
+    assert detection_map(detections, truths, theta=0.3)['mAP_a'] == 1
+    # the script, the last: both find the second; 1 of 2 instances, precision 1/1 below recall 1/2
+    found = detection_map(detections, truths, theta=0.3, rule='script')
+    assert found['mAP_a'] == 0.5
+    for rule, area in zip(RULES, (1, 0.5)):
+        plain = plain_found(detections, truths, 0.3, rule == 'interpolated')
+        assert plain_precision(plain, 2, rule) == area
+
+
 def plain_found(detections, truths, theta, once):
     """(score, instance or None) of each detection, the highest score first."""
     found, used = [], []
@@ -79,7 +92,7 @@ def plain_found(detections, truths, theta, once):
                 continue
             frames = set(range(detection[1], detection[2])), set(range(truth[1], truth[2]))
             value = len(frames[0] & frames[1]) / len(frames[0] | frames[1])
-            if value > ratio:
+            if value > ratio or (value == ratio > 0 and not once):  # the script goes on to a tie
                 best, ratio = truth, value
         found.append((detection.score, best if ratio >= theta else None))
         used += [best] * (ratio >= theta)

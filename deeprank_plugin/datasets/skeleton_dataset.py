@@ -90,15 +90,14 @@ class SkeletonDataset(PoseDataset):
         sample_offset (int): Added to ``sample_idx``; ``RelabelHook`` sets it where data sets are
             concatenated. Defaults to 0.
         **kwargs: As for ``PoseDataset``, except ``data_prefix``, since the annotation file holds
-            everything, ``multi_class``, since a sample has one label, and in training ``indices``
-            and ``valid_ratio``: ``labels``, ``holdout`` and ``subjects`` choose its samples.
+            everything, and ``multi_class``, since a sample has one label. ``indices`` and
+            ``valid_ratio`` leave samples out that have a row in the feature bank, so a run that
+            extracts features rejects them: ``labels``, ``holdout`` and ``subjects`` choose samples.
 
     Raises:
         FileNotFoundError: If a file is missing.
         ValueError: If the file, a sample or an argument is invalid; see ``annotations.py``.
     """
-
-    test_only: Tuple[str, ...] = ('indices', 'valid_ratio')  # arguments
 
     def __init__(
         self,
@@ -119,14 +118,6 @@ class SkeletonDataset(PoseDataset):
                 f'multi_class=True of the data set {ann_file}: expected one label per sample; '
                 'remove multi_class'
             )
-        for key in self.test_only:
-            if kwargs.get(key) is not None and not kwargs.get('test_mode'):
-                raise ValueError(
-                    f'{key}={kwargs[key]!r:.80} of the data set {ann_file}: expected none in '
-                    'training, since it leaves out samples that are numbered already; choose them '
-                    'with labels= (a list of names, or a share) or subjects=, or set '
-                    'test_mode=True if the data set is for validation or test'
-                )
         if {'video', 'skeleton'} & set(kwargs.get('data_prefix') or {}):
             raise ValueError(
                 f'data_prefix={kwargs["data_prefix"]} of the data set {ann_file}: expected none, '

@@ -118,9 +118,10 @@ def require_all_samples(leaf) -> None:
     raise ValueError(
         f'{type(leaf).__name__} gives {len(leaf)} of the {num_rows(leaf)} samples of '
         f'{leaf.ann_file} (indices={getattr(leaf, "_indices", None)}), and the features of all of '
-        'them are to be extracted; expected no indices in train_dataloader.dataset: choose samples '
-        'by labels=dict(share=..., seed=0) or labels=FILE with their names, or leave out the hook '
-        'that extracts (RelabelHook, or classifier and calibrate of HeadInitHook)'
+        'them are to be extracted; expected neither indices nor valid_ratio in '
+        'train_dataloader.dataset: choose samples by labels=dict(share=..., seed=0) or labels=FILE '
+        'with their names, or leave out the hook that extracts (RelabelHook, or classifier and '
+        'calibrate of HeadInitHook)'
     )
 
 

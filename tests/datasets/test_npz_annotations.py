@@ -69,7 +69,7 @@ def test_the_same_samples_as_from_the_pickle(pair, kwargs, serialize):
         dict(split='xsub_val'),
         dict(split=['xsub_val', 'xsub_train']),
         dict(holdout=dict(share=0.3, seed=1, part='holdout')),
-        dict(indices=4, test_mode=True),
+        dict(indices=4),
     ):
         assert_same_samples(*(build(p, serialize_data=serialize, **options) for p in paths))
 

@@ -129,22 +129,15 @@ def test_several_classes_a_sample_are_rejected(make_annotations):
         build(make_annotations(), multi_class=True, num_classes=3)
 
 
-@pytest.mark.parametrize('more', [dict(indices=4), dict(indices=[1, 2]), dict(valid_ratio=0.5)])
-def test_other_ways_to_choose_samples_are_rejected(make_annotations, more):
-    with pytest.raises(ValueError, match='with labels= .* or subjects=, or set test_mode=True'):
-        build(make_annotations(), **more)
-    assert len(build(make_annotations(), indices=None, valid_ratio=None)) == 15
-
-
 @pytest.mark.parametrize('serialize', [True, False])
-def test_a_part_of_the_test_data(make_annotations, serialize):
+def test_a_part_of_the_data(make_annotations, serialize):
     def add_boxes(content):
         for row, annotation in enumerate(content['annotations']):
             frames = annotation['total_frames']
             annotation.update(valid={0.5: frames * (row % 3 != 0)}, box_score=np.ones(frames))
 
     path = make_annotations(change=add_boxes)
-    options = dict(test_mode=True, serialize_data=serialize)
+    options = dict(serialize_data=serialize)
     whole = build(path, **options)
     names = names_of(whole)
     for more, rows in (
@@ -203,7 +196,7 @@ def test_views_of_the_data_set(make_annotations):
     lazy = build(path, lazy_init=True)
     lazy.full_init()
     assert names_of(lazy) == names
-    assert names_of(build(path, indices=4, test_mode=True)) == names[:4]
+    assert names_of(build(path, indices=4)) == names[:4]
     subset = build(path).get_subset([5, 9])
     assert [(s['frame_dir'], s['sample_idx']) for s in subset] == [(names[5], 5), (names[9], 9)]
     assert names_of(copy.deepcopy(build(path))) == names

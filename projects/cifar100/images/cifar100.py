@@ -89,8 +89,6 @@ class CIFAR100(SkeletonDataset):
         ValueError: If a file has other content, or a split is unknown.
     """
 
-    test_only = ()  # finetuning takes the first images by indices
-
     def __init__(
         self, ann_file: str, pipeline: List, split: Union[str, Sequence[str]] = 'train', **kwargs
     ) -> None:

@@ -29,3 +29,9 @@ def test_one_file_and_no_shuffling_are_rejected(make_annotations):
     for dataset, shuffle in ((build(path), True), (build([path]), True)):
         with pytest.raises(ValueError, match='SkeletonDataset with several files'):
             FileSampler(dataset, shuffle=shuffle)
+
+
+def test_of_the_first_samples_alone(make_annotations):
+    paths = [make_annotations(40, name='a.pkl'), make_annotations(8, name='b.pkl')]
+    dataset = build(paths, indices=[*range(4), *range(30, 36)])
+    assert sorted(set(FileSampler(dataset, seed=0))) == list(range(10))
